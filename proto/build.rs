@@ -1,0 +1,19 @@
+//! Compiles the .proto files with protox, so that no protoc need be installed.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let files = ["fusebox/v1/inference.proto", "fusebox/v1/control.proto"];
+    for file in files {
+        println!("cargo:rerun-if-changed={file}");
+    }
+    let descriptors = protox::compile(files, ["."])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure()
+        .bytes(".fusebox.v1.Media")
+        .compile_fds(descriptors)?;
+    Ok(())
+}
