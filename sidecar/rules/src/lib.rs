@@ -1,1 +1,10 @@
-//! x
+//! Fusebox's pure decisions: state, an event and a moment in; a verdict out.
+//!
+//! Nothing here waits, reads a clock, throws dice or logs. Each rule is one file of one shape: what
+//! configures it, what it remembers, what it can answer, and its tests.
+
+pub mod breaker;
+pub mod budget;
+pub mod error;
+pub mod moment;
+pub mod retry;

@@ -1,0 +1,82 @@
+//! How an answer, or the lack of one, came about.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::error::ErrorKind;
+
+/// How a call went: told to the caller on answers and on errors alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Where the answer came from; `None`: there is none.
+    pub source: Option<Source>,
+    /// The provider that answered.
+    pub provider: Option<Arc<str>>,
+    /// The model that it was asked for.
+    pub provider_model: Option<Arc<str>>,
+    /// For people: why the answer is less than was asked for.
+    pub warnings: Vec<String>,
+    /// Every attempt, in order.
+    pub attempts: Vec<Attempt>,
+    /// The call's correlation id.
+    pub correlation_id: Arc<str>,
+}
+
+/// Where an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The first provider by rank.
+    Primary,
+    /// Another provider.
+    Fallback,
+}
+
+impl Source {
+    /// Its name in headers and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Fallback => "fallback",
+        }
+    }
+}
+
+/// One try at one provider.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    /// Who was asked.
+    pub provider: Arc<str>,
+    /// From the call's arrival to the attempt's start.
+    pub started_after: Duration,
+    /// From its start to its end, or to a stream's first token.
+    pub took: Duration,
+    /// How it failed; `None`: it answered.
+    pub error: Option<ErrorKind>,
+    /// The wait before it.
+    pub waited: Duration,
+    /// What set that wait.
+    pub wait_reason: WaitReason,
+}
+
+/// What set the wait before an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitReason {
+    /// There was none.
+    None,
+    /// The provider's policy.
+    Backoff,
+    /// The provider said when to come back.
+    RetryAfter,
+}
+
+impl WaitReason {
+    /// Its name on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Backoff => "backoff",
+            Self::RetryAfter => "retry_after",
+        }
+    }
+}

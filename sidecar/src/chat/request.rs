@@ -1,0 +1,97 @@
+//! What is asked: an OpenAI-shaped JSON document whose shape has been checked.
+
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+
+/// Which of OpenAI's endpoints a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// `/chat/completions`
+    Chat,
+    /// `/completions`
+    Completion,
+    /// `/embeddings`
+    Embed,
+}
+
+impl Operation {
+    /// The endpoint's path below a provider's base URL.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "/chat/completions",
+            Self::Completion => "/completions",
+            Self::Embed => "/embeddings",
+        }
+    }
+
+    /// The value of OpenTelemetry's `gen_ai.operation.name`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Completion => "text_completion",
+            Self::Embed => "embeddings",
+        }
+    }
+}
+
+/// A request of good shape. `body` is a JSON object; the other fields are what it says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Which endpoint it is for.
+    pub operation: Operation,
+    /// The whole document, as it came.
+    pub body: Bytes,
+    /// `model` as the caller named it; empty: the default.
+    pub model: String,
+    /// Where in `body` the value of `model` stands, quotes included; `None`: it is absent.
+    pub model_span: Option<Range<usize>>,
+    /// `stream`
+    pub stream: bool,
+    /// `n`: how many choices are asked for; at least 1.
+    pub choices: u32,
+    /// `max_tokens` or `max_completion_tokens`.
+    pub max_tokens: Option<u64>,
+    /// Where in `body` that number stands.
+    pub max_tokens_span: Option<Range<usize>>,
+}
+
+impl Request {
+    /// The document with `model` (and, where given, the number of tokens) replaced; nothing else is touched.
+    #[must_use]
+    pub fn body_for(&self, model: Option<&str>, max_tokens: Option<u64>) -> Bytes {
+        let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+        if let Some(model) = model.filter(|model| *model != self.model || self.model_span.is_none()) {
+            let quoted = serde_json::Value::from(model).to_string();
+            match &self.model_span {
+                Some(span) => edits.push((span.clone(), quoted)),
+                None => edits.push((self.after_brace(), format!("\"model\":{quoted},"))),
+            }
+        }
+        if let (Some(tokens), Some(span)) = (max_tokens, &self.max_tokens_span) {
+            edits.push((span.clone(), tokens.to_string()));
+        }
+        if edits.is_empty() {
+            return self.body.clone();
+        }
+        edits.sort_by_key(|(span, _)| span.start);
+        let mut edited = BytesMut::with_capacity(self.body.len() + 128);
+        let mut from = 0;
+        for (span, text) in edits {
+            edited.extend_from_slice(&self.body[from..span.start]);
+            edited.extend_from_slice(text.as_bytes());
+            from = span.end;
+        }
+        edited.extend_from_slice(&self.body[from..]);
+        edited.freeze()
+    }
+
+    /// The empty span just after the document's opening brace. A checked request has at least one
+    /// field, so a comma may follow what is inserted there.
+    fn after_brace(&self) -> Range<usize> {
+        let at = self.body.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
+        at..at
+    }
+}

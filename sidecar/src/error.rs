@@ -1,0 +1,93 @@
+//! A failure as it travels through the sidecar: what happened, and what is known about it.
+
+use std::{sync::Arc, time::Duration};
+
+pub use fusebox_rules::error::ErrorKind;
+
+/// A failed attempt, or a failed call. Making one has no side effect.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    /// What happened.
+    pub kind: ErrorKind,
+    /// A sentence for the caller, free of the provider's raw words, hosts and keys.
+    pub message: String,
+    /// Who failed; `None`: nobody was asked.
+    pub provider: Option<Arc<str>>,
+    /// How long to stay away, where that is known.
+    pub wait: Option<Duration>,
+    /// What is wrong with the request, field by field.
+    pub fields: Vec<FieldFault>,
+    /// Facts for the caller, by name: limits, lengths, providers tried.
+    pub details: Vec<(&'static str, String)>,
+    /// The provider's raw words, for logs at debug and nobody else.
+    pub inside: Option<String>,
+}
+
+/// One fault of one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldFault {
+    /// Where: `messages[2].content[0].text`.
+    pub path: String,
+    /// What is wrong and what would be right, for a person.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure of `kind`, told to the caller in `message`.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            provider: None,
+            wait: None,
+            fields: Vec::new(),
+            details: Vec::new(),
+            inside: None,
+        }
+    }
+
+    /// A request refused for what is wrong with its fields.
+    #[must_use]
+    pub fn fields(fields: Vec<FieldFault>) -> Self {
+        let message = match fields.as_slice() {
+            [one] => format!("{}: {}", one.path, one.message),
+            many => format!("the request has {} faults; field_errors names each", many.len()),
+        };
+        Self { fields, ..Self::new(ErrorKind::InvalidInput, message) }
+    }
+
+    /// The same, blaming `provider`.
+    #[must_use]
+    pub fn by(mut self, provider: &Arc<str>) -> Self {
+        self.provider = Some(Arc::clone(provider));
+        self
+    }
+
+    /// The same, with how long to stay away.
+    #[must_use]
+    pub fn wait(mut self, wait: Option<Duration>) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// The same, with a fact for the caller.
+    #[must_use]
+    pub fn detail(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.details.push((name, value.to_string()));
+        self
+    }
+
+    /// The same, with the provider's raw words.
+    #[must_use]
+    pub fn inside(mut self, words: impl Into<String>) -> Self {
+        self.inside = Some(words.into());
+        self
+    }
+
+    /// The HTTP status to answer with: the table's, but 422 where fields are named.
+    #[must_use]
+    pub fn http_status(&self) -> u16 {
+        if self.fields.is_empty() { self.kind.row().http } else { 422 }
+    }
+}
