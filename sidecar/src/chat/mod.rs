@@ -5,4 +5,7 @@
 //! parses little and copies nothing; every other wire format has one translation, to and from this.
 
 pub mod answer;
+pub mod parse;
 pub mod request;
+mod shape;
+mod tables;
