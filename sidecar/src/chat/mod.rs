@@ -6,3 +6,4 @@
 
 pub mod answer;
 pub mod request;
+pub mod sse;
