@@ -9,4 +9,5 @@ pub mod inspect;
 pub mod parse;
 pub mod request;
 mod shape;
+pub mod sse;
 mod tables;
