@@ -4,4 +4,8 @@ pub mod call;
 pub mod chat;
 pub mod clock;
 pub mod config;
+pub mod doors;
 pub mod error;
+pub mod gate;
+pub mod provider;
+pub mod telemetry;

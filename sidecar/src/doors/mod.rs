@@ -1,0 +1,3 @@
+//! The ways in: each translates to a call and back, and does nothing else.
+
+pub mod openai;
