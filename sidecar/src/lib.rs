@@ -7,5 +7,7 @@ pub mod config;
 pub mod doors;
 pub mod error;
 pub mod gate;
+pub mod health;
 pub mod provider;
+pub mod serve;
 pub mod telemetry;
