@@ -4,4 +4,5 @@ pub mod call;
 pub mod chat;
 pub mod clock;
 pub mod config;
+pub mod doors;
 pub mod error;

@@ -1,13 +1,20 @@
 //! The way of a call.
 
+pub mod correlation;
 pub mod outcome;
 pub mod stream;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use fusebox_rules::moment::Moment;
 
-use crate::chat::request::Request;
+use crate::{chat::request::Request, config::CacheMode};
+
+/// What answers calls: the seam between the doors and all that lies behind them.
+pub trait Engine: Send + Sync + 'static {
+    /// Answers `call`, or says why not. Dropping the future, or the stream that it gave, stops the work.
+    fn answer(&self, call: Call) -> impl Future<Output = Result<Answered, Box<Refused>>> + Send;
+}
 
 /// A call as a door hands it in.
 #[derive(Debug, Clone)]
@@ -37,6 +44,28 @@ pub struct Options {
     pub idempotency_key: Option<Arc<str>>,
     /// Retries that the caller's own SDK or transport has already made of this call.
     pub retries_before: u32,
+    /// When the cache is read; `None`: as configured.
+    pub cache: Option<CacheMode>,
+    /// Whether the call may end on less than was asked for instead of an error; `None`: as configured.
+    pub allow_degraded: Option<bool>,
+    /// The answer of last resort; `None`: the configured one.
+    pub fallback_response: Option<Arc<str>>,
+    /// A shorter prompt, `{original_prompt}` standing for the last user message; `None`: the configured one.
+    pub simplified_prompt: Option<Arc<str>>,
+    /// Who gives way under load.
+    pub priority: Priority,
+    /// The agent run whose budget the call is counted against.
+    pub run_id: Option<Arc<str>>,
+}
+
+/// Who gives way under load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Priority {
+    /// Someone is waiting for the answer.
+    #[default]
+    Interactive,
+    /// Shed first.
+    Batch,
 }
 
 /// W3C trace context.
