@@ -83,7 +83,7 @@ impl Plan {
         config: Config,
         workers: usize,
         before: Option<&Self>,
-        gate: impl Fn(usize, &Arc<config::Provider>) -> Arc<Gate>,
+        gate: impl Fn(&Arc<config::Provider>) -> Arc<Gate>,
     ) -> Result<Self, Vec<String>> {
         let mut upstreams = Vec::with_capacity(config.providers.len());
         let mut faults = Vec::new();
@@ -96,7 +96,7 @@ impl Plan {
                     }
                     Arc::clone(&old.gate)
                 }
-                _ => gate(index, settings),
+                _ => gate(settings),
             };
             // Whatever changed may change how a client dials or signs, so clients are made anew.
             let clients: Result<Vec<_>, _> =
