@@ -2,7 +2,10 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the clock's home")]
 
-use std::sync::OnceLock;
+use std::{
+    sync::OnceLock,
+    time::{Duration, SystemTime},
+};
 
 use fusebox_rules::moment::Moment;
 use tokio::time::Instant;
@@ -24,5 +27,11 @@ pub fn at(moment: Moment) -> Instant {
     origin + moment.since(Moment::ZERO).min(FAR)
 }
 
+/// Wall time since the Unix epoch: for stamps, and against dates that others send. Never to measure with.
+#[must_use]
+pub fn unix_now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
 /// Further than any timer here is set; keeps arithmetic on instants from overflowing.
-const FAR: std::time::Duration = std::time::Duration::from_secs(86_400 * 365);
+const FAR: Duration = Duration::from_secs(86_400 * 365);

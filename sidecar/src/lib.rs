@@ -5,3 +5,4 @@ pub mod chat;
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod provider;
