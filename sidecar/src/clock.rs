@@ -27,10 +27,16 @@ pub fn at(moment: Moment) -> Instant {
     origin + moment.since(Moment::ZERO).min(FAR)
 }
 
-/// Wall time since the Unix epoch: for stamps, and against dates that others send. Never to measure with.
+/// What the clock on the wall says, for people and for other systems; nothing is decided by it.
+#[must_use]
+pub fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The same, counted from the Unix epoch.
 #[must_use]
 pub fn unix_now() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Further than any timer here is set; keeps arithmetic on instants from overflowing.
