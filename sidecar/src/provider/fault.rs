@@ -106,6 +106,7 @@ pub(super) const fn sentence(kind: ErrorKind) -> &'static str {
         ErrorKind::CircuitOpen => "the provider is left alone after failures",
         ErrorKind::BudgetExceeded => "the budget for this provider is spent",
         ErrorKind::Shed => "the provider refused the call to protect others",
+        ErrorKind::ShuttingDown => "the provider is shutting down",
         ErrorKind::Cancelled => "the call was cancelled",
         ErrorKind::InternalError => "the sidecar made a mistake",
     }

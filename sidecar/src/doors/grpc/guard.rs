@@ -14,13 +14,7 @@ use std::{
 
 use fusebox_proto::v1::inference_service_server::{InferenceServiceServer, SERVICE_NAME};
 use http::{Request, Response};
-use tonic::{
-    Status,
-    body::Body,
-    codec::CompressionEncoding,
-    codegen::BoxFuture,
-    server::NamedService,
-};
+use tonic::{Status, body::Body, codec::CompressionEncoding, codegen::BoxFuture, server::NamedService};
 use tower_service::Service;
 
 use super::{
@@ -64,11 +58,7 @@ impl<E> NamedService for Guard<E> {
 
 impl<E> Clone for Guard<E> {
     fn clone(&self) -> Self {
-        Self {
-            engine: Arc::clone(&self.engine),
-            authorize: Arc::clone(&self.authorize),
-            max_message: self.max_message,
-        }
+        Self { engine: Arc::clone(&self.engine), authorize: Arc::clone(&self.authorize), max_message: self.max_message }
     }
 }
 

@@ -28,8 +28,8 @@ use tonic::{
 };
 use tonic_reflection::server::{Builder, Error};
 
-pub use self::health::Health;
 use self::guard::Guard;
+pub use self::health::Health;
 use crate::{call::Engine, config::Limits};
 
 /// Whether a bearer token, or the lack of one, may call.

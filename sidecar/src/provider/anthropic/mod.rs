@@ -3,6 +3,7 @@
 //! Sending, waiting and retrying are not done here. Only [`Operation::Chat`] can be served.
 
 pub mod answer;
+mod client;
 mod progress;
 pub mod request;
 pub mod stream;
@@ -12,6 +13,7 @@ mod wire;
 
 use std::fmt;
 
+pub use client::Anthropic;
 pub use progress::Progress;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::InvalidHeaderValue};
