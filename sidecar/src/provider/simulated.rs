@@ -38,6 +38,7 @@ use crate::{
     },
     clock, config,
     error::Failure,
+    provider::{Ask, Reply, stream::Chunks},
 };
 
 /// A simulated provider.
@@ -60,6 +61,17 @@ impl Simulated {
     #[must_use]
     pub fn new(settings: &Arc<config::Provider>) -> Self {
         Self { provider: Arc::clone(settings) }
+    }
+
+    /// Asks once.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub async fn ask(&self, ask: Ask<'_>) -> Result<Reply, Failure> {
+        Ok(match self.answer(ask.request, ask.model, ask.max_tokens).await? {
+            Simulation::Whole(whole) => Reply::Whole(whole),
+            Simulation::Stream(stream) => Reply::Stream(Chunks::from_simulated(stream)),
+        })
     }
 
     /// Answers `request` as `model`, else as the model that it names, with `max_tokens` coming before what it says.
