@@ -56,6 +56,16 @@ pub fn from_event(json: &[u8]) -> Option<Failure> {
     Some(failure(kind, &words).wait(wait_in_words(kind, &words)).inside(inside("", json)))
 }
 
+/// The failure that a response is whose status is a success and whose body is no answer: an error told with
+/// status 200, or another server's page.
+#[must_use]
+pub fn from_success(body: &[u8]) -> Failure {
+    from_event(body).unwrap_or_else(|| {
+        Failure::new(ErrorKind::InvalidResponse, "the provider answered with something else than was asked for")
+            .inside(inside("", body))
+    })
+}
+
 fn classify(status: Option<u16>, words: &Words, empty: bool) -> ErrorKind {
     classify::classify(&Evidence {
         status,
@@ -114,7 +124,7 @@ pub(super) const fn sentence(kind: ErrorKind) -> &'static str {
 
 fn wait_in_headers(kind: ErrorKind, headers: &HeaderMap) -> Option<Duration> {
     // Providers tell when their limits reset on every response; only a refusal for the limit is about that.
-    let matters = |name: &str| kind == ErrorKind::RateLimited || name.starts_with("retry-after");
+    let matters = |name: &str| kind == ErrorKind::RateLimited || name.contains("retry-");
     if !kind.row().retryable {
         return None;
     }
@@ -126,7 +136,7 @@ fn wait_in_words(kind: ErrorKind, words: &Words) -> Option<Duration> {
     if !kind.row().retryable {
         return None;
     }
-    words.wait.or_else(|| come_back::wait_in_words(&words.message))
+    words.wait.filter(|wait| *wait <= come_back::MAX_WAIT).or_else(|| come_back::wait_in_words(&words.message))
 }
 
 fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {

@@ -1,6 +1,6 @@
 //! Anthropic's Messages API: the translation from and to the shape that the inside speaks.
 //!
-//! Sending, waiting and retrying are not done here. Only [`Operation::Chat`] can be served.
+//! Waiting and retrying are not done here. Only [`Operation::Chat`] can be served.
 
 pub mod answer;
 mod client;
@@ -57,10 +57,11 @@ impl CannotServe {
         Self { what: what.into() }
     }
 
-    /// The failure to answer with if nobody else can serve the request either.
+    /// The failure of a provider that was passed over for this. Its kind is one that fails over, says nothing about
+    /// the provider's health, and has the caller told that nothing here serves what was asked.
     #[must_use]
     pub fn failure(&self) -> Failure {
-        Failure::new(ErrorKind::InvalidInput, self.to_string())
+        Failure::new(ErrorKind::ModelNotFound, self.to_string()).unasked()
     }
 }
 

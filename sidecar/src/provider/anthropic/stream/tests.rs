@@ -186,7 +186,7 @@ fn what_the_api_does_not_promise_breaks_the_stream() {
     let error = |kind: &str| json!({ "type": "error", "error": { "type": kind, "message": "no" } });
     let table = [
         (vec![start(), error("overloaded_error")], ErrorKind::ModelOverloaded),
-        (vec![start(), json!({ "type": "error", "error": null })], ErrorKind::ProviderError),
+        (vec![start(), json!({ "type": "error", "error": null })], ErrorKind::GenerationFailed),
         (vec![text("a")], ErrorKind::StreamBroken),
         (vec![start(), start()], ErrorKind::StreamBroken),
         (vec![start(), delta(0, &json!({ "type": "text_delta", "text": 7 }))], ErrorKind::StreamBroken),
