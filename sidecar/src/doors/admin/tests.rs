@@ -196,6 +196,22 @@ async fn a_client_that_sends_half_a_request_is_not_waited_for() {
     assert!(clock::now().since(before) <= HEADER_TIMEOUT + Duration::from_secs(1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stays_is_sent_away_after_a_while() {
+    let door = open().await;
+    let mut stream = TcpStream::connect(door.address).await.unwrap();
+    let opened = clock::now();
+    let mut answer = [0; 4096];
+    // Each request comes well before an idle connection would be closed.
+    while stream.write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n").await.is_ok() {
+        if stream.read(&mut answer).await.unwrap_or(0) == 0 {
+            break;
+        }
+        assert!(clock::now().since(opened) <= MAX_LIFE + LAST_ANSWER, "it is still served");
+        sleep(HEADER_TIMEOUT / 5).await;
+    }
+}
+
 #[tokio::test]
 async fn at_shutdown_idle_connections_are_closed_and_serving_ends() {
     let mut door = open().await;

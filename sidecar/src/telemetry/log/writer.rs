@@ -18,7 +18,7 @@ use tracing_subscriber::fmt::MakeWriter;
 /// Lines that wait.
 const MAX_LINES: usize = 8_192;
 /// Bytes of lines that wait.
-const MAX_BYTES: usize = 4 << 20;
+pub(super) const MAX_BYTES: usize = 4 << 20;
 
 /// Says, in the log's own format, how many lines were lost.
 pub(super) type OnLoss = fn(u64) -> String;
