@@ -55,3 +55,6 @@ impl Anthropic {
         if is_whole { answer::translate(&body, created).map(Reply::Whole) } else { Err(fault::from_success(&body)) }
     }
 }
+
+#[cfg(test)]
+mod tests;
