@@ -8,6 +8,7 @@ use super::{
     fault::{Place, did_you_mean},
     secret::Secret,
     section::Log,
+    sources::open_file,
     units,
     value::{Node, Value},
 };
@@ -127,9 +128,9 @@ impl<'a> Key<'a> {
     pub(super) fn optional_file(self) -> Option<PathBuf> {
         self.optional(|value| {
             let path = PathBuf::from(read_text(value, MAX_TEXT_CHARS, |_| Ok(()))?);
-            match std::fs::File::open(&path) {
+            match open_file(&path) {
                 Ok(_) => Ok(path),
-                Err(error) => Err(format!("{} cannot be read: {error}", value.found())),
+                Err(fault) => Err(format!("{} {fault}", value.found())),
             }
         })
     }
@@ -288,7 +289,8 @@ fn read_url(text: &str) -> Result<String, String> {
     if uri.query().is_some() || text.contains('#') {
         return Err("has a query or a fragment; a base URL ends with its path".to_owned());
     }
-    Ok(text.trim_end_matches('/').to_owned())
+    let scheme = uri.scheme_str().unwrap_or_default();
+    Ok(format!("{scheme}://{authority}{}", uri.path().trim_end_matches('/')))
 }
 
 fn within<T: PartialOrd>(value: T, range: &RangeInclusive<T>, show: impl Fn(&T) -> String) -> Result<T, String> {

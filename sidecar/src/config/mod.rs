@@ -23,11 +23,14 @@ use fusebox_rules::{breaker, budget, retry};
 
 pub use self::{
     advise::{Advice, advise},
+    args::{Args, Call, Check, Command, Status},
     fault::{Fault, Faults, Place},
     read::keys,
+    reload::{Watch, needs_restart},
     secret::Secret,
     section::KeyDoc,
     sources::{Setting, Sources, load},
+    variables::READY_FILE,
 };
 
 /// The whole configuration of one sidecar.

@@ -1,6 +1,8 @@
 //! Text that is never printed, and where it comes from.
 
-use std::{fmt, fs::File, io::Read, path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
+
+use super::sources::read_file;
 
 /// Longer than any key; a file past it is the wrong file.
 const MAX_KEY_BYTES: u64 = 16 * 1024;
@@ -39,14 +41,7 @@ impl Secret {
     ///
     /// A clause that says why it cannot be had, without a word of it.
     pub fn try_from_file(file: &Path) -> Result<Self, String> {
-        let mut text = String::new();
-        let opened = File::open(file).map_err(|error| format!("cannot be read: {error}"))?;
-        let length = opened.take(MAX_KEY_BYTES + 1).read_to_string(&mut text);
-        let length = length.map_err(|error| format!("cannot be read: {error}"))?;
-        if u64::try_from(length).unwrap_or(u64::MAX) > MAX_KEY_BYTES {
-            return Err("is too long to be a key".to_owned());
-        }
-        Self::try_key(&text).map_err(str::to_owned)
+        Self::try_key(&read_file(file, MAX_KEY_BYTES)?).map_err(str::to_owned)
     }
 
     /// The text itself, for the one place that must send it.
@@ -83,7 +78,7 @@ mod tests {
         let file = folder.path().join("key");
         assert!(Secret::try_from_file(&file).unwrap_err().starts_with("cannot be read"));
         std::fs::write(&file, "k".repeat(20_000)).unwrap();
-        assert_eq!(Secret::try_from_file(&file).unwrap_err(), "is too long to be a key");
+        assert_eq!(Secret::try_from_file(&file).unwrap_err(), "is larger than 16KiB");
         std::fs::write(&file, [0xff, 0xfe]).unwrap();
         assert!(Secret::try_from_file(&file).unwrap_err().starts_with("cannot be read"));
     }

@@ -12,7 +12,7 @@ use super::{
     Config,
     fault::{Fault, Faults, Place},
     format::{Format, loose},
-    read,
+    read, units,
     value::{Step, Value},
     variables::{self, Overlay},
 };
@@ -61,7 +61,7 @@ impl Sources {
 pub fn load(sources: &Sources) -> Result<Config, Faults> {
     let mut faults = Vec::new();
     let mut tree = match &sources.file {
-        Some(file) => read_file(file)?,
+        Some(file) => parse_file(file)?,
         None => Value::empty(),
     };
     let mut overlays = variables::overlays(&sources.variables);
@@ -92,21 +92,42 @@ fn overlay_of(setting: &Setting) -> Result<Overlay, Fault> {
     Ok(Overlay { path: dotted.split('.').map(Step::of).collect(), value: loose(&setting.value, &place) })
 }
 
-fn read_file(path: &Path) -> Result<Value, Fault> {
+fn parse_file(path: &Path) -> Result<Value, Fault> {
     let name: Arc<str> = path.to_string_lossy().into();
     let fault =
         |message: String| Fault { path: String::new(), message, place: Place::File { name: name.clone(), line: 0 } };
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
     let format = Format::of(extension.as_deref())
         .ok_or_else(|| fault("is of no known format; name it .yaml, .yml, .json or .toml".to_owned()))?;
-    let opened = File::open(path).map_err(|error| fault(format!("cannot be read: {error}")))?;
-    let mut text = String::new();
-    let length = opened.take(MAX_FILE_BYTES + 1).read_to_string(&mut text);
-    let length = length.map_err(|error| fault(format!("cannot be read: {error}")))?;
-    if u64::try_from(length).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
-        return Err(fault("is larger than 1MiB".to_owned()));
-    }
-    let tree = format.parse(&text, &name)?;
+    let tree = format.parse(&read_file(path, MAX_FILE_BYTES).map_err(fault)?, &name)?;
     // A file of comments alone is a file in which nothing was typed.
     Ok(if tree.is_null() { Value::empty() } else { tree })
+}
+
+/// The file at `path`, open. Not a pipe: it could be read only once, and a configuration is read again and again.
+///
+/// # Errors
+///
+/// A clause that says why not.
+pub(super) fn open_file(path: &Path) -> Result<File, String> {
+    let cannot = |error: std::io::Error| format!("cannot be read: {error}");
+    if !std::fs::metadata(path).map_err(cannot)?.is_file() {
+        return Err("is not a file".to_owned());
+    }
+    File::open(path).map_err(cannot)
+}
+
+/// The text of the file at `path`, if it is text of `max_bytes` at most.
+///
+/// # Errors
+///
+/// A clause that says why not, without a word of it.
+pub(super) fn read_file(path: &Path, max_bytes: u64) -> Result<String, String> {
+    let mut text = String::new();
+    let length = open_file(path)?.take(max_bytes + 1).read_to_string(&mut text);
+    let length = length.map_err(|error| format!("cannot be read: {error}"))?;
+    if u64::try_from(length).unwrap_or(u64::MAX) > max_bytes {
+        return Err(format!("is larger than {}", units::show_size(max_bytes)));
+    }
+    Ok(text)
 }

@@ -287,7 +287,8 @@ const WRONG: &[(&str, &str)] = &[
     ("listen: {grpc: ':50051'}", "listen.grpc: :50051 is not an address; write an IP and a port"),
     ("listen: {http: 127.0.0.1:9090}", "listen.http: 127.0.0.1:9090 is also listen.admin"),
     ("listen: {workers: 0}", "listen.workers: 0 is less than 1, the least allowed"),
-    ("auth: {tls: {cert_file: /}}", "auth.tls.key_file: is missing"),
+    ("auth: {tls: {cert_file: /proc/version}}", "auth.tls.key_file: is missing"),
+    ("auth: {tokens_file: /}", "auth.tokens_file: / is not a file"),
     ("auth: {tokens_file: /no/such}", "auth.tokens_file: /no/such cannot be read: "),
     ("telemetry: {log: 'a=b=c=d'}", "telemetry.log: a=b=c=d is not a level or a filter"),
     ("telemetry: {log_format: xml}", "telemetry.log_format: xml is not one of text, json"),
@@ -351,6 +352,8 @@ fn odd_files_are_faults_and_not_panics() {
     assert_eq!(Case::new("f.ini", "").faults(), ["is of no known format; name it .yaml, .yml, .json or .toml (f.ini)"]);
     assert_eq!(Case::yaml(&"#".repeat(2_000_000)).faults(), ["is larger than 1MiB (f.yaml)"]);
     assert!(Case::new("f.toml", "a = 1\na = 2").faults()[0].ends_with("(f.toml, line 2)"));
+    let folder = Sources { file: Some("/".into()), ..Sources::default() };
+    assert_eq!(load(&folder).unwrap_err().to_string(), "is not a file (/)");
     let missing = Sources { file: Some(Path::new("/no/such.yaml").into()), ..Sources::default() };
     assert!(load(&missing).unwrap_err().to_string().starts_with("cannot be read: "));
     let variable = Case::yaml("").variable("FUSEBOX_PROVIDERS__4__NAME", "a");

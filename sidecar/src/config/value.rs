@@ -145,17 +145,20 @@ impl Value {
     }
 
     fn item(&mut self, index: usize, place: &Place) -> Result<&mut Self, String> {
+        if self.as_map().is_some_and(|entries| !entries.is_empty()) {
+            return Err(format!("names item {index} of a map; write a key's name instead"));
+        }
         let length = self.as_list().map_or(0, <[Self]>::len);
+        let past =
+            format!("names item {index} of a list of {length}; items count from 0, and the next one is {length}");
         if length == 0 && index == 0 {
             *self = Self { node: Node::List(Vec::new()), place: place.clone() };
         }
-        let fault =
-            || format!("names item {index} of a list of {length}; items count from 0, and the next one is {length}");
-        let Node::List(items) = &mut self.node else { return Err(fault()) };
+        let Node::List(items) = &mut self.node else { return Err(past) };
         if index == length && length < MAX_ITEMS {
             items.push(Self { node: Node::Null, place: place.clone() });
         }
-        items.get_mut(index).ok_or_else(fault)
+        items.get_mut(index).ok_or(past)
     }
 
     fn entry(&mut self, key: &str, place: &Place) -> Result<&mut Self, String> {
@@ -177,11 +180,16 @@ impl Value {
     }
 }
 
-/// `text` cut to a line that fits a fault, its control characters shown as `?`.
+/// `text` cut to a line that fits a fault, its control characters shown as `?`. What follows the word `api_key` is left
+/// out: `api_key:secret`, without a space, is a text of its own in YAML.
 pub(super) fn clip(text: &str) -> String {
     const MAX_CHARS: usize = 60;
-    let mut clipped: String = text.chars().take(MAX_CHARS).map(|c| if c.is_control() { '?' } else { c }).collect();
-    if text.chars().nth(MAX_CHARS).is_some() {
+    const KEY: &str = "api_key";
+    let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
+    let end = text.find(KEY).and_then(|at| Some(at + text.get(at..)?.find(|c| !is_name(c))?)).unwrap_or(text.len());
+    let shown = text.get(..end).unwrap_or_default();
+    let mut clipped: String = shown.chars().take(MAX_CHARS).map(|c| if c.is_control() { '?' } else { c }).collect();
+    if end < text.len() || shown.chars().nth(MAX_CHARS).is_some() {
         clipped.push('…');
     }
     clipped
@@ -219,6 +227,8 @@ mod tests {
         let fault = tree.overlay(&[key("a"), Step::Index(5)], whole(1)).unwrap_err();
         assert_eq!(fault, "names item 5 of a list of 1; items count from 0, and the next one is 1");
         assert!(tree.overlay(&[key("a"), key("b")], whole(1)).unwrap_err().contains("of a list of 1"));
+        tree.overlay(&[key("m"), key("x")], whole(1)).unwrap();
+        assert!(tree.overlay(&[key("m"), Step::Index(0)], whole(1)).unwrap_err().contains("of a map"));
         assert!(tree.overlay(&vec![key("a"); 100], whole(1)).is_err());
     }
 
@@ -228,5 +238,7 @@ mod tests {
         assert_eq!(text("a\nb\u{1b}").found(), "a?b?");
         assert_eq!(text(&"é".repeat(200)).found().chars().count(), 61);
         assert_eq!(text("").found(), "an empty text");
+        assert_eq!(text("a api_key:hunter2").found(), "a api_key…");
+        assert_eq!(text("api_key_fiel").found(), "api_key_fiel");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT},
+    header::{CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT},
 };
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
@@ -18,7 +18,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 
-use super::{Ask, dial::Dialer};
+use super::{Ask, dial::Dialer, fault};
 use crate::{
     config,
     error::{ErrorKind, Failure},
@@ -82,7 +82,7 @@ impl Client {
         }
         let (head, body) = response.into_parts();
         let body = read_up_to(body, MAX_FAULT).await;
-        Err(super::fault::from_response(head.status.as_u16(), &head.headers, &body))
+        Err(fault::from_response(head.status.as_u16(), &head.headers, &body))
     }
 
     fn headers_for(&self, ask: &Ask<'_>) -> HeaderMap {
@@ -200,7 +200,10 @@ pub(super) fn drain(mut body: Incoming) {
     if body.is_end_stream() {
         return;
     }
-    #[allow(clippy::disallowed_methods, reason = "owned by its own timeout: a second at most, and nobody waits for it")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "owned by its own timeout: a second at most, and nobody waits for it"
+    )]
     tokio::spawn(tokio::time::timeout(PATIENCE, async move {
         for _ in 0..MAX_FRAMES {
             if body.frame().await.is_none_or(|frame| frame.is_err()) {

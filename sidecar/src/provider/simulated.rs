@@ -38,7 +38,7 @@ use crate::{
     },
     clock, config,
     error::Failure,
-    provider::{Ask, Reply, stream::Chunks},
+    provider::{Answer, Ask, Reply, stream::Chunks},
 };
 
 /// A simulated provider.
@@ -66,12 +66,13 @@ impl Simulated {
     /// Asks once.
     ///
     /// # Errors
-    /// As [`Self::answer`].
+    /// As [`Simulated::answer`].
     pub async fn ask(&self, ask: Ask<'_>) -> Result<Reply, Failure> {
-        Ok(match self.answer(ask.request, ask.model, ask.max_tokens).await? {
-            Simulation::Whole(whole) => Reply::Whole(whole),
-            Simulation::Stream(stream) => Reply::Stream(Chunks::from_simulated(stream)),
-        })
+        let simulation = self.answer(ask.request, ask.model, ask.max_tokens).await?;
+        Ok(Reply::from(match simulation {
+            Simulation::Whole(whole) => Answer::Whole(whole),
+            Simulation::Stream(stream) => Answer::Stream(Chunks::from_simulated(stream)),
+        }))
     }
 
     /// Answers `request` as `model`, else as the model that it names, with `max_tokens` coming before what it says.

@@ -85,6 +85,19 @@ fn each_unwise_thing_is_said_at_its_place() {
 }
 
 #[test]
+fn tokens_over_a_network_without_tls_are_pointed_out() {
+    let (paths, said) = with(&[("listen.grpc", "0.0.0.0:1"), ("auth.tokens_file", "/proc/version")]);
+    assert_eq!(paths, ["listen.grpc", "auth.tokens_file"], "{said}");
+    assert!(said.contains("in the clear; set auth.tls"), "{said}");
+}
+
+#[test]
+fn a_model_whose_providers_are_all_off_is_told_apart_from_one_without_fallback() {
+    let (_, said) = with(&[("providers.0.enabled", "false"), ("providers.1.enabled", "false")]);
+    assert!(said.contains("no provider of chat is enabled"), "{said}");
+}
+
+#[test]
 fn a_first_token_that_outlasts_the_stream_also_outlasts_an_open_breaker() {
     let (paths, said) = with(&[("providers.0.timeouts.first_token", "2m")]);
     assert_eq!(paths, ["providers[0].timeouts.first_token", "providers[0].breaker.open_for"], "{said}");

@@ -1,7 +1,8 @@
-//! One question to a provider that speaks the Messages API, and its answer.
+//! Asking Anthropic: the translated question over HTTP, its answer translated back.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderMap, Uri};
 
 use super::{PATH, Progress, add_headers, answer, request};
@@ -9,7 +10,7 @@ use crate::{
     clock, config,
     error::Failure,
     provider::{
-        Ask, Reply, fault,
+        Answer, Ask, Reply, fault,
         http::{Client, announces},
         stream::{Chunks, Dialect},
     },
@@ -31,28 +32,36 @@ impl Anthropic {
         let mut headers = HeaderMap::new();
         add_headers(&mut headers, settings.api_key.as_ref())
             .map_err(|_| "the key holds characters that no header may hold".to_owned())?;
-        let messages = format!("{}{PATH}", settings.base_url);
-        let messages = messages.parse().map_err(|error| format!("base_url is not a URL: {error}"))?;
+        // Its own SDKs take the address without the version, OpenAI's with it: both are understood.
+        let base = settings.base_url.strip_suffix("/v1").unwrap_or(&settings.base_url);
+        let messages = format!("{base}/v1{PATH}").parse().map_err(|error| format!("base_url is not a URL: {error}"))?;
         Ok(Self { client: Client::try_new(settings, headers, max_answer)?, messages })
     }
 
     /// Asks once.
     ///
     /// # Errors
-    /// Whatever went wrong, classified; one with `unasked` set if the request cannot be served here.
+    /// Whatever went wrong, classified; or, unasked, what this API cannot serve.
     pub async fn ask(&self, ask: Ask<'_>) -> Result<Reply, Failure> {
         let model = ask.model.unwrap_or(&ask.request.model);
-        let asked = request::translate(ask.request, model, ask.max_tokens).map_err(|lack| lack.failure())?;
-        let response = self.client.post(self.messages.clone(), asked.body, &ask).await?;
+        let translated = request::translate(ask.request, model, ask.max_tokens).map_err(|cannot| cannot.failure())?;
+        let answer = self.post(&ask, translated.body, translated.include_usage).await?;
+        Ok(Reply { answer, warnings: translated.warnings })
+    }
+
+    async fn post(&self, ask: &Ask<'_>, body: Bytes, include_usage: bool) -> Result<Answer, Failure> {
+        let response = self.client.post(self.messages.clone(), body, ask).await?;
         let (head, body) = response.into_parts();
         let created = clock::unix_now().as_secs();
         if ask.request.stream && announces(&head.headers, "text/event-stream") {
-            let dialect = Dialect::Anthropic(Progress::new(created, asked.include_usage));
-            return Ok(Reply::Stream(Chunks::from_http(body, dialect, self.client.max_answer())));
+            let dialect = Dialect::Anthropic(Progress::new(created, include_usage));
+            return Ok(Answer::Stream(Chunks::from_http(body, dialect, self.client.max_answer())));
         }
-        let is_whole = !ask.request.stream && announces(&head.headers, "application/json");
+        if ask.request.stream || !announces(&head.headers, "application/json") {
+            return Err(fault::from_success(&self.client.read_whole(body).await?));
+        }
         let body = self.client.read_whole(body).await?;
-        if is_whole { answer::translate(&body, created).map(Reply::Whole) } else { Err(fault::from_success(&body)) }
+        answer::translate(&body, created).map(Answer::Whole)
     }
 }
 
