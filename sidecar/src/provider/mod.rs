@@ -6,6 +6,8 @@
 pub mod anthropic;
 mod dial;
 pub mod fault;
+#[cfg(test)]
+mod fixture;
 pub mod http;
 pub mod openai;
 pub mod simulated;

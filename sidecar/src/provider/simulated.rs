@@ -114,7 +114,7 @@ impl Simulated {
 /// An answer as its tokens come.
 #[derive(Debug)]
 pub struct SimulatedStream {
-    script: Script,
+    script: Box<Script>,
     started: Moment,
     /// The step that comes next; one past the last once all is said.
     next: usize,
@@ -123,7 +123,7 @@ pub struct SimulatedStream {
 
 impl SimulatedStream {
     fn new(script: Script, started: Moment) -> Self {
-        Self { script, started, next: 0, sleep: None }
+        Self { script: Box::new(script), started, next: 0, sleep: None }
     }
 
     /// The next events, those that are due together; `None` once the answer is complete. After an error comes

@@ -64,3 +64,6 @@ impl Anthropic {
         answer::translate(&body, created).map(Answer::Whole)
     }
 }
+
+#[cfg(test)]
+mod tests;

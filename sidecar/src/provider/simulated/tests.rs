@@ -1,6 +1,5 @@
 use std::{future::poll_fn, time::Duration};
 
-use fusebox_rules::{breaker, retry};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -10,8 +9,9 @@ use crate::{
         answer::Finish,
         sse::{Events, Reader},
     },
-    config::{ProviderKind, RateLimit, Scope, Timeouts},
+    config::ProviderKind,
     error::ErrorKind,
+    provider::fixture,
 };
 
 fn provider(change: impl FnOnce(&mut config::Simulated)) -> Simulated {
@@ -23,41 +23,8 @@ fn provider(change: impl FnOnce(&mut config::Simulated)) -> Simulated {
         answer: Some("one two three four".into()),
     };
     change(&mut simulated);
-    let second = Duration::from_secs(1);
-    Simulated::new(&Arc::new(config::Provider {
-        name: "sim".into(),
-        kind: ProviderKind::Simulated,
-        base_url: String::new(),
-        api_key: None,
-        scope: Scope::Pod,
-        enabled: true,
-        priority: 0,
-        timeouts: Timeouts { connect: second, first_token: second, idle: second, total: second, stream_total: second },
-        retry: retry::Policy {
-            max_retries: 0,
-            base_delay: second,
-            backoff_factor: 1.0,
-            max_delay: second,
-            jitter: false,
-            max_elapsed: second,
-        },
-        breaker: breaker::Settings {
-            failure_threshold: 1,
-            failure_rate: 1.0,
-            minimum_calls: 1,
-            window: second,
-            slow_first_token: None,
-            min_tokens_per_second: None,
-            open_for: second,
-            max_open_for: second,
-            half_open_max_calls: 1,
-            success_threshold: 1,
-            ramp: second,
-            probe: breaker::Probe::Passive,
-        },
-        rate_limit: RateLimit { requests_per_minute: None, tokens_per_minute: None },
-        simulated,
-    }))
+    let provider = fixture::provider(ProviderKind::Simulated, "");
+    Simulated::new(&Arc::new(config::Provider { simulated, ..provider }))
 }
 
 fn request(operation: Operation, document: &Value) -> Request {
