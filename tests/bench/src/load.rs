@@ -42,7 +42,9 @@ impl Generator {
 
     /// Loads `target` over `connections` for `seconds`.
     pub(crate) fn run(&self, target: SocketAddr, connections: u32, seconds: u64) -> io::Result<Load> {
-        let output = Command::new("wrk")
+        // Killed with us, however we end.
+        let output = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "wrk"])
             .args(["--threads", &THREADS.to_string(), "--connections", &connections.to_string()])
             .args(["--duration", &format!("{seconds}s"), "--timeout", "5s", "--script"])
             .arg(&self.script)
