@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the clock's home")]
 
-use std::sync::OnceLock;
+use std::{sync::OnceLock, time::SystemTime};
 
 use fusebox_rules::moment::Moment;
 use tokio::time::Instant;
@@ -22,6 +22,12 @@ pub fn now() -> Moment {
 pub fn at(moment: Moment) -> Instant {
     let origin = *ORIGIN.get_or_init(Instant::now);
     origin + moment.since(Moment::ZERO).min(FAR)
+}
+
+/// What the clock on the wall says, for people and for other systems; nothing is decided by it.
+#[must_use]
+pub fn wall() -> SystemTime {
+    SystemTime::now()
 }
 
 /// Further than any timer here is set; keeps arithmetic on instants from overflowing.

@@ -2,6 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use fusebox_rules::retry;
+
+use super::{Call, chain::Found};
 use crate::error::ErrorKind;
 
 /// How a call went: told to the caller on answers and on errors alike.
@@ -19,6 +22,28 @@ pub struct Outcome {
     pub attempts: Vec<Attempt>,
     /// The call's correlation id.
     pub correlation_id: Arc<str>,
+}
+
+impl Outcome {
+    /// The outcome of a call that has not been tried yet.
+    #[must_use]
+    pub fn new(call: &Call) -> Self {
+        Self {
+            source: None,
+            provider: None,
+            provider_model: None,
+            warnings: Vec::new(),
+            attempts: Vec::new(),
+            correlation_id: Arc::clone(&call.correlation_id),
+        }
+    }
+
+    /// Notes who answered.
+    pub(super) fn found(&mut self, found: &Found<'_>) {
+        self.source = Some(if found.first { Source::Primary } else { Source::Fallback });
+        self.provider = Some(Arc::clone(&found.seat.upstream.settings.name));
+        self.provider_model.clone_from(&found.seat.model);
+    }
 }
 
 /// Where an answer came from.
@@ -77,6 +102,16 @@ impl WaitReason {
             Self::None => "none",
             Self::Backoff => "backoff",
             Self::RetryAfter => "retry_after",
+        }
+    }
+}
+
+impl From<retry::WaitReason> for WaitReason {
+    fn from(reason: retry::WaitReason) -> Self {
+        match reason {
+            retry::WaitReason::None => Self::None,
+            retry::WaitReason::Backoff => Self::Backoff,
+            retry::WaitReason::RetryAfter => Self::RetryAfter,
         }
     }
 }
