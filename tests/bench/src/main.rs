@@ -9,6 +9,7 @@ mod paced;
 mod payload;
 mod process;
 mod report;
+mod rules;
 mod streams;
 mod wire;
 
@@ -54,6 +55,18 @@ enum Command {
     },
     /// Measure those that are running, and print the report.
     Compare(CompareArgs),
+    /// Print what the breaker's decisions cost.
+    Rules {
+        /// Count instructions too; needs valgrind.
+        #[arg(long)]
+        instructions: bool,
+        /// Only do this operation, and print nothing.
+        #[arg(long)]
+        only: Option<String>,
+        /// How often to do it.
+        #[arg(long, default_value_t = 1_000_000, requires = "only")]
+        operations: u64,
+    },
 }
 
 #[derive(Args)]
@@ -111,6 +124,8 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Mock { listen, threads, pace } => mock::serve(&TcpListener::bind(listen)?, threads, pace.into())?,
         Command::Ports { count } => println!("{}", free_ports(count)?.join(" ")),
         Command::Compare(args) => return compare(args),
+        Command::Rules { only: Some(name), operations, .. } => rules::only(&name, operations)?,
+        Command::Rules { instructions, .. } => println!("{}", rules::table(instructions)?),
     }
     Ok(ExitCode::SUCCESS)
 }
