@@ -83,6 +83,7 @@ impl Failure {
 
     /// The same, with a fact for the caller.
     #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "facts are numbers and literals, which are passed by value")]
     pub fn detail(mut self, name: &'static str, value: impl ToString) -> Self {
         self.details.push((name, value.to_string()));
         self

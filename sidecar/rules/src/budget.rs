@@ -150,6 +150,14 @@ mod tests {
     }
 
     #[test]
+    fn a_full_bucket_keeps_nothing_of_the_thousandth_that_has_begun() {
+        let mut budget = budget(0.0, 1.0);
+        assert_eq!(withdrawals(&mut budget, Moment::from_nanos(900_000)), 10);
+        assert_eq!(budget.withdraw(at(1_000)), Payment::Refused);
+        assert_eq!(budget.withdraw(at(1_001)), Payment::Paid);
+    }
+
+    #[test]
     fn what_calls_pay_is_saved_up_to_a_hundred_calls_worth() {
         let mut budget = budget(0.2, 0.0);
         (0..10_000).for_each(|_| budget.deposit(at(0)));

@@ -1,6 +1,6 @@
 //! What kind of failure a provider's refusal is, from its status and its words.
 //!
-//! Specific words beat the status, and the status beats nothing at all. The words are rows of [`words::ROWS`], in the
+//! Specific words beat the status, and the status beats nothing at all. The words are rows of `words::ROWS`, in the
 //! order in which they are believed. Two decisions that are not obvious:
 //! - A spent quota (`insufficient_quota`, 402, "credit balance is too low") is `permission_denied`, not `rate_limited`,
 //!   whatever its status: waiting does not heal it, and another provider's quota is not spent.

@@ -111,6 +111,18 @@ pub enum WaitReason {
     RetryAfter,
 }
 
+impl WaitReason {
+    /// Its name on every wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Backoff => "backoff",
+            Self::RetryAfter => "retry_after",
+        }
+    }
+}
+
 /// What a retry does differently. It stays so for the rest of the call's attempts at this provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {

@@ -1,12 +1,8 @@
 //! One attempt: a question to one provider, up to its whole answer or its first token.
 
-use std::{
-    future::poll_fn,
-    pin::pin,
-    time::Duration,
-};
+use std::{future::poll_fn, pin::pin, time::Duration};
 
-use fusebox_rules::{moment::Moment, retry::Change};
+use fusebox_rules::{deadline, moment::Moment, retry::Change};
 use tokio::time::timeout;
 
 use super::{Call, TraceContext, plan::Seat};
@@ -17,7 +13,7 @@ use crate::{
     },
     error::{ErrorKind, Failure},
     gate::Pass,
-    provider::{Ask, Provider, Reply, stream::Chunks},
+    provider::{self, Ask, Provider, Reply, stream::Chunks},
     telemetry::{AttemptTrace, Facts},
 };
 
@@ -57,30 +53,58 @@ pub(super) enum Answer {
     Begun { begun: Begun, started: Moment, pass: Pass, trace: AttemptTrace },
 }
 
+/// What has come to be different from the first question to this provider.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Timeouts so far; each makes the next one longer.
+    timeouts: u32,
+    pub(super) halved: bool,
+    complain: bool,
+}
+
+impl Changes {
+    pub(super) fn add(&mut self, change: Change) {
+        match change {
+            Change::None => {}
+            Change::LongerTimeout => self.timeouts += 1,
+            Change::HalfTheTokens => self.halved = true,
+            Change::SayWhatWasWrong => self.complain = true,
+        }
+    }
+}
+
 impl<'a> Question<'a> {
-    pub(super) fn new(call: &'a Call, seat: &'a Seat, change: Change, allowance: impl Fn(Duration) -> Duration) -> Self {
+    pub(super) fn new(
+        call: &'a Call,
+        seat: &'a Seat,
+        changes: &Changes,
+        allowance: impl Fn(Duration) -> Duration,
+    ) -> Self {
         let timeouts = &seat.upstream.settings.timeouts;
         let limit = match call.request.stream {
             true => call.options.first_token_timeout.unwrap_or(timeouts.first_token),
             false => timeouts.total,
         };
-        let limit = if change == Change::LongerTimeout { limit * 2 } else { limit };
         let half = || call.request.max_tokens.map_or(TOKENS_UNSAID, |tokens| (tokens / 2).max(1));
         Self {
             call,
             model: seat.model.as_deref(),
-            again: (change == Change::SayWhatWasWrong).then(|| call.request.complaining()).flatten(),
-            max_tokens: (change == Change::HalfTheTokens).then(half),
-            timeout: allowance(limit),
+            again: changes.complain.then(|| call.request.complaining()).flatten(),
+            max_tokens: changes.halved.then(half),
+            timeout: allowance(deadline::longer(limit, changes.timeouts)),
         }
     }
 }
 
-/// Asks once, within the question's time.
+/// Asks once, within the question's time. Beside the answer it gives what was left out of the question, for people.
 ///
 /// # Errors
 /// Whatever went wrong, classified.
-pub(super) async fn make(question: &Question<'_>, provider: &Provider, trace: &TraceContext) -> Result<Got, Failure> {
+pub(super) async fn make(
+    question: &Question<'_>,
+    provider: &Provider,
+    trace: &TraceContext,
+) -> Result<(Got, Vec<String>), Failure> {
     let ask = Ask {
         request: question.again.as_ref().unwrap_or(&question.call.request),
         model: question.model,
@@ -90,10 +114,12 @@ pub(super) async fn make(question: &Question<'_>, provider: &Provider, trace: &T
         timeout: question.timeout,
     };
     let answer = pin!(async {
-        match provider.ask(ask).await? {
-            Reply::Whole(whole) => Ok(Got::Whole(whole)),
-            Reply::Stream(chunks) => first_token(chunks).await.map(Got::Begun),
-        }
+        let Reply { answer, warnings } = provider.ask(ask).await?;
+        let got = match answer {
+            provider::Answer::Whole(whole) => Got::Whole(whole),
+            provider::Answer::Stream(chunks) => Got::Begun(first_token(chunks).await?),
+        };
+        Ok((got, warnings))
     });
     match timeout(question.timeout, answer).await {
         Ok(result) => result,
@@ -119,7 +145,10 @@ async fn first_token(mut rest: Chunks) -> Result<Begun, Failure> {
                     return Ok(Begun { held, rest });
                 }
                 if size > MAX_HELD {
-                    return Err(Failure::new(ErrorKind::StreamBroken, "the provider's stream held much and said nothing"));
+                    return Err(Failure::new(
+                        ErrorKind::StreamBroken,
+                        "the provider's stream held much and said nothing",
+                    ));
                 }
             }
             Some(Err(failure)) => return Err(failure),

@@ -6,14 +6,14 @@ use fusebox_rules::{
     breaker::Asker,
     deadline,
     moment::Moment,
-    retry::{self, Change, Facts, Verdict},
+    retry::{self, Change, Facts, Verdict, WaitReason},
 };
 
 use super::{
     Call,
-    attempt::{self, Answer, Question},
+    attempt::{self, Answer, Changes, Question},
     failures::Failures,
-    outcome::{Attempt, WaitReason},
+    outcome::Attempt,
     plan::{Plan, Route, Seat},
 };
 use crate::{
@@ -34,8 +34,10 @@ pub(super) struct Chain<'a> {
     pub(super) route: &'a Route,
     pub(super) worker: usize,
     pub(super) deadline: Moment,
-    pub(super) trace: &'a mut CallTrace,
+    pub(super) trace: CallTrace,
     pub(super) attempts: Vec<Attempt>,
+    /// For people: what was left out of the question that was answered, or asked less for.
+    pub(super) warnings: Vec<String>,
     attempts_left: u32,
 }
 
@@ -54,21 +56,32 @@ enum Asked {
     GiveUp(Failure),
 }
 
-/// What is known before an attempt: why it was waited for, and what is to be different.
+/// What is known before an attempt: why it was waited for, and what has come to be different.
+#[derive(Default)]
 struct Next {
     waited: Duration,
-    wait_reason: WaitReason,
-    change: Change,
+    wait_reason: Option<WaitReason>,
+    changes: Changes,
 }
 
 impl<'a> Chain<'a> {
-    pub(super) fn new(call: &'a Call, plan: &'a Plan, route: &'a Route, worker: usize, trace: &'a mut CallTrace) -> Self {
+    pub(super) fn new(call: &'a Call, plan: &'a Plan, route: &'a Route, worker: usize, trace: CallTrace) -> Self {
         let patience = deadline::for_call(call.timeout, route.patience(call.request.stream));
         let allowed = call.options.max_attempts.unwrap_or(MAX_ATTEMPTS).clamp(1, MAX_ATTEMPTS);
         // The caller's SDK has made some of the attempts already.
         let attempts_left = allowed.saturating_sub(call.options.retries_before).max(1);
         let deadline = call.arrived + patience;
-        Self { call, plan, route, worker, deadline, trace, attempts: Vec::with_capacity(1), attempts_left }
+        Self {
+            call,
+            plan,
+            route,
+            worker,
+            deadline,
+            trace,
+            attempts: Vec::with_capacity(1),
+            warnings: Vec::new(),
+            attempts_left,
+        }
     }
 
     /// Asks providers in turn until one answers.
@@ -105,10 +118,11 @@ impl<'a> Chain<'a> {
         let policy = &seat.upstream.settings.retry;
         let began = clock::now();
         let mut retries = 0;
-        let mut next = Next { waited: Duration::ZERO, wait_reason: WaitReason::None, change: Change::None };
+        let mut next = Next::default();
         seat.upstream.gate.deposit();
         loop {
             let others = able(rest);
+            let asked = clock::now();
             let failure = match seat.upstream.gate.admit(Asker::Caller) {
                 Err(refusal) => refused(seat, refusal),
                 Ok(pass) => {
@@ -119,6 +133,10 @@ impl<'a> Chain<'a> {
                     }
                 }
             };
+            // What one provider's format cannot say, another's may.
+            if failure.unasked && failure.kind == ErrorKind::InvalidInput {
+                return Asked::FailOver(failure);
+            }
             let now = clock::now();
             let facts = Facts {
                 kind: failure.kind,
@@ -130,6 +148,9 @@ impl<'a> Chain<'a> {
                 larger_window: self.larger_window(seat, rest),
                 reroute_refusals: self.plan.config.content_filter == ContentFilter::Failover,
                 asked_wait: failure.wait,
+                may_retry: true,
+                took: now.since(asked),
+                halved: next.changes.halved,
                 dice: fastrand::f64(),
             };
             match retry::decide(policy, &facts) {
@@ -138,13 +159,19 @@ impl<'a> Chain<'a> {
                     if !seat.upstream.gate.withdraw() {
                         return if facts.others > 0 { Asked::FailOver(failure) } else { Asked::GiveUp(failure) };
                     }
-                    let wait_reason = WaitReason::from(wait_reason);
+                    if change == Change::HalfTheTokens {
+                        self.warnings.push(format!(
+                            "{} ran out of memory and was asked for half the tokens",
+                            seat.upstream.settings.name
+                        ));
+                    }
                     self.trace.retry(seat.upstream.index, failure.kind, wait, wait_reason);
                     if !wait.is_zero() {
                         tokio::time::sleep(wait).await;
                     }
                     retries += 1;
-                    next = Next { waited: wait, wait_reason, change };
+                    next.changes.add(change);
+                    (next.waited, next.wait_reason) = (wait, Some(wait_reason));
                 }
                 Verdict::FailOver => return Asked::FailOver(failure),
                 Verdict::GiveUp => return Asked::GiveUp(failure),
@@ -163,7 +190,8 @@ impl<'a> Chain<'a> {
         let remaining = self.deadline.since(started);
         let number = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
         let mut trace = self.trace.attempt(seat.upstream.index, seat.model.as_deref(), number);
-        let question = Question::new(self.call, seat, next.change, |limit| deadline::allowance(remaining, limit, others));
+        let question =
+            Question::new(self.call, seat, &next.changes, |limit| deadline::allowance(remaining, limit, others));
         let result = attempt::make(&question, seat.upstream.client(self.worker), &trace.headers(self.call)).await;
         let took = clock::now().since(started);
         self.attempts.push(Attempt {
@@ -172,7 +200,11 @@ impl<'a> Chain<'a> {
             took,
             error: result.as_ref().err().map(|failure| failure.kind),
             waited: next.waited,
-            wait_reason: next.wait_reason,
+            wait_reason: next.wait_reason.unwrap_or(WaitReason::None),
+        });
+        let result = result.map(|(got, warnings)| {
+            self.warnings.extend(warnings);
+            got
         });
         match result {
             Ok(attempt::Got::Whole(whole)) => {

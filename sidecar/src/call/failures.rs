@@ -19,9 +19,9 @@ impl<'a> Failures<'a> {
 
     /// Whether what has been met says that `seat` would fail too: a prompt too long for as large a window.
     pub(super) fn rules_out(&self, seat: &Seat) -> bool {
-        self.met.iter().any(|(other, failure)| {
-            failure.kind == ErrorKind::ContextLengthExceeded && !seat.may_hold_more_than(other)
-        })
+        self.met
+            .iter()
+            .any(|(other, failure)| failure.kind == ErrorKind::ContextLengthExceeded && !seat.may_hold_more_than(other))
     }
 
     /// The one failure that the caller hears: the last whose call may be sent again, else the last. Those who were

@@ -5,8 +5,8 @@
 //! answered are not remembered here.
 
 use std::{
-    future::poll_fn,
     collections::{HashMap, hash_map::Entry},
+    future::poll_fn,
     hash::{BuildHasher, RandomState},
     sync::{Arc, Weak},
     task::{Context, Poll, Waker},
@@ -68,8 +68,12 @@ pub(super) async fn join(sidecar: &Sidecar, key: Arc<str>, call: Call) -> Result
         Ok(told) => told,
         Err(failure) => {
             let outcome = Outcome::new(&call);
-            let refusal =
-                Refusal { failure: &failure, correlation_id: &call.correlation_id, arrived: call.arrived, door: call.door };
+            let refusal = Refusal {
+                failure: &failure,
+                correlation_id: &call.correlation_id,
+                arrived: call.arrived,
+                door: call.door,
+            };
             sidecar.shared.telemetry.refused(&refusal);
             return Err(Box::new(Refused { failure, outcome }));
         }

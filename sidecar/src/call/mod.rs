@@ -26,7 +26,7 @@ use self::{
     attempt::Answer,
     chain::{Chain, Found},
     inflight::InFlight,
-    outcome::{Outcome, Source},
+    outcome::Outcome,
     plan::Plan,
     stream::{Limits, Parts, Stream},
 };
@@ -211,7 +211,7 @@ impl Sidecar {
     async fn answer_alone(&self, call: Call) -> Result<Answered, Box<Refused>> {
         let current = self.shared.current.load_full();
         let plan = &current.plan;
-        let mut trace = self.shared.telemetry.begin(&current.labels, &call, call.door);
+        let trace = self.shared.telemetry.begin(&current.labels, &call, call.door);
         let place = match self.admit(plan) {
             Ok(place) => place,
             Err(failure) => return Err(refuse(trace, failure, Outcome::new(&call))),
@@ -219,7 +219,7 @@ impl Sidecar {
         let Some(route) = plan.route(&call.request.model) else {
             return Err(refuse(trace, unknown_model(&call.request.model), Outcome::new(&call)));
         };
-        let mut chain = Chain::new(&call, plan, route, self.worker, &mut trace);
+        let mut chain = Chain::new(&call, plan, route, self.worker, trace);
         let found = tokio::select! {
             biased;
             found = chain.run() => found,
@@ -227,8 +227,8 @@ impl Sidecar {
                 Err(Failure::new(ErrorKind::ShuttingDown, "the sidecar is shutting down and could not wait any longer"))
             }
         };
-        let (deadline, attempts) = (chain.deadline, std::mem::take(&mut chain.attempts));
-        let mut outcome = Outcome { attempts, ..Outcome::new(&call) };
+        let Chain { deadline, attempts, warnings, trace, .. } = chain;
+        let mut outcome = Outcome { attempts, warnings, ..Outcome::new(&call) };
         match found {
             Ok(found) => {
                 outcome.found(&found);
@@ -248,7 +248,14 @@ impl Sidecar {
         Ok(place)
     }
 
-    fn reply(&self, found: Found<'_>, outcome: Outcome, deadline: Moment, mut trace: CallTrace, place: Place) -> Answered {
+    fn reply(
+        &self,
+        found: Found<'_>,
+        outcome: Outcome,
+        deadline: Moment,
+        mut trace: CallTrace,
+        place: Place,
+    ) -> Answered {
         match found.answer {
             Answer::Whole(whole) => {
                 trace.ended(CallEnd {
@@ -272,8 +279,16 @@ impl Sidecar {
                     first_token: clock::now(),
                 };
                 let ending = self.shared.ending.clone().cancelled_owned();
-                let stream =
-                    Stream::live(Parts { begun, limits, ending, pass, attempt, call: trace, place, outcome: outcome.clone() });
+                let stream = Stream::live(Parts {
+                    begun,
+                    limits,
+                    ending,
+                    pass,
+                    attempt,
+                    call: trace,
+                    place,
+                    outcome: outcome.clone(),
+                });
                 Answered { outcome, reply: Reply::Stream(stream) }
             }
         }

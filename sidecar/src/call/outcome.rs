@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use fusebox_rules::retry;
+pub use fusebox_rules::retry::WaitReason;
 
 use super::{Call, chain::Found};
 use crate::error::ErrorKind;
@@ -81,37 +81,4 @@ pub struct Attempt {
     pub waited: Duration,
     /// What set that wait.
     pub wait_reason: WaitReason,
-}
-
-/// What set the wait before an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WaitReason {
-    /// There was none.
-    None,
-    /// The provider's policy.
-    Backoff,
-    /// The provider said when to come back.
-    RetryAfter,
-}
-
-impl WaitReason {
-    /// Its name on the wire.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Backoff => "backoff",
-            Self::RetryAfter => "retry_after",
-        }
-    }
-}
-
-impl From<retry::WaitReason> for WaitReason {
-    fn from(reason: retry::WaitReason) -> Self {
-        match reason {
-            retry::WaitReason::None => Self::None,
-            retry::WaitReason::Backoff => Self::Backoff,
-            retry::WaitReason::RetryAfter => Self::RetryAfter,
-        }
-    }
 }

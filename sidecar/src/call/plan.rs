@@ -102,7 +102,9 @@ impl Plan {
             let clients: Result<Vec<_>, _> =
                 (0..=workers).map(|_| Provider::try_new(settings, config.limits.max_answer)).collect();
             match clients {
-                Ok(clients) => upstreams.push(Arc::new(Upstream { index, settings: Arc::clone(settings), gate, clients })),
+                Ok(clients) => {
+                    upstreams.push(Arc::new(Upstream { index, settings: Arc::clone(settings), gate, clients }));
+                }
                 Err(fault) => faults.push(format!("providers[{index}]: {fault}")),
             }
         }

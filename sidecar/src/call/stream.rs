@@ -233,8 +233,11 @@ enum Limit {
 impl Limits {
     /// Which limit is met first, and when.
     fn next(&self, last_token: Moment) -> (Moment, Limit) {
-        let limits =
-            [(last_token + self.idle, Limit::Idle), (self.attempt_ends, Limit::Attempt), (self.deadline, Limit::Deadline)];
+        let limits = [
+            (last_token + self.idle, Limit::Idle),
+            (self.attempt_ends, Limit::Attempt),
+            (self.deadline, Limit::Deadline),
+        ];
         limits.into_iter().min_by_key(|(due, _)| *due).unwrap_or((self.deadline, Limit::Deadline))
     }
 

@@ -344,7 +344,8 @@ impl Fields {
     fn close_message(&self, path: &Path<'_>, faults: &Faults) {
         let Some(role) = self.first.and_then(|index| super::tables::ROLES.get(usize::from(index))) else { return };
         let calls = self.has("tool_calls") || self.has("function_call") || self.has("refusal") || self.has("audio");
-        if !self.has("content") && !(*role == "assistant" && calls) {
+        let silent = *role == "assistant" && calls;
+        if !self.has("content") && !silent {
             let message = match *role {
                 "assistant" => "is required where there are no tool_calls",
                 _ => "is required",

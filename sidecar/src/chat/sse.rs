@@ -47,11 +47,12 @@ impl Reader {
     ///
     /// # Errors
     /// If an event, whole or still unfinished, is longer than the limit.
-    pub fn push(&mut self, frame: Bytes) -> Result<Events, TooLong> {
+    pub fn push(&mut self, mut frame: Bytes) -> Result<Events, TooLong> {
         let bytes = if self.held.is_empty() {
             let whole = last_end(&frame, 0);
             self.held.extend_from_slice(&frame[whole..]);
-            frame.slice(..whole)
+            frame.truncate(whole);
+            frame
         } else {
             let seen = self.held.len();
             self.held.extend_from_slice(&frame);

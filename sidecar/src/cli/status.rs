@@ -36,7 +36,8 @@ async fn ask(status: &Status, sources: &Sources) -> Result<Value, String> {
     };
     let request = Request::get("/status").body(Full::new(Bytes::new())).map_err(|error| error.to_string())?;
     let body = send(address, request).await?.response.into_body().collect().await.map_err(|error| error.to_string())?;
-    serde_json::from_slice(&body.to_bytes()).map_err(|error| format!("what answers at {address} is no sidecar: {error}"))
+    serde_json::from_slice(&body.to_bytes())
+        .map_err(|error| format!("what answers at {address} is no sidecar: {error}"))
 }
 
 fn table(document: &Value) -> String {
@@ -53,7 +54,10 @@ fn table(document: &Value) -> String {
             document["uptime_seconds"].as_f64().unwrap_or_default(),
             text(&document["in_flight"]),
         ),
-        format!("{:<20} {:<8} {:>8} {:<10} {:>9} {:>10}", "provider", "enabled", "priority", "breaker", "in flight", "cool-down"),
+        format!(
+            "{:<20} {:<8} {:>8} {:<10} {:>9} {:>10}",
+            "provider", "enabled", "priority", "breaker", "in flight", "cool-down"
+        ),
     ];
     for provider in document["providers"].as_array().into_iter().flatten() {
         let cool_down = provider["cool_down_seconds"].as_f64().map_or("-".to_owned(), |left| format!("{left:.1} s"));

@@ -14,7 +14,7 @@ use std::{
 
 use fusebox_rules::{
     breaker::{self, Admission, Asker, Breaker, News, Permit, Transition},
-    budget::{self, Budget},
+    budget::{self, Budget, Payment},
     error::{Blame, ErrorKind},
     moment::Moment,
 };
@@ -77,12 +77,12 @@ pub struct Standing {
 }
 
 impl Gate {
-    /// A gate that has seen nothing, and tells `on_move` of its breaker's moves.
+    /// A gate that has seen nothing, whose probes may take `lease`, and which tells `on_move` of its breaker's moves.
     #[must_use]
-    pub fn new(settings: breaker::Settings, retries: budget::Settings, on_move: OnMove) -> Self {
+    pub fn new(settings: breaker::Settings, lease: Duration, retries: &budget::Settings, on_move: OnMove) -> Self {
         let now = clock::now();
         let callers_probe = settings.probe == breaker::Probe::Passive;
-        let breaker = Breaker::new(settings);
+        let breaker = Breaker::new(settings).with_probe_lease(lease);
         Self {
             free: AtomicU64::new(breaker.generation()),
             breaker: Mutex::new(breaker),
@@ -134,7 +134,8 @@ impl Gate {
             let until = Moment::from_nanos(until.load(Relaxed));
             (until > now).then(|| Refusal { kind, retry_after: Some(until.since(now)) })
         };
-        left(&self.key_refused_until, ErrorKind::Authentication).or_else(|| left(&self.cool_until, ErrorKind::RateLimited))
+        left(&self.key_refused_until, ErrorKind::Authentication)
+            .or_else(|| left(&self.cool_until, ErrorKind::RateLimited))
     }
 
     fn ask(&self, asker: Asker, now: Moment) -> Result<Permit, Refusal> {
@@ -180,7 +181,7 @@ impl Gate {
     /// Whether one more retry is paid for; takes it.
     #[must_use]
     pub fn withdraw(&self) -> bool {
-        self.budget.lock().withdraw(clock::now())
+        self.budget.lock().withdraw(clock::now()) == Payment::Paid
     }
 
     /// Leaves the provider alone for `wait`. Of two such wishes the later end wins.

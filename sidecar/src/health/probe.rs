@@ -23,7 +23,7 @@ use crate::{
     clock,
     error::{ErrorKind, Failure},
     gate::Pass,
-    provider::{Ask, Reply},
+    provider::Ask,
 };
 
 /// Between two probes, and before asking a gate again that let none through.
@@ -86,7 +86,7 @@ async fn once(upstream: &Upstream, question: &Request, mut pass: Pass) {
     let found = result.as_ref().err().map(|failure| failure.kind);
     tracing::debug!(target: "fusebox::breaker", provider = &*upstream.settings.name, error = found.map(ErrorKind::name), "probed");
     match result {
-        Ok(Reply::Whole(_) | Reply::Stream(_)) => pass.succeeded(),
+        Ok(_) => pass.succeeded(),
         // It answers, and what it says against the probe is not that it is ill.
         Err(failure) if failure.kind.row().blame == Blame::None => {
             pass.first_token(clock::now().since(started));

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use fusebox_rules::breaker::{self, PROBE_LEASE};
 
 use crate::{
     call::{Current, plan::Plan},
     config::{self, Config, needs_restart},
     gate::Gate,
     serve::tokens::Tokens,
-    telemetry::Telemetry,
+    telemetry::{Telemetry, Transition},
 };
 
 /// Makes generations.
@@ -54,7 +55,8 @@ impl Generations {
     pub(super) fn next(&self, config: Config, before: &Current) -> Result<(Current, Tokens), Vec<String>> {
         let fixed = needs_restart(&before.plan.config, &config);
         if !fixed.is_empty() {
-            let fault = |key| format!("{key}: cannot change while the sidecar runs; restart it, or put the old value back");
+            let fault =
+                |key| format!("{key}: cannot change while the sidecar runs; restart it, or put the old value back");
             return Err(fixed.into_iter().map(fault).collect());
         }
         self.make(config, Some(&before.plan))
@@ -69,12 +71,15 @@ impl Generations {
         let retries = config.retry_budget.clone();
         let gate = |settings: &Arc<config::Provider>| {
             let (telemetry, name, scope) = (Arc::clone(&self.telemetry), Arc::clone(&settings.name), settings.scope);
-            let on_move = Box::new(move |moved: &_| telemetry.transition(&name, scope, moved));
-            Arc::new(Gate::new(settings.breaker.clone(), retries.clone(), on_move))
+            let lease = settings.timeouts.total.max(PROBE_LEASE);
+            let on_move = Box::new(move |moved: &breaker::Transition| {
+                telemetry.transition(&name, scope, Transition::from(moved));
+            });
+            Arc::new(Gate::new(settings.breaker.clone(), lease, &retries, on_move))
         };
         let plan = Plan::try_new(config, self.workers, before, gate)?;
         for upstream in &plan.upstreams {
-            self.telemetry.set_breaker(&upstream.settings.name, upstream.gate.standing().state);
+            self.telemetry.set_breaker(&upstream.settings.name, upstream.gate.standing().state.into());
         }
         Ok((Current { plan, labels }, tokens))
     }

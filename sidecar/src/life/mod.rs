@@ -4,13 +4,7 @@ mod generation;
 mod story;
 mod workers;
 
-use std::{
-    fs, io,
-    net::SocketAddr,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -71,7 +65,8 @@ pub enum StartError {
 pub async fn run(sources: Sources) -> Result<(), StartError> {
     let source = sources.file.as_ref().map_or("defaults and environment".into(), |file| file.display().to_string());
     let (config, watch) = Watch::begin(sources).map_err(StartError::Config)?;
-    let log = Log::try_start(&config.telemetry).map_err(|error| StartError::Unusable(format!("telemetry.log: {error}")))?;
+    let log =
+        Log::try_start(&config.telemetry).map_err(|error| StartError::Unusable(format!("telemetry.log: {error}")))?;
     let telemetry = Telemetry::try_new(&config.telemetry, config.listen.workers + 1)
         .map_err(|error| StartError::Unusable(format!("telemetry.otlp_endpoint: {error}")))?;
     let bound = Bound::bind(&config.listen)?;
@@ -158,9 +153,11 @@ impl Life<'_> {
 
     /// As a whole or not at all: whatever is wrong, the last good configuration stays.
     fn reload(&mut self) -> bool {
-        let made = self.watch.reload().map_err(|faults| faults.iter().map(ToString::to_string).collect()).and_then(
-            |config| self.generations.next(config, &self.shared.current.load()),
-        );
+        let made = self
+            .watch
+            .reload()
+            .map_err(|faults| faults.iter().map(ToString::to_string).collect())
+            .and_then(|config| self.generations.next(config, &self.shared.current.load()));
         match made {
             Ok((current, tokens)) => {
                 let filter = current.plan.config.telemetry.log.clone();

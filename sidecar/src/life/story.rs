@@ -102,7 +102,7 @@ fn shown(upstream: &Upstream) -> ProviderView {
         name: Arc::clone(&upstream.settings.name),
         enabled: upstream.settings.enabled,
         priority: upstream.settings.priority,
-        breaker: standing.state,
+        breaker: standing.state.into(),
         in_flight: u64::from(standing.in_flight),
         cool_down_seconds: standing.cooling.map(|left| left.as_secs_f64()),
         fault: standing.key_refused.then(|| "it refused its key".into()),

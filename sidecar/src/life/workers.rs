@@ -18,7 +18,7 @@ use crate::{
     config::{Config, Listen},
     doors::{
         grpc::{self, Health},
-        openai::OpenAi,
+        openai::{Authorise, OpenAi},
     },
     serve::{self, Connections, tls},
     telemetry::Door,
@@ -120,7 +120,7 @@ impl Workers {
     /// Waits until a worker ends that was not told to.
     pub(super) async fn lost(&mut self) {
         if self.died.recv().await.is_none() {
-            std::future::pending().await
+            std::future::pending().await;
         }
     }
 }
@@ -149,7 +149,7 @@ impl Worker {
         let engine = Arc::new(Sidecar::new(Arc::clone(&self.shared), self.index));
         let limits = &self.connections.limits;
         let (tokens, shared) = (self.tokens.clone(), self.shared);
-        let allow: Arc<dyn Fn(Option<&str>) -> bool + Send + Sync> = Arc::new(move |token| tokens.allow(token));
+        let allow: Authorise = Arc::new(move |token| tokens.allow(token));
         let openai = Arc::new(OpenAi {
             engine: Arc::clone(&engine),
             authorise: Arc::clone(&allow),
@@ -160,7 +160,8 @@ impl Worker {
         });
         let grpc = grpc::Door { engine, authorize: allow, health: self.health };
         let routes = TowerToHyperService::new(grpc.routes(limits).map_err(io::Error::other)?);
-        let http = self.connections.clone().serve(self.http, service_fn(move |request| Arc::clone(&openai).handle(request)));
+        let http =
+            self.connections.clone().serve(self.http, service_fn(move |request| Arc::clone(&openai).handle(request)));
         let grpc = Connections { door: Door::Grpc, ..self.connections.clone() }.serve(self.grpc, routes);
         tokio::try_join!(http, grpc).map(|_| ())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT},
+    header::{CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT},
 };
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
@@ -18,7 +18,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 
-use super::{Ask, dial::Dialer};
+use super::{Ask, dial::Dialer, fault};
 use crate::{
     config,
     error::{ErrorKind, Failure},
@@ -32,6 +32,8 @@ const TLS_IDLE: Duration = Duration::from_secs(55);
 const MAX_IDLE: usize = 1024;
 /// Bytes of an error's body that are read; what matters of it comes first.
 const MAX_FAULT: usize = 64 * 1024;
+/// Bytes of what was answered instead that a log line may show.
+const MAX_SHOWN: usize = 2048;
 
 /// A client for one provider. Its connections belong to the runtime that asks.
 #[derive(Debug)]
@@ -82,7 +84,7 @@ impl Client {
         }
         let (head, body) = response.into_parts();
         let body = read_up_to(body, MAX_FAULT).await;
-        Err(super::fault::from_response(head.status.as_u16(), &head.headers, &body))
+        Err(fault::from_response(head.status.as_u16(), &head.headers, &body))
     }
 
     fn headers_for(&self, ask: &Ask<'_>) -> HeaderMap {
@@ -172,6 +174,17 @@ impl Gathered {
     }
 }
 
+/// A success that is no answer: an error told with status 200, or another server's page.
+pub(super) async fn not_what_was_asked_for(client: &Client, body: Incoming) -> Failure {
+    match client.read_whole(body).await {
+        Ok(body) => fault::from_event(&body).unwrap_or_else(|| {
+            Failure::new(ErrorKind::InvalidResponse, "the provider answered with something else than was asked for")
+                .inside(String::from_utf8_lossy(&body[..body.len().min(MAX_SHOWN)]))
+        }),
+        Err(failure) => failure,
+    }
+}
+
 /// Whether an answer's head announces `content_type`, or nothing.
 pub(super) fn announces(head: &HeaderMap, content_type: &str) -> bool {
     let Some(value) = head.get(CONTENT_TYPE) else { return true };
@@ -200,7 +213,10 @@ pub(super) fn drain(mut body: Incoming) {
     if body.is_end_stream() {
         return;
     }
-    #[allow(clippy::disallowed_methods, reason = "owned by its own timeout: a second at most, and nobody waits for it")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "owned by its own timeout: a second at most, and nobody waits for it"
+    )]
     tokio::spawn(tokio::time::timeout(PATIENCE, async move {
         for _ in 0..MAX_FRAMES {
             if body.frame().await.is_none_or(|frame| frame.is_err()) {

@@ -40,13 +40,28 @@ pub struct Ask<'a> {
     pub timeout: Duration,
 }
 
+/// A provider's answer, and what of the question it could not take.
+#[derive(Debug)]
+pub struct Reply {
+    /// The answer.
+    pub answer: Answer,
+    /// For people: what was left out of the question.
+    pub warnings: Vec<String>,
+}
+
 /// A provider's answer.
 #[derive(Debug)]
-pub enum Reply {
+pub enum Answer {
     /// All of it.
     Whole(Whole),
     /// Its head came; its events follow.
     Stream(stream::Chunks),
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self { answer, warnings: Vec::new() }
+    }
 }
 
 /// A provider that can be asked.

@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Uri, header::AUTHORIZATION};
-use hyper::body::Incoming;
 
 use super::{
-    Ask, Reply, fault,
-    http::{Client, announces},
+    Answer, Ask, Reply, fault,
+    http::{Client, announces, not_what_was_asked_for},
     stream::{Chunks, Dialect},
 };
 use crate::{
@@ -76,24 +75,13 @@ impl OpenAi {
         let (head, body) = response.into_parts();
         if request.stream && announces(&head.headers, "text/event-stream") {
             let dialect = Dialect::OpenAi(Progress::new(request));
-            return Ok(Reply::Stream(Chunks::from_http(body, dialect, self.client.max_answer())));
+            return Ok(Answer::Stream(Chunks::from_http(body, dialect, self.client.max_answer())).into());
         }
         if request.stream || !announces(&head.headers, "application/json") {
-            return Err(self.not_what_was_asked_for(body).await);
+            return Err(not_what_was_asked_for(&self.client, body).await);
         }
         let body = self.client.read_whole(body).await?;
-        whole(request.operation, body).map(Reply::Whole)
-    }
-
-    /// A success that is no answer: an error told with status 200, or another server's page.
-    async fn not_what_was_asked_for(&self, body: Incoming) -> Failure {
-        match self.client.read_whole(body).await {
-            Ok(body) => fault::from_event(&body).unwrap_or_else(|| {
-                Failure::new(ErrorKind::InvalidResponse, "the provider answered with something else than was asked for")
-                    .inside(String::from_utf8_lossy(&body[..body.len().min(2048)]))
-            }),
-            Err(failure) => failure,
-        }
+        whole(request.operation, body).map(|whole| Answer::Whole(whole).into())
     }
 }
 
@@ -104,8 +92,9 @@ fn whole(operation: Operation, body: Bytes) -> Result<Whole, Failure> {
             .inside(error.to_string())
     })?;
     if facts.error {
-        return Err(fault::from_event(&body)
-            .unwrap_or_else(|| Failure::new(ErrorKind::ProviderError, "the provider failed")));
+        return Err(
+            fault::from_event(&body).unwrap_or_else(|| Failure::new(ErrorKind::ProviderError, "the provider failed"))
+        );
     }
     let says_something = match operation {
         Operation::Embed => facts.embeddings > 0,
@@ -190,7 +179,9 @@ impl Progress {
         chunk.tokens += u32::from(facts.tokens);
         chunk.finish = chunk.finish.or(facts.finish);
         chunk.usage = facts.usage.or(chunk.usage);
-        if !self.model_known && let Some(model) = facts.model {
+        if !self.model_known
+            && let Some(model) = facts.model
+        {
             self.model_known = true;
             chunk.model = Some(model.into_owned());
         }

@@ -112,13 +112,15 @@ impl HttpStream {
             }
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
             let events = match Pin::new(body).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => match self.reader.push(frame.into_data().unwrap_or_else(|_| Bytes::new())) {
-                    Ok(events) => events,
-                    Err(too_long) => {
-                        self.broken = Some(Failure::new(ErrorKind::StreamBroken, too_long.to_string()));
-                        continue;
+                Poll::Ready(Some(Ok(frame))) => {
+                    match self.reader.push(frame.into_data().unwrap_or_else(|_| Bytes::new())) {
+                        Ok(events) => events,
+                        Err(too_long) => {
+                            self.broken = Some(Failure::new(ErrorKind::StreamBroken, too_long.to_string()));
+                            continue;
+                        }
                     }
-                },
+                }
                 Poll::Ready(Some(Err(error))) => return self.end(Some(&error)),
                 Poll::Ready(None) => return self.end(None),
                 Poll::Pending => {

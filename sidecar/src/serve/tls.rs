@@ -32,7 +32,8 @@ pub fn acceptor(tls: &Tls) -> Result<TlsAcceptor, String> {
             config.with_client_cert_verifier(verifier)
         }
     };
-    let key = PrivateKeyDer::from_pem_file(&tls.key_file).map_err(|error| fault("auth.tls.key_file", &tls.key_file, error))?;
+    let key = PrivateKeyDer::from_pem_file(&tls.key_file)
+        .map_err(|error| fault("auth.tls.key_file", &tls.key_file, error))?;
     let chain = certificates("auth.tls.cert_file", &tls.cert_file)?;
     let mut config =
         config.with_single_cert(chain, key).map_err(|error| fault("auth.tls.cert_file", &tls.cert_file, error))?;

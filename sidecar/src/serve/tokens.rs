@@ -57,7 +57,9 @@ mod tests {
     #[test]
     fn only_a_known_token_may_call() {
         let tokens = tokens("# team a\nabc\n\n def \n").unwrap();
-        for (token, may) in [(Some("abc"), true), (Some("def"), true), (Some("abd"), false), (Some(""), false), (None, false)] {
+        for (token, may) in
+            [(Some("abc"), true), (Some("def"), true), (Some("abd"), false), (Some(""), false), (None, false)]
+        {
             assert_eq!(tokens.allow(token), may, "{token:?}");
         }
         assert!(Tokens::anyone().allow(None));

@@ -45,13 +45,12 @@ pub struct CallTrace {
     /// From the arrival.
     pub(super) first_token: Option<Duration>,
     pub(super) attempts: u32,
-    /// As the caller named it; kept for spans alone.
     span: Option<Box<CallSpan>>,
     over: bool,
 }
 
 /// How a call ended.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct CallEnd<'a> {
     /// Where the answer came from; `None`: there was none.
     pub source: Option<Source>,

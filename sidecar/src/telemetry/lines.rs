@@ -147,6 +147,7 @@ fn is_news(kind: ErrorKind) -> bool {
         | ErrorKind::CircuitOpen
         | ErrorKind::BudgetExceeded
         | ErrorKind::Shed
+        | ErrorKind::ShuttingDown
         | ErrorKind::Cancelled => false,
     }
 }

@@ -20,7 +20,7 @@ pub use attempt::{AttemptTrace, Facts};
 pub use call::{CallEnd, CallTrace};
 pub use errors::{ErrorSummary, KindCount, Recent};
 use errors::{Errors, Failed};
-use fusebox_rules::moment::Moment;
+use fusebox_rules::{breaker, moment::Moment};
 pub use labels::Labels;
 pub use metrics::CONTENT_TYPE;
 use metrics::Metrics;
@@ -84,6 +84,30 @@ pub struct Transition {
     pub to: BreakerState,
     /// Why, in a few words.
     pub reason: &'static str,
+}
+
+impl From<breaker::State> for BreakerState {
+    fn from(state: breaker::State) -> Self {
+        match state {
+            breaker::State::Closed => Self::Closed,
+            breaker::State::HalfOpen => Self::HalfOpen,
+            breaker::State::Open => Self::Open,
+        }
+    }
+}
+
+impl From<&breaker::Transition> for Transition {
+    fn from(moved: &breaker::Transition) -> Self {
+        let reason = match moved.reason {
+            breaker::Reason::ConsecutiveFailures => "failures in a row",
+            breaker::Reason::FailureRate => "too large a share of failures",
+            breaker::Reason::ProbeFailed => "a probe failed",
+            breaker::Reason::Recovered => "it has recovered",
+            breaker::Reason::OpenExpired => "its time is up",
+            breaker::Reason::Forced => "an operator said so",
+        };
+        Self { from: moved.from.into(), to: moved.to.into(), reason }
+    }
 }
 
 /// A connection of a caller's, counted while it is held.

@@ -79,7 +79,8 @@ impl Serialize for Plain<'_> {
             Some(Kind::BoolValue(flag)) => serializer.serialize_bool(*flag),
             Some(Kind::StringValue(text)) => serializer.serialize_str(text),
             // A Struct knows only doubles, and providers refuse `top_k: 40.0`.
-            Some(Kind::NumberValue(number)) if number.fract() == 0.0 && number.abs() < EXACT => {
+            Some(Kind::NumberValue(number)) if number.fract() == 0.0 && number.abs() < EXACT =>
+            {
                 #[allow(clippy::cast_possible_truncation, reason = "whole, and far below i64's bounds")]
                 serializer.serialize_i64(*number as i64)
             }

@@ -157,7 +157,8 @@ pub(super) fn embeddings(whole: &Whole, asked: usize, outcome: v1::Outcome) -> R
     for (position, embedded) in list.data.into_iter().enumerate() {
         let values = values(embedded.embedding)?;
         let place = placed.get_mut(embedded.index.unwrap_or(position)).filter(|place| place.is_none());
-        *place.ok_or_else(|| invalid("the embeddings are not numbered as the texts are"))? = Some(v1::Embedding { values });
+        *place.ok_or_else(|| invalid("the embeddings are not numbered as the texts are"))? =
+            Some(v1::Embedding { values });
     }
     Ok(v1::EmbedResponse {
         embeddings: placed.into_iter().flatten().collect(),

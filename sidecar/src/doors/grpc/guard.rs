@@ -10,17 +10,14 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use fusebox_proto::v1::inference_service_server::{InferenceServiceServer, SERVICE_NAME};
 use http::{Request, Response};
-use tonic::{
-    Status,
-    body::Body,
-    codec::CompressionEncoding,
-    codegen::BoxFuture,
-    server::NamedService,
-};
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep_until};
+use tonic::{Status, body::Body, codec::CompressionEncoding, codegen::BoxFuture, server::NamedService};
 use tower_service::Service;
 
 use super::{
@@ -34,6 +31,9 @@ use crate::{
     clock,
     error::{ErrorKind, Failure},
 };
+
+/// How long after a call's deadline its answer may come: the engine's own word is worth a little waiting.
+const GRACE: Duration = Duration::from_millis(5);
 
 /// `InferenceService` behind its guard.
 pub(super) struct Guard<E> {
@@ -64,11 +64,7 @@ impl<E> NamedService for Guard<E> {
 
 impl<E> Clone for Guard<E> {
     fn clone(&self) -> Self {
-        Self {
-            engine: Arc::clone(&self.engine),
-            authorize: Arc::clone(&self.authorize),
-            max_message: self.max_message,
-        }
+        Self { engine: Arc::clone(&self.engine), authorize: Arc::clone(&self.authorize), max_message: self.max_message }
     }
 }
 
@@ -82,10 +78,9 @@ impl<E: Engine> Service<Request<Body>> for Guard<E> {
     }
 
     fn call(&mut self, request: Request<Body>) -> Answering {
-        // Read here and not once polled: tonic starts a timer of its own for grpc-timeout when this returns, and
-        // cuts the call short without a word if that timer is the first to go off.
         let caller = Caller::read(request.headers(), clock::now());
         let correlation_id = Arc::clone(&caller.correlation_id);
+        let deadline = caller.timeout.map(|timeout| caller.arrived + timeout);
         let work = if (self.authorize)(bearer(request.headers())) {
             let streams = request.uri().path().ends_with("/StreamGenerate");
             Work::Serving(self.service(caller, streams).call(request))
@@ -93,19 +88,25 @@ impl<E: Engine> Service<Request<Body>> for Guard<E> {
             let failure = Failure::new(ErrorKind::Authentication, "a valid bearer token is needed");
             Work::Refused(Some(status::unasked(failure, &correlation_id)))
         };
-        Answering { correlation_id, work }
+        Answering { correlation_id, work, backstop: deadline.map(|deadline| sleep_until(clock::at(deadline + GRACE))) }
     }
 }
 
-/// A call to the service, on its way.
-pub(super) struct Answering {
-    correlation_id: Arc<str>,
-    work: Work,
+pin_project! {
+    /// A call to the service, on its way.
+    pub(super) struct Answering {
+        correlation_id: Arc<str>,
+        work: Work,
+        // For a caller whose message does not come before its deadline: until then nobody else watches it.
+        #[pin]
+        backstop: Option<Sleep>,
+    }
 }
 
 enum Work {
     /// Boxed by the generated service.
     Serving(BoxFuture<Response<Body>, Infallible>),
+    /// Answered, or about to be: with this, and without asking the engine.
     Refused(Option<Status>),
 }
 
@@ -113,12 +114,19 @@ impl Future for Answering {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        let response = match &mut this.work {
-            Work::Serving(answer) => ready!(answer.as_mut().poll(cx))?,
-            Work::Refused(status) => status.take().map(Status::into_http).unwrap_or_default(),
-        };
-        Poll::Ready(Ok(stamped(response, &this.correlation_id)))
+        let this = self.project();
+        if let Work::Serving(answer) = this.work {
+            if let Poll::Ready(response) = answer.as_mut().poll(cx) {
+                return Poll::Ready(response.map(|response| stamped(response, this.correlation_id)));
+            }
+            let Some(backstop) = this.backstop.as_pin_mut() else { return Poll::Pending };
+            ready!(backstop.poll(cx));
+            let failure = Failure::new(ErrorKind::InferenceTimeout, "the deadline passed before there was an answer");
+            *this.work = Work::Refused(Some(status::unasked(failure, this.correlation_id)));
+        }
+        let Work::Refused(status) = this.work else { return Poll::Pending };
+        let response = status.take().map(Status::into_http).unwrap_or_default();
+        Poll::Ready(Ok(stamped(response, this.correlation_id)))
     }
 }
 

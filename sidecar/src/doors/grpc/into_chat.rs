@@ -91,7 +91,9 @@ fn message<'a>(sent: &'a v1::Message, path: fmt::Arguments<'_>, faults: &mut Fau
         role: spoken,
         content: content(sent, role, path, faults),
         name: &sent.name,
-        tool_calls: calls.map(|(index, call)| called(call, format_args!("{path}.tool_calls[{index}]"), faults)).collect(),
+        tool_calls: calls
+            .map(|(index, call)| called(call, format_args!("{path}.tool_calls[{index}]"), faults))
+            .collect(),
         tool_call_id: &sent.tool_call_id,
     }
 }
@@ -114,9 +116,8 @@ fn content<'a>(
         [v1::Part { kind: Some(PartKind::Text(text)) }] => Some(Content::Text(text)),
         parts => {
             let parts = parts.iter().enumerate();
-            let parts = parts.filter_map(|(index, part)| {
-                chat_part(part, role, format_args!("{path}.content[{index}]"), faults)
-            });
+            let parts = parts
+                .filter_map(|(index, part)| chat_part(part, role, format_args!("{path}.content[{index}]"), faults));
             Some(Content::Parts(parts.collect()))
         }
     }

@@ -104,12 +104,7 @@ fn mime_of<'a>(
 }
 
 /// The type of what `uri` names, as far as that can be told without fetching it; empty: it cannot.
-fn mime_behind<'a>(
-    declared: &'a str,
-    uri: &'a str,
-    path: fmt::Arguments<'_>,
-    faults: &mut Faults,
-) -> Option<&'a str> {
+fn mime_behind<'a>(declared: &'a str, uri: &'a str, path: fmt::Arguments<'_>, faults: &mut Faults) -> Option<&'a str> {
     if is_data_uri(uri) {
         let decoded = uri[DATA.len()..].split_once(";base64,");
         let decoded = decoded.and_then(|(mime, text)| Some((mime, STANDARD.decode(text).ok()?)));
@@ -122,7 +117,8 @@ fn mime_behind<'a>(
         return mime_of(declared, detected(&data), path, faults);
     }
     let parsed = uri.parse::<http::Uri>().ok();
-    let on_the_web = parsed.is_some_and(|uri| matches!(uri.scheme_str(), Some("https" | "http")) && uri.host().is_some());
+    let on_the_web =
+        parsed.is_some_and(|uri| matches!(uri.scheme_str(), Some("https" | "http")) && uri.host().is_some());
     if !on_the_web {
         faults.note(format_args!("{path}.uri"), "must be an https, http or data URI");
         return None;
@@ -235,7 +231,10 @@ mod tests {
     #[test]
     fn bytes_of_no_known_kind_are_what_they_are_said_to_be() {
         let url = format!("data:image/bmp;base64,{}", STANDARD.encode("BM1234"));
-        assert_eq!(translated("image/bmp", data(b"BM1234")), Ok(json!({"type": "image_url", "image_url": {"url": url}})));
+        assert_eq!(
+            translated("image/bmp", data(b"BM1234")),
+            Ok(json!({"type": "image_url", "image_url": {"url": url}}))
+        );
     }
 
     #[test]

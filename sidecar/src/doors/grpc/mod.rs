@@ -16,28 +16,22 @@ mod options;
 mod outcome;
 mod parts;
 mod said;
+mod server;
 mod service;
 mod status;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use fusebox_proto::v1::inference_service_server::SERVICE_NAME;
-use tonic::{
-    service::Routes,
-    transport::{Server, server::Router},
-};
+use tonic::service::Routes;
 use tonic_reflection::server::{Builder, Error};
 
-pub use self::health::Health;
 use self::guard::Guard;
+pub use self::{health::Health, server::serve};
 use crate::{call::Engine, config::Limits};
 
 /// Whether a bearer token, or the lack of one, may call.
 pub type Authorize = Arc<dyn Fn(Option<&str>) -> bool + Send + Sync>;
-
-/// A caller that answers no ping for this long is gone, and its calls are dropped.
-const PING_EVERY: Duration = Duration::from_secs(30);
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What stands behind the door.
 pub struct Door<E> {
@@ -50,7 +44,7 @@ pub struct Door<E> {
 }
 
 impl<E: Engine> Door<E> {
-    /// The door's services, without a server around them.
+    /// The door's services, to be [served](serve) by each worker.
     ///
     /// # Errors
     /// The descriptors built into the program cannot be read.
@@ -65,20 +59,6 @@ impl<E: Engine> Door<E> {
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?)
             .prepare())
-    }
-
-    /// A server of those services, to be run on a listener's connections.
-    ///
-    /// # Errors
-    /// As [`routes`](Self::routes).
-    pub fn router(&self, limits: &Limits) -> Result<Router, Error> {
-        let header_bytes = u32::try_from(limits.max_headers).unwrap_or(u32::MAX);
-        let mut server = Server::builder()
-            .max_concurrent_streams(limits.max_streams)
-            .http2_max_header_list_size(header_bytes)
-            .http2_keepalive_interval(Some(PING_EVERY))
-            .http2_keepalive_timeout(Some(PING_TIMEOUT));
-        Ok(server.add_routes(self.routes(limits)?))
     }
 }
 

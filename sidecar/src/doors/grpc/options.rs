@@ -97,7 +97,12 @@ pub(super) fn allowed(sent: Option<v1::CallOptions>, caller: &Caller, faults: &m
 }
 
 fn first_token_timeout(sent: &prost_types::Duration, faults: &mut Faults) -> Option<Duration> {
-    let wait = Duration::try_from(*sent).ok().filter(|wait| !wait.is_zero());
+    // By hand, because prost's own conversion overflows on the least of all durations.
+    let wait = match (u64::try_from(sent.seconds), u32::try_from(sent.nanos)) {
+        (Ok(seconds), Ok(nanos @ ..1_000_000_000)) => Some(Duration::new(seconds, nanos)),
+        _ => None,
+    };
+    let wait = wait.filter(|wait| !wait.is_zero());
     if wait.is_none() {
         faults.note("options.first_token_timeout", "must be longer than zero");
     }
@@ -269,7 +274,7 @@ mod tests {
         allowed(Some(sent), &read(&[]), &mut faults);
         let expected = ["max_attempts", "idempotency_key", "first_token_timeout", "cache", "priority"];
         assert_eq!(faults.paths(), expected.map(|name| format!("options.{name}")));
-        for (seconds, nanos) in [(0, 0), (0, -1), (i64::MIN, 0)] {
+        for (seconds, nanos) in [(0, 0), (0, -1), (i64::MIN, 0), (1, 1_000_000_000)] {
             assert_eq!(first_token_timeout(&prost_types::Duration { seconds, nanos }, &mut faults), None);
         }
     }

@@ -55,15 +55,7 @@ impl<S: Stream<Item = Result<Chunk, Failure>> + Unpin> Parts<S> {
 
     /// An answer that came whole.
     pub(super) fn whole(only: v1::StreamGenerateResponse, how: Outcome) -> Self {
-        Self {
-            source: None,
-            unread: Bytes::new(),
-            id: String::new(),
-            finish: None,
-            usage: None,
-            how,
-            last: Some(only),
-        }
+        Self { source: None, unread: Bytes::new(), id: String::new(), finish: None, usage: None, how, last: Some(only) }
     }
 
     /// Takes in what came together.

@@ -19,6 +19,7 @@ use crate::{
     call::{Answered, Call, Engine, Refused, Reply, stream::Stream},
     chat::{answer::Whole, parse::parse, request::Operation},
     error::{ErrorKind, Failure},
+    telemetry::Door,
 };
 
 /// Answers below this many bytes are sent as they are, even to a caller that reads compressed ones:
@@ -43,10 +44,12 @@ impl<E: Engine> Inference<E> {
     ) -> Result<Call, Failure> {
         let options = options::allowed(allowed, &self.caller, &mut faults);
         faults.settle()?;
-        let body = serde_json::to_vec(document)
-            .map_err(|error| Failure::new(ErrorKind::InternalError, "could not pass on the request").inside(error.to_string()))?;
+        let body = serde_json::to_vec(document).map_err(|error| {
+            Failure::new(ErrorKind::InternalError, "could not pass on the request").inside(error.to_string())
+        })?;
         Ok(Call {
             request: parse(operation, Bytes::from(body))?,
+            door: Door::Grpc,
             arrived: self.caller.arrived,
             timeout: self.caller.timeout,
             correlation_id: Arc::clone(&self.caller.correlation_id),
@@ -69,10 +72,7 @@ impl<E: Engine> Inference<E> {
 impl<E: Engine> InferenceService for Inference<E> {
     type StreamGenerateStream = Parts<Stream>;
 
-    async fn generate(
-        &self,
-        request: Request<v1::GenerateRequest>,
-    ) -> Result<Response<v1::GenerateResponse>, Status> {
+    async fn generate(&self, request: Request<v1::GenerateRequest>) -> Result<Response<v1::GenerateResponse>, Status> {
         let mut request = request.into_inner();
         let (allowed, mut faults) = (request.options.take(), self.faults());
         let document = into_chat::chat(&request, false, &mut faults);

@@ -53,13 +53,17 @@ impl<E: Engine> OpenAi<E> {
     /// Never: what goes wrong is an answer too.
     pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let arrived = clock::now();
-        let id = correlation::taken_or_made(request.headers().get(correlation::HEADER).map(http::HeaderValue::as_bytes));
+        let id =
+            correlation::taken_or_made(request.headers().get(correlation::HEADER).map(http::HeaderValue::as_bytes));
         let refused = |failure: Failure, status: Option<StatusCode>| {
             self.engine.refused(&Refusal { failure: &failure, correlation_id: &id, arrived, door: Door::Http });
             Ok(render::refusal(&failure, &id, status))
         };
         if !(self.authorise)(head::bearer(request.headers())) {
-            return refused(Failure::new(ErrorKind::Authentication, "the bearer token is missing or not known here"), None);
+            return refused(
+                Failure::new(ErrorKind::Authentication, "the bearer token is missing or not known here"),
+                None,
+            );
         }
         let operation = match route(request.method(), request.uri().path()) {
             Ok(Route::Call(operation)) => operation,

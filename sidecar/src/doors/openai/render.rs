@@ -172,7 +172,10 @@ mod tests {
             let failure = Failure::new(kind, "why").wait(Some(Duration::from_millis(1500)));
             let response = refusal(&failure, &Arc::from("id"), None);
             assert_eq!(response.status().as_u16(), kind.row().http);
-            assert_eq!((&response.headers()[RETRY_AFTER], &response.headers()[RETRY_AFTER_MS]), (&HeaderValue::from(2), &HeaderValue::from(1500)));
+            assert_eq!(
+                (&response.headers()[RETRY_AFTER], &response.headers()[RETRY_AFTER_MS]),
+                (&HeaderValue::from(2), &HeaderValue::from(1500))
+            );
             let error = &error_document(&failure, &Arc::from("id"))["error"];
             assert_eq!((error["type"].as_str(), error["retry_after"].as_f64()), (Some(kind.name()), Some(1.5)));
         }
