@@ -95,6 +95,12 @@ impl Act {
         self.ends(Ending::WithoutDone)
     }
 
+    /// The reason for stopping is given, and then nothing more comes.
+    #[must_use]
+    pub fn hang_after_finish(self) -> Self {
+        self.ends(Ending::HangAfterFinish)
+    }
+
     /// `[DONE]` is sent, the reason for stopping is not.
     #[must_use]
     pub fn done_without_finish(self) -> Self {

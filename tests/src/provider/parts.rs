@@ -54,6 +54,8 @@ pub(super) enum Ending {
     End,
     /// A reason for stopping, and then the end without `[DONE]` or `message_stop`.
     WithoutDone,
+    /// A reason for stopping, and then nothing more, and nothing is closed.
+    HangAfterFinish,
     /// `[DONE]` or `message_stop` without a reason for stopping.
     DoneWithoutFinish,
     /// An error in an event, with `[DONE]` after it where the vendor sends that.

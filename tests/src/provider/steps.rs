@@ -153,6 +153,10 @@ fn ending(act: &Act, telling: &Telling, anthropic: bool, steps: &mut Vec<Step>) 
         }
         Ending::End => {}
         Ending::WithoutDone => push_events(act, &telling.finish, steps),
+        Ending::HangAfterFinish => {
+            push_events(act, &telling.finish, steps);
+            return steps.push(Step::Hang);
+        }
         Ending::DoneWithoutFinish => push_events(act, &telling.done, steps),
         Ending::Error { kind, message } if anthropic => {
             push_events(act, &[anthropic::error(kind, message)], steps);

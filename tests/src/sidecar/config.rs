@@ -41,9 +41,17 @@ impl Config {
         self.provider_with(name, &provider.base_url(), json!({}))
     }
 
-    /// And a provider, with `changes` laid over the usual ones.
+    /// And a provider that serves `chat` as `served-NAME`, with `changes` laid over the usual.
     #[must_use]
     pub fn provider_with(mut self, name: &str, base_url: &str, changes: Value) -> Self {
+        let served = json!({"provider": name, "model": format!("served-{name}")});
+        self.value["models"][0]["providers"].as_array_mut().unwrap().push(served);
+        self.apart(name, base_url, changes)
+    }
+
+    /// And a provider that serves no model yet, with `changes` laid over the usual.
+    #[must_use]
+    pub fn apart(mut self, name: &str, base_url: &str, changes: Value) -> Self {
         let providers = self.value["providers"].as_array_mut().unwrap();
         let mut provider = json!({
             "name": name, "kind": "openai", "base_url": base_url, "priority": providers.len(),
@@ -54,8 +62,25 @@ impl Config {
         });
         lay_over(&mut provider, changes);
         providers.push(provider);
-        let served = json!({"provider": name, "model": format!("served-{name}")});
-        self.value["models"][0]["providers"].as_array_mut().unwrap().push(served);
+        self
+    }
+
+    /// And a model that `providers` serve under its own name.
+    #[must_use]
+    pub fn model(mut self, name: &str, providers: &[&str]) -> Self {
+        let served: Vec<Value> = providers.iter().map(|provider| json!({"provider": provider})).collect();
+        self.value["models"].as_array_mut().unwrap().push(json!({"name": name, "providers": served}));
+        self
+    }
+
+    /// And `other`'s providers and models.
+    #[must_use]
+    pub fn and(mut self, mut other: Self) -> Self {
+        for list in ["providers", "models"] {
+            let more = std::mem::take(other.value[list].as_array_mut().unwrap());
+            let served = more.into_iter().filter(|item| item["providers"] != json!([]));
+            self.value[list].as_array_mut().unwrap().extend(served);
+        }
         self
     }
 
@@ -82,10 +107,14 @@ impl Config {
         self
     }
 
-    /// As a file holds it.
+    /// As a file holds it. A model that nobody serves is left out.
     #[must_use]
     pub fn text(&self) -> String {
-        serde_json::to_string_pretty(&self.value).unwrap()
+        let mut value = self.value.clone();
+        if let Some(models) = value["models"].as_array_mut() {
+            models.retain(|model| model["providers"] != json!([]));
+        }
+        serde_json::to_string_pretty(&value).unwrap()
     }
 }
 

@@ -108,6 +108,12 @@ impl Sidecar {
         &self.admin
     }
 
+    /// Where the gRPC door is.
+    #[must_use]
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc
+    }
+
     /// A connection to the gRPC door.
     pub async fn channel(&self) -> Channel {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.grpc)).unwrap();
@@ -122,6 +128,24 @@ impl Sidecar {
     /// The metrics now.
     pub async fn metrics(&self) -> Metrics {
         Metrics::parse(&self.admin.get("/metrics").send().await.text())
+    }
+
+    /// Waits until `done` holds of the metrics, reading them every few milliseconds.
+    pub async fn metrics_until(&self, what: &str, done: impl Fn(&Metrics) -> bool) -> Metrics {
+        let reading = async {
+            let mut clock = tokio::time::interval(Duration::from_millis(5));
+            loop {
+                clock.tick().await;
+                let metrics = self.metrics().await;
+                if done(&metrics) {
+                    return metrics;
+                }
+            }
+        };
+        match tokio::time::timeout(PATIENCE, reading).await {
+            Ok(metrics) => metrics,
+            Err(_) => panic!("waited {PATIENCE:?} for {what} in {:#?}", self.metrics().await),
+        }
     }
 
     /// What it has logged so far.
