@@ -2,7 +2,10 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the clock's home")]
 
-use std::sync::OnceLock;
+use std::{
+    sync::OnceLock,
+    time::{Duration, SystemTime},
+};
 
 use fusebox_rules::moment::Moment;
 use tokio::time::Instant;
@@ -24,5 +27,17 @@ pub fn at(moment: Moment) -> Instant {
     origin + moment.since(Moment::ZERO).min(FAR)
 }
 
+/// What the clock on the wall says, for people and for other systems; nothing is decided by it.
+#[must_use]
+pub fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The same, counted from the Unix epoch.
+#[must_use]
+pub fn unix_now() -> Duration {
+    wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
 /// Further than any timer here is set; keeps arithmetic on instants from overflowing.
-const FAR: std::time::Duration = std::time::Duration::from_secs(86_400 * 365);
+const FAR: Duration = Duration::from_secs(86_400 * 365);

@@ -19,6 +19,8 @@ pub struct Failure {
     pub fields: Vec<FieldFault>,
     /// Facts for the caller, by name: limits, lengths, providers tried.
     pub details: Vec<(&'static str, String)>,
+    /// Whether the provider was passed over without being asked.
+    pub unasked: bool,
     /// The provider's raw words, for logs at debug and nobody else.
     pub inside: Option<String>,
 }
@@ -43,6 +45,7 @@ impl Failure {
             wait: None,
             fields: Vec::new(),
             details: Vec::new(),
+            unasked: false,
             inside: None,
         }
     }
@@ -71,8 +74,16 @@ impl Failure {
         self
     }
 
+    /// The same, of a provider that was passed over.
+    #[must_use]
+    pub fn unasked(mut self) -> Self {
+        self.unasked = true;
+        self
+    }
+
     /// The same, with a fact for the caller.
     #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "facts are numbers and literals, which are passed by value")]
     pub fn detail(mut self, name: &'static str, value: impl ToString) -> Self {
         self.details.push((name, value.to_string()));
         self

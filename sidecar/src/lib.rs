@@ -2,6 +2,14 @@
 
 pub mod call;
 pub mod chat;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod doors;
 pub mod error;
+pub mod gate;
+pub mod health;
+pub mod life;
+pub mod provider;
+pub mod serve;
+pub mod telemetry;

@@ -47,6 +47,8 @@ pub enum ErrorKind {
     BudgetExceeded,
     /// Refused to protect the calls already in flight.
     Shed,
+    /// The sidecar is shutting down and its grace is over.
+    ShuttingDown,
     /// The caller hung up.
     Cancelled,
     /// A fault of Fusebox's own.
@@ -149,7 +151,7 @@ pub struct Row {
 
 impl ErrorKind {
     /// Every kind, in the contract's order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::RateLimited,
         Self::InferenceTimeout,
         Self::NetworkError,
@@ -169,6 +171,7 @@ impl ErrorKind {
         Self::CircuitOpen,
         Self::BudgetExceeded,
         Self::Shed,
+        Self::ShuttingDown,
         Self::Cancelled,
         Self::InternalError,
     ];
@@ -201,6 +204,7 @@ impl ErrorKind {
             Self::CircuitOpen           => row("circuit_open",            503, G::Unavailable,        R::No,                 F::Yes,            B::None,     true),
             Self::BudgetExceeded        => row("budget_exceeded",         429, G::ResourceExhausted,  R::No,                 F::No,             B::None,     false),
             Self::Shed                  => row("shed",                    503, G::ResourceExhausted,  R::No,                 F::No,             B::None,     true),
+            Self::ShuttingDown          => row("shutting_down",           503, G::Unavailable,        R::No,                 F::No,             B::None,     true),
             Self::Cancelled             => row("cancelled",               499, G::Cancelled,          R::No,                 F::No,             B::None,     false),
             Self::InternalError         => row("internal_error",          500, G::Internal,           R::No,                 F::No,             B::None,     false),
         }

@@ -5,6 +5,12 @@
 
 pub mod breaker;
 pub mod budget;
+pub mod classify;
+pub mod come_back;
+pub mod deadline;
 pub mod error;
 pub mod moment;
+pub mod rank;
 pub mod retry;
+mod text;
+pub mod window;

@@ -1,19 +1,59 @@
-//! The way of a call.
+//! The way of a call: admit, the chain of providers, the outcome. [`Sidecar::answer_alone`] reads top to bottom.
 
+mod attempt;
+mod chain;
+pub mod correlation;
+mod failures;
+mod inflight;
 pub mod outcome;
+pub mod plan;
 pub mod stream;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
+use arc_swap::ArcSwap;
 use fusebox_rules::moment::Moment;
+use tokio_util::sync::CancellationToken;
 
-use crate::chat::request::Request;
+use self::{
+    attempt::Answer,
+    chain::{Chain, Found},
+    inflight::InFlight,
+    outcome::Outcome,
+    plan::Plan,
+    stream::{Limits, Parts, Stream},
+};
+use crate::{
+    chat::{answer::Whole, request::Request},
+    clock,
+    config::CacheMode,
+    error::{ErrorKind, Failure},
+    telemetry::{CallEnd, CallTrace, Door, Labels, Refusal, Telemetry},
+};
+
+/// What answers calls: the seam between the doors and all that lies behind them.
+pub trait Engine: Send + Sync + 'static {
+    /// Answers `call`, or says why not. Dropping the future, or the stream that it gave, stops the work.
+    fn answer(&self, call: Call) -> impl Future<Output = Result<Answered, Box<Refused>>> + Send;
+
+    /// Hears of a request that a door refused before it was a call.
+    fn refused(&self, refusal: &Refusal<'_>);
+}
 
 /// A call as a door hands it in.
 #[derive(Debug, Clone)]
 pub struct Call {
     /// What is asked.
     pub request: Request,
+    /// Which way it came in.
+    pub door: Door,
     /// When its first byte was read.
     pub arrived: Moment,
     /// How long the caller will wait, counted from `arrived`; `None`: it did not say.
@@ -37,6 +77,28 @@ pub struct Options {
     pub idempotency_key: Option<Arc<str>>,
     /// Retries that the caller's own SDK or transport has already made of this call.
     pub retries_before: u32,
+    /// When the cache is read; `None`: as configured.
+    pub cache: Option<CacheMode>,
+    /// Whether the call may end on less than was asked for instead of an error; `None`: as configured.
+    pub allow_degraded: Option<bool>,
+    /// The answer of last resort; `None`: the configured one.
+    pub fallback_response: Option<Arc<str>>,
+    /// A shorter prompt, `{original_prompt}` standing for the last user message; `None`: the configured one.
+    pub simplified_prompt: Option<Arc<str>>,
+    /// Who gives way under load.
+    pub priority: Priority,
+    /// The agent run whose budget the call is counted against.
+    pub run_id: Option<Arc<str>>,
+}
+
+/// Who gives way under load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Priority {
+    /// Someone is waiting for the answer.
+    #[default]
+    Interactive,
+    /// Shed first.
+    Batch,
 }
 
 /// W3C trace context.
@@ -52,16 +114,16 @@ pub struct TraceContext {
 #[derive(Debug)]
 pub enum Reply {
     /// All of it.
-    Whole(crate::chat::answer::Whole),
+    Whole(Whole),
     /// From its first token on.
-    Stream(stream::Stream),
+    Stream(Stream),
 }
 
 /// A call that was answered, or whose answer has begun.
 #[derive(Debug)]
 pub struct Answered {
     /// How that came about.
-    pub outcome: outcome::Outcome,
+    pub outcome: Outcome,
     /// The answer.
     pub reply: Reply,
 }
@@ -70,7 +132,204 @@ pub struct Answered {
 #[derive(Debug)]
 pub struct Refused {
     /// Why.
-    pub failure: crate::error::Failure,
+    pub failure: Failure,
     /// What was tried.
-    pub outcome: outcome::Outcome,
+    pub outcome: Outcome,
+}
+
+/// The sidecar as one of its threads sees it.
+#[derive(Debug, Clone)]
+pub struct Sidecar {
+    shared: Arc<Shared>,
+    /// Which of its threads.
+    worker: usize,
+}
+
+/// What the sidecar's threads share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The configuration in force.
+    pub current: ArcSwap<Current>,
+    /// Where every call is told of.
+    pub telemetry: Arc<Telemetry>,
+    /// Cancelled once calls in flight may not take any longer.
+    pub ending: CancellationToken,
+    places: Arc<AtomicUsize>,
+    in_flight: InFlight,
+}
+
+/// One generation of the configuration, and telemetry's names for what it holds.
+#[derive(Debug)]
+pub struct Current {
+    /// Ready for calls.
+    pub plan: Plan,
+    /// Its providers and models in metrics.
+    pub labels: Arc<Labels>,
+}
+
+impl Shared {
+    /// What threads share while `current` is in force.
+    #[must_use]
+    pub fn new(current: Current, telemetry: Arc<Telemetry>) -> Self {
+        Self {
+            current: ArcSwap::from_pointee(current),
+            telemetry,
+            ending: CancellationToken::new(),
+            places: Arc::default(),
+            in_flight: InFlight::default(),
+        }
+    }
+
+    /// Calls in flight.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.places.load(Relaxed)
+    }
+}
+
+impl Engine for Sidecar {
+    async fn answer(&self, call: Call) -> Result<Answered, Box<Refused>> {
+        match call.options.idempotency_key.clone() {
+            None => self.answer_alone(call).await,
+            Some(key) => inflight::join(self, key, call).await,
+        }
+    }
+
+    fn refused(&self, refusal: &Refusal<'_>) {
+        self.shared.telemetry.refused(refusal);
+    }
+}
+
+impl Sidecar {
+    /// The sidecar for thread `worker`.
+    #[must_use]
+    pub const fn new(shared: Arc<Shared>, worker: usize) -> Self {
+        Self { shared, worker }
+    }
+
+    /// The way of a call, from its admission to the one outcome that is told of it.
+    async fn answer_alone(&self, call: Call) -> Result<Answered, Box<Refused>> {
+        let current = self.shared.current.load_full();
+        let plan = &current.plan;
+        let trace = self.shared.telemetry.begin(&current.labels, &call, call.door);
+        let place = match self.admit(plan) {
+            Ok(place) => place,
+            Err(failure) => return Err(refuse(trace, failure, Outcome::new(&call))),
+        };
+        let Some(route) = plan.route(&call.request.model) else {
+            return Err(refuse(trace, unknown_model(&call.request.model), Outcome::new(&call)));
+        };
+        let mut chain = Chain::new(&call, plan, route, self.worker, trace);
+        let found = tokio::select! {
+            biased;
+            found = chain.run() => found,
+            () = self.shared.ending.cancelled() => {
+                Err(Failure::new(ErrorKind::ShuttingDown, "the sidecar is shutting down and could not wait any longer"))
+            }
+        };
+        let Chain { deadline, attempts, warnings, trace, .. } = chain;
+        let mut outcome = Outcome { attempts, warnings, ..Outcome::new(&call) };
+        match found {
+            Ok(found) => {
+                outcome.found(&found);
+                Ok(self.reply(found, outcome, deadline, trace, place))
+            }
+            Err(failure) => Err(refuse(trace, failure, outcome)),
+        }
+    }
+
+    /// A place among the calls in flight.
+    fn admit(&self, plan: &Plan) -> Result<Place, Failure> {
+        let place = Place::take(&self.shared.places);
+        if self.shared.calls() > plan.config.limits.max_in_flight {
+            let message = "this sidecar has as many calls in flight as it may have";
+            return Err(Failure::new(ErrorKind::Shed, message).wait(Some(SHED_WAIT)));
+        }
+        Ok(place)
+    }
+
+    fn reply(
+        &self,
+        found: Found<'_>,
+        outcome: Outcome,
+        deadline: Moment,
+        mut trace: CallTrace,
+        place: Place,
+    ) -> Answered {
+        match found.answer {
+            Answer::Whole(whole) => {
+                trace.ended(CallEnd {
+                    source: outcome.source,
+                    error: None,
+                    outcome: &outcome,
+                    finish: whole.finish,
+                    usage: whole.usage,
+                    response_model: whole.model.as_deref(),
+                });
+                Answered { outcome, reply: Reply::Whole(whole) }
+            }
+            Answer::Begun { begun, started, pass, trace: attempt } => {
+                trace.first_token();
+                let settings = &found.seat.upstream.settings;
+                let limits = Limits {
+                    idle: settings.timeouts.idle,
+                    attempt_ends: started + settings.timeouts.stream_total,
+                    deadline,
+                    breaker: settings.breaker.clone(),
+                    first_token: clock::now(),
+                };
+                let ending = self.shared.ending.clone().cancelled_owned();
+                let stream = Stream::live(Parts {
+                    begun,
+                    limits,
+                    ending,
+                    pass,
+                    attempt,
+                    call: trace,
+                    place,
+                    outcome: outcome.clone(),
+                });
+                Answered { outcome, reply: Reply::Stream(stream) }
+            }
+        }
+    }
+}
+
+/// What a caller is told to wait once a place may be free again.
+const SHED_WAIT: Duration = Duration::from_secs(1);
+
+fn refuse(trace: CallTrace, failure: Failure, outcome: Outcome) -> Box<Refused> {
+    trace.ended(CallEnd {
+        source: None,
+        error: Some(&failure),
+        outcome: &outcome,
+        finish: None,
+        usage: None,
+        response_model: None,
+    });
+    Box::new(Refused { failure, outcome })
+}
+
+/// A model that the configuration does not name.
+#[must_use]
+pub fn unknown_model(name: &str) -> Failure {
+    let name: String = name.chars().take(80).collect();
+    Failure::new(ErrorKind::ModelNotFound, format!("no model \"{name}\" is configured here"))
+}
+
+/// A place among the calls in flight, held until the call's outcome stands.
+#[derive(Debug)]
+pub(crate) struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(places: &Arc<AtomicUsize>) -> Self {
+        places.fetch_add(1, Relaxed);
+        Self(Arc::clone(places))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }

@@ -2,6 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+pub use fusebox_rules::retry::WaitReason;
+
+use super::{Call, chain::Found};
 use crate::error::ErrorKind;
 
 /// How a call went: told to the caller on answers and on errors alike.
@@ -19,6 +22,28 @@ pub struct Outcome {
     pub attempts: Vec<Attempt>,
     /// The call's correlation id.
     pub correlation_id: Arc<str>,
+}
+
+impl Outcome {
+    /// The outcome of a call that has not been tried yet.
+    #[must_use]
+    pub fn new(call: &Call) -> Self {
+        Self {
+            source: None,
+            provider: None,
+            provider_model: None,
+            warnings: Vec::new(),
+            attempts: Vec::new(),
+            correlation_id: Arc::clone(&call.correlation_id),
+        }
+    }
+
+    /// Notes who answered.
+    pub(super) fn found(&mut self, found: &Found<'_>) {
+        self.source = Some(if found.first { Source::Primary } else { Source::Fallback });
+        self.provider = Some(Arc::clone(&found.seat.upstream.settings.name));
+        self.provider_model.clone_from(&found.seat.model);
+    }
 }
 
 /// Where an answer came from.
@@ -56,27 +81,4 @@ pub struct Attempt {
     pub waited: Duration,
     /// What set that wait.
     pub wait_reason: WaitReason,
-}
-
-/// What set the wait before an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WaitReason {
-    /// There was none.
-    None,
-    /// The provider's policy.
-    Backoff,
-    /// The provider said when to come back.
-    RetryAfter,
-}
-
-impl WaitReason {
-    /// Its name on the wire.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Backoff => "backoff",
-            Self::RetryAfter => "retry_after",
-        }
-    }
 }

@@ -5,4 +5,9 @@
 //! parses little and copies nothing; every other wire format has one translation, to and from this.
 
 pub mod answer;
+pub mod inspect;
+pub mod parse;
 pub mod request;
+mod shape;
+pub mod sse;
+mod tables;

@@ -88,6 +88,18 @@ impl Request {
         edited.freeze()
     }
 
+    /// The same conversation with a last word on why its previous answer was no good; `None` for what is no conversation.
+    #[must_use]
+    pub fn complaining(&self) -> Option<Self> {
+        const COMPLAINT: &str = "Your previous answer was empty or malformed. Answer the request above.";
+        if self.operation != Operation::Chat {
+            return None;
+        }
+        let mut document: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
+        document.get_mut("messages")?.as_array_mut()?.push(serde_json::json!({"role": "user", "content": COMPLAINT}));
+        super::parse::parse(self.operation, Bytes::from(document.to_string())).ok()
+    }
+
     /// The empty span just after the document's opening brace. A checked request has at least one
     /// field, so a comma may follow what is inserted there.
     fn after_brace(&self) -> Range<usize> {

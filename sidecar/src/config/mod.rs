@@ -3,9 +3,34 @@
 //! No field is an `Option` that stands for a default. What was typed, and its faults, stays in the
 //! files beside this one.
 
+pub mod advise;
+pub mod args;
+mod fault;
+mod format;
+mod key;
+mod read;
+pub mod reload;
+mod secret;
+mod section;
+mod sources;
+pub mod units;
+mod value;
+mod variables;
+
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use fusebox_rules::{breaker, budget, retry};
+
+pub use self::{
+    advise::{Advice, advise},
+    args::{Args, Call, Check, Command, Status},
+    fault::{Fault, Faults, Place},
+    read::keys,
+    reload::{Watch, needs_restart},
+    secret::Secret,
+    section::KeyDoc,
+    sources::{Setting, Sources, load},
+};
 
 /// The whole configuration of one sidecar.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +67,25 @@ pub struct Config {
     pub degradation: Degradation,
     /// What one agent run may spend.
     pub run_budgets: RunBudgets,
+}
+
+impl Default for Config {
+    /// What nothing typed means: one simulated provider, any model's name.
+    fn default() -> Self {
+        read::config(&value::Value::empty(), &std::collections::BTreeMap::new()).0
+    }
+}
+
+impl Config {
+    /// Every file that it was read from beside its own: keys, tokens, certificates.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let keys = self.providers.iter().filter_map(|provider| provider.api_key_file.clone());
+        let tls = self.auth.tls.iter().flat_map(|tls| {
+            [Some(tls.cert_file.clone()), Some(tls.key_file.clone()), tls.client_ca_file.clone()].into_iter().flatten()
+        });
+        keys.chain(self.auth.tokens_file.clone()).chain(tls).collect()
+    }
 }
 
 /// Which fleet this sidecar belongs to.
@@ -117,6 +161,8 @@ pub struct Provider {
     pub base_url: String,
     /// Its key, already read from its file or variable.
     pub api_key: Option<Secret>,
+    /// The file that its key was read from, if it was one; watched for a new key.
+    pub api_key_file: Option<PathBuf>,
     /// Whose its breaker is.
     pub scope: Scope,
     /// Whether it is asked at all.
@@ -338,26 +384,5 @@ pub struct RunBudgets {
     pub max_cost: Option<f64>,
 }
 
-/// Text that is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Arc<str>);
-
-impl Secret {
-    /// Takes `text` into keeping.
-    #[must_use]
-    pub fn new(text: impl Into<Arc<str>>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for the one place that must send it.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! The configuration as calls use it: names resolved, providers dialled, gates kept over reloads.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use crate::{
+    chat::request::Operation,
+    config::{self, Config},
+    gate::Gate,
+    provider::{self, Provider},
+};
+
+/// One generation of the configuration, ready for calls.
+#[derive(Debug)]
+pub struct Plan {
+    /// What it was made from.
+    pub config: Config,
+    /// Every provider, in the configuration's order.
+    pub upstreams: Vec<Arc<Upstream>>,
+    routes: HashMap<Arc<str>, Arc<Route>>,
+    /// What serves a call that names no model; with no models configured, whatever it names.
+    default: Arc<Route>,
+}
+
+/// A provider, its gate, and a client for each thread that asks it.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Its place in the configuration.
+    pub index: usize,
+    /// Its settings.
+    pub settings: Arc<config::Provider>,
+    /// Whether it may be asked.
+    pub gate: Arc<Gate>,
+    /// One for each worker, and a last one for probes.
+    clients: Vec<Provider>,
+}
+
+impl Upstream {
+    /// The client of the thread that asks.
+    #[must_use]
+    pub fn client(&self, worker: usize) -> &Provider {
+        &self.clients[worker.min(self.clients.len() - 1)]
+    }
+}
+
+/// Who serves a model.
+#[derive(Debug)]
+pub struct Route {
+    /// The model's place in the configuration; `None`: it is passed on by name.
+    pub model: Option<usize>,
+    /// Enabled providers by rank. May be empty.
+    pub seats: Vec<Seat>,
+}
+
+/// A provider's place in a route.
+#[derive(Debug)]
+pub struct Seat {
+    /// Who.
+    pub upstream: Arc<Upstream>,
+    /// What it calls the model; `None`: what the caller called it.
+    pub model: Option<Arc<str>>,
+    /// Tokens; `None`: not known.
+    pub context_window: Option<u32>,
+}
+
+impl Seat {
+    /// Whether a prompt too long for `other` may fit here.
+    #[must_use]
+    pub fn may_hold_more_than(&self, other: &Self) -> bool {
+        match (self.context_window, other.context_window) {
+            (Some(this), Some(that)) => this > that,
+            (None, _) | (_, None) => true,
+        }
+    }
+}
+
+impl Plan {
+    /// Makes `config` ready for `workers` threads, keeping from `before` the gates and clients of providers that
+    /// stayed what they were.
+    ///
+    /// # Errors
+    /// Each provider that cannot be used, and why, with its place in the configuration.
+    pub fn try_new(
+        config: Config,
+        workers: usize,
+        before: Option<&Self>,
+        gate: impl Fn(&Arc<config::Provider>) -> Arc<Gate>,
+    ) -> Result<Self, Vec<String>> {
+        let mut upstreams = Vec::with_capacity(config.providers.len());
+        let mut faults = Vec::new();
+        for (index, settings) in config.providers.iter().enumerate() {
+            let kept = before.and_then(|plan| plan.upstreams.iter().find(|old| old.settings.name == settings.name));
+            let gate = match kept {
+                Some(old) if old.settings.breaker == settings.breaker => {
+                    if old.settings.api_key != settings.api_key {
+                        old.gate.key_changed();
+                    }
+                    Arc::clone(&old.gate)
+                }
+                _ => gate(settings),
+            };
+            // Whatever changed may change how a client dials or signs, so clients are made anew.
+            let clients: Result<Vec<_>, _> =
+                (0..=workers).map(|_| Provider::try_new(settings, config.limits.max_answer)).collect();
+            match clients {
+                Ok(clients) => {
+                    upstreams.push(Arc::new(Upstream { index, settings: Arc::clone(settings), gate, clients }));
+                }
+                Err(fault) => faults.push(format!("providers[{index}]: {fault}")),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let routes: HashMap<_, _> = config
+            .models
+            .iter()
+            .enumerate()
+            .map(|(index, model)| (Arc::clone(&model.name), Arc::new(route(Some(index), &model.providers, &upstreams))))
+            .collect();
+        let default = match config.models.first().and_then(|model| routes.get(&model.name)) {
+            Some(first) => Arc::clone(first),
+            None => Arc::new(pass_through(&upstreams)),
+        };
+        Ok(Self { config, upstreams, routes, default })
+    }
+
+    /// Who serves the model that a caller calls `name`; `None`: no such model is configured.
+    #[must_use]
+    pub fn route(&self, name: &str) -> Option<&Arc<Route>> {
+        if name.is_empty() || self.routes.is_empty() { Some(&self.default) } else { self.routes.get(name) }
+    }
+}
+
+fn route(model: Option<usize>, served: &[config::Served], upstreams: &[Arc<Upstream>]) -> Route {
+    let seats = served
+        .iter()
+        .filter_map(|served| Some((served, upstreams.get(served.provider)?)))
+        .filter(|(_, upstream)| upstream.settings.enabled)
+        .map(|(served, upstream)| Seat {
+            upstream: Arc::clone(upstream),
+            model: served.model.clone(),
+            context_window: served.context_window,
+        })
+        .collect();
+    Route { model, seats: by_rank(seats) }
+}
+
+fn pass_through(upstreams: &[Arc<Upstream>]) -> Route {
+    let enabled = upstreams.iter().filter(|upstream| upstream.settings.enabled);
+    let seats = enabled.map(|upstream| Seat { upstream: Arc::clone(upstream), model: None, context_window: None });
+    Route { model: None, seats: by_rank(seats.collect()) }
+}
+
+fn by_rank(mut seats: Vec<Seat>) -> Vec<Seat> {
+    seats.sort_by_key(|seat| seat.upstream.settings.priority);
+    seats
+}
+
+impl Route {
+    /// The seats that can take `operation`, by rank; those of one rank by how little they have to do.
+    #[must_use]
+    pub fn order(&self, operation: Operation) -> Vec<&Seat> {
+        let mut order: Vec<&Seat> =
+            self.seats.iter().filter(|seat| provider::serves(seat.upstream.settings.kind, operation)).collect();
+        // In flight changes while it is read; the keys are taken once, so that the order is one.
+        order.sort_by_cached_key(|seat| (seat.upstream.settings.priority, seat.upstream.gate.in_flight()));
+        order
+    }
+
+    /// How long a call may take if its caller did not say: each provider's whole time, one after the other.
+    #[must_use]
+    pub fn patience(&self, stream: bool) -> Duration {
+        let one = |seat: &Seat| match &seat.upstream.settings.timeouts {
+            timeouts if stream => timeouts.stream_total,
+            timeouts => timeouts.total,
+        };
+        self.seats.iter().map(one).sum()
+    }
+}

@@ -1,0 +1,120 @@
+//! What is unwise in a configuration that is not wrong: each thing with its place and what to do.
+
+mod idle;
+mod models;
+mod providers;
+
+use std::{fmt, net::IpAddr, path::Path};
+
+use http::Uri;
+
+use super::{Config, ProviderKind};
+
+/// One thing that is unwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    /// Which key: `providers[1].retry.max_retries`.
+    pub path: String,
+    /// What is unwise about it, and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+/// All that is unwise in `config`. Looks at the rights of the files that it names, and at nothing else outside it.
+#[must_use]
+pub fn advise(config: &Config) -> Vec<Advice> {
+    let mut advice = Found(Vec::new());
+    doors(config, &mut advice);
+    providers::all(config, &mut advice);
+    models::all(config, &mut advice);
+    if config.retry_budget.ratio > 0.5 {
+        let percent = (config.retry_budget.ratio * 100.0).round();
+        advice.add(
+            "retry_budget.ratio",
+            format!("lets retries add {percent} % to the load of a provider that is already failing; 0.2 is enough"),
+        );
+    }
+    idle::all(config, &mut advice);
+    advice.0
+}
+
+/// What was found so far.
+struct Found(Vec<Advice>);
+
+impl Found {
+    fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Advice { path: path.into(), message: message.into() });
+    }
+
+    fn add_if(&mut self, unwise: bool, path: impl Into<String>, message: impl Into<String>) {
+        if unwise {
+            self.add(path, message);
+        }
+    }
+}
+
+/// What is unwise about who can call, and what they can read.
+fn doors(config: &Config, advice: &mut Found) {
+    let auth = &config.auth;
+    for (key, address) in [("listen.grpc", config.listen.grpc), ("listen.http", config.listen.http)] {
+        if address.ip().to_canonical().is_loopback() {
+            continue;
+        }
+        let certified = auth.tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some());
+        if auth.tokens_file.is_none() && !certified {
+            let message = format!(
+                "anyone who can reach {address} may call; set auth.tokens_file, or auth.tls with a client_ca_file, \
+                 or listen on 127.0.0.1"
+            );
+            advice.add(key, message);
+        } else if auth.tls.is_none() {
+            advice.add(key, format!("tokens and prompts cross the network to {address} in the clear; set auth.tls"));
+        }
+    }
+    if let Some(file) = &auth.tokens_file {
+        rights("auth.tokens_file", file, advice);
+    }
+    if let Some(tls) = &auth.tls {
+        rights("auth.tls.key_file", &tls.key_file, advice);
+    }
+}
+
+/// Advises against a secret that other users of the machine can read.
+fn rights(path: impl Into<String>, file: &Path, advice: &mut Found) {
+    use std::os::unix::fs::PermissionsExt;
+    let open = std::fs::metadata(file).is_ok_and(|data| data.permissions().mode() & 0o004 != 0);
+    let message = "every user of this machine can read the file; take that right away (chmod o-r, or defaultMode 0440 \
+                   of a Secret's volume)";
+    advice.add_if(open, path, message);
+}
+
+/// The host of a URL, without brackets.
+fn host_of(url: &str) -> Option<String> {
+    let host = url.parse::<Uri>().ok()?.host()?.trim_matches(['[', ']']).to_ascii_lowercase();
+    Some(host)
+}
+
+/// Whether what is sent to `host` stays on this machine.
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+/// Whether a provider is one that somebody sends bills for, as far as its address tells.
+fn is_hosted(kind: ProviderKind, url: &str) -> bool {
+    let inside = |host: &str| {
+        !host.contains('.')
+            || host.ends_with(".local")
+            || host.ends_with(".svc")
+            || host.ends_with(".internal")
+            || host.parse::<IpAddr>().is_ok()
+    };
+    kind != ProviderKind::Simulated && url.starts_with("https://") && host_of(url).is_some_and(|host| !inside(&host))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! The keys of what a call meets beside providers: the cache, validation, what follows an overflow or a refusal,
+//! degradation, budgets of agent runs, health checks.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::{
+    super::{
+        Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, Health, Model, RunBudgets, Validation,
+        fault::did_you_mean, key::anything, section::Section,
+    },
+    DAY, GIB, HOUR, KIB, MIB, MILLISECOND, MINUTE, SECOND, count,
+};
+
+/// What stands for the last user message in a simplified prompt.
+const ORIGINAL: &str = "{original_prompt}";
+
+pub(super) fn cache(at: &mut Section<'_>) -> Cache {
+    let modes = [("off", CacheMode::Off), ("fallback", CacheMode::Fallback), ("prefer", CacheMode::Prefer)];
+    Cache {
+        mode: at
+            .key("mode", "read never, once every provider has failed, or first: off, fallback, prefer")
+            .word(CacheMode::Fallback, &modes),
+        capacity: at.key("capacity", "memory that it may take").size(64 * MIB, 0..=64 * GIB),
+        ttl: at.key("ttl", "how old an answer may be").duration(HOUR, SECOND..=30 * DAY),
+        shared: at.key("shared", "whether sidecars share it through Redis").flag(false),
+    }
+}
+
+pub(super) fn validation(at: &mut Section<'_>) -> Validation {
+    Validation {
+        max_reprompts: at.key("max_reprompts", "times that an answer with a fault is asked for again").count(3, 0..=10),
+        max_input_chars: count(
+            at.key("max_input_chars", "characters of all messages together").count(1_000_000, 1..=100_000_000),
+        ),
+        max_image_bytes: at.key("max_image_bytes", "one image").size(10 * MIB, KIB..=GIB),
+    }
+}
+
+pub(super) fn context_overflow(at: &mut Section<'_>) -> ContextOverflow {
+    at.key("context_overflow", "a larger window and then an error, an error, or fewer turns: failover, error, truncate")
+        .word(
+            ContextOverflow::Failover,
+            &[
+                ("failover", ContextOverflow::Failover),
+                ("error", ContextOverflow::Error),
+                ("truncate", ContextOverflow::Truncate),
+            ],
+        )
+}
+
+pub(super) fn content_filter(at: &mut Section<'_>) -> ContentFilter {
+    let words = at.key(
+        "content_filter",
+        "what follows a refusal: error, failover (the next provider), or { rewrite: \"an instruction\" }",
+    );
+    if !at.holds_map("content_filter") {
+        return word_of_content_filter(words);
+    }
+    if words.log.is_recording() {
+        word_of_content_filter(words);
+    }
+    let rewrite = at.section("content_filter", |at| {
+        let rewrite = at.key("rewrite", "the instruction under which to ask once more").optional_prompt();
+        if !at.typed("rewrite") {
+            at.fault("rewrite", "is missing; write the instruction under which to ask once more".to_owned());
+        }
+        rewrite
+    });
+    rewrite.map_or(ContentFilter::Error, ContentFilter::Rewrite)
+}
+
+fn word_of_content_filter(key: super::super::key::Key<'_>) -> ContentFilter {
+    let failover = key.word(false, &[("error", false), ("failover", true)]);
+    if failover { ContentFilter::Failover } else { ContentFilter::Error }
+}
+
+pub(super) fn degradation(at: &mut Section<'_>, models: &[Arc<Model>]) -> Degradation {
+    let read = Degradation {
+        reduced_above: at.key("reduced_above", "the load, from 0 to 1, above which quality is reduced").ratio(0.7),
+        minimal_above: at.key("minimal_above", "the load above which it is minimal").ratio(0.9),
+        fallback_response: at.key("fallback_response", "the answer of last resort").optional_prompt(),
+        fallback_model: at.key("fallback_model", "a smaller model, by its name under models").optional_text(anything),
+        simplified_prompt: at
+            .key("simplified_prompt", "a shorter prompt; {original_prompt} stands for the last user message")
+            .optional_prompt(),
+    };
+    if read.reduced_above >= read.minimal_above {
+        let key = if at.typed("reduced_above") { "reduced_above" } else { "minimal_above" };
+        at.fault(
+            key,
+            format!(
+                "reduced_above ({}) must be below minimal_above ({}): quality is reduced before it is minimal",
+                read.reduced_above, read.minimal_above
+            ),
+        );
+    }
+    if let Some(name) = &read.fallback_model
+        && !models.is_empty()
+        && !models.iter().any(|model| *model.name == **name)
+    {
+        let near = did_you_mean(name, models.iter().map(|model| &*model.name));
+        at.fault("fallback_model", format!("{} is not a name under models{near}", super::super::value::clip(name)));
+    }
+    if read.simplified_prompt.as_ref().is_some_and(|prompt| !prompt.contains(ORIGINAL)) {
+        at.fault("simplified_prompt", format!("does not hold {ORIGINAL}: what the caller asked would be lost"));
+    }
+    read
+}
+
+pub(super) fn run_budgets(at: &mut Section<'_>) -> RunBudgets {
+    RunBudgets {
+        max_calls: at.key("max_calls", "calls of one agent run").count(20_u64, 1..=1_000_000_000),
+        max_tool_calls: at.key("max_tool_calls", "tool calls that models asked for").count(50_u64, 0..=1_000_000_000),
+        max_runtime: at.key("max_runtime", "from its first call").duration(5 * MINUTE, SECOND..=30 * DAY),
+        max_tokens: at.key("max_tokens", "tokens, in and out").count(100_000_u64, 1..=1_000_000_000_000),
+        max_cost: at
+            .key("max_cost", "in the currency of cost_per_1k_tokens; null: unlimited")
+            .optional_number(0.0..=1e12),
+    }
+}
+
+pub(super) fn health(at: &mut Section<'_>) -> Health {
+    Health {
+        interval: at.key("interval", "between two checks").duration(5 * SECOND, 100 * MILLISECOND..=HOUR),
+        disk_path: PathBuf::from(at.key("disk_path", "whose free space is watched").text("/", anything)),
+    }
+}

@@ -1,0 +1,191 @@
+//! From what was typed to what was meant: every key with its default, its range and its word of explanation, in the
+//! order in which one would write them.
+
+mod features;
+mod models;
+mod providers;
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use fusebox_rules::budget;
+
+use super::{
+    Auth, Config, Fleet, Limits, Listen, LogFormat, Shutdown, Telemetry, Tls,
+    fault::{Fault, Place},
+    key::{a_name, fault_unless},
+    section::{KeyDoc, Log, Section},
+    value::{Node, Value},
+};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// Ways to reach Redis.
+const REDIS_SCHEMES: [&str; 4] = ["redis", "rediss", "redis+cluster", "redis+sentinel"];
+
+/// Every key that a file, a variable or `--set` may hold, with its default.
+#[must_use]
+pub fn keys() -> Vec<KeyDoc> {
+    let variables = BTreeMap::new();
+    let log = Log::recording(&variables);
+    Section::root(&log, &Value::empty(), read);
+    log.into_parts().0
+}
+
+/// The configuration that `tree` holds, and what is wrong with it; a default stands for each key with a fault.
+pub(super) fn config(tree: &Value, variables: &BTreeMap<String, String>) -> (Config, Vec<Fault>) {
+    let log = Log::reading(variables);
+    let tree = with_a_provider(tree);
+    let config = Section::root(&log, &tree, read);
+    (config, log.into_parts().1)
+}
+
+/// `tree`, with a simulated provider if none was typed, so that the first start needs no configuration.
+fn with_a_provider(tree: &Value) -> Value {
+    let mut tree = tree.clone();
+    if let Node::Map(entries) = &mut tree.node
+        && !entries.iter().any(|(name, value)| name == "providers" && !value.is_null())
+    {
+        let value = |node| Value { node, place: Place::Nowhere };
+        let text = |key: &str| (key.to_owned(), value(Node::Text("simulated".to_owned())));
+        let provider = value(Node::Map(vec![text("name"), text("kind")]));
+        entries.retain(|(name, _)| name != "providers");
+        entries.push(("providers".to_owned(), value(Node::List(vec![provider]))));
+    }
+    tree
+}
+
+fn read(at: &mut Section<'_>) -> Config {
+    let fleet = at.section("fleet", fleet);
+    let listen = at.section("listen", listen);
+    let auth = at.section("auth", auth);
+    let telemetry = at.section("telemetry", telemetry);
+    let providers: Vec<_> = providers::read(at).into_iter().map(Arc::new).collect();
+    let models: Vec<_> = models::read(at, &providers).into_iter().map(Arc::new).collect();
+    Config {
+        retry_budget: at.section("retry_budget", retry_budget),
+        limits: at.section("limits", limits),
+        cache: at.section("cache", features::cache),
+        validation: at.section("validation", features::validation),
+        context_overflow: features::context_overflow(at),
+        content_filter: features::content_filter(at),
+        degradation: at.section("degradation", |at| features::degradation(at, &models)),
+        run_budgets: at.section("run_budgets", features::run_budgets),
+        health: at.section("health", features::health),
+        shutdown: at.section("shutdown", |at| Shutdown {
+            grace: at
+                .key("grace", "how long calls in flight may take to finish once told to stop")
+                .duration(30 * SECOND, Duration::ZERO..=HOUR),
+        }),
+        fleet,
+        listen,
+        auth,
+        telemetry,
+        providers,
+        models,
+    }
+}
+
+fn fleet(at: &mut Section<'_>) -> Fleet {
+    Fleet {
+        name: at.key("name", "sidecars of one name share their state").text("default", a_name),
+        redis: at.key("redis", "where they share it; null: this process alone").optional_secret_url(&REDIS_SCHEMES),
+    }
+}
+
+fn listen(at: &mut Section<'_>) -> Listen {
+    let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let processors = std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1));
+    let listen = Listen {
+        grpc: at.key("grpc", "InferenceService, health and reflection").address(local(50051)),
+        http: at.key("http", "the OpenAI surface").address(local(8080)),
+        admin: at.key("admin", "livez, readyz, health, status and metrics").address(local(9090)),
+        workers: count(
+            at.key("workers", "threads that serve calls")
+                .shown("one a processor")
+                .count(processors.min(1024), 1..=1024),
+        ),
+    };
+    for (key, address, other, taken) in [
+        ("http", listen.http, "grpc", listen.grpc),
+        ("admin", listen.admin, "grpc", listen.grpc),
+        ("admin", listen.admin, "http", listen.http),
+    ] {
+        if address == taken && address.port() != 0 {
+            // The one that was typed is the one to change.
+            let (key, other) = if at.typed(key) { (key, other) } else { (other, key) };
+            at.fault(key, format!("{address} is also listen.{other}; each needs a port of its own"));
+        }
+    }
+    listen
+}
+
+fn auth(at: &mut Section<'_>) -> Auth {
+    Auth {
+        tokens_file: at
+            .key("tokens_file", "bearer tokens that callers may show, one a line; null: anyone who can connect")
+            .optional_file(),
+        tls: at.optional_section("tls", "the certificate to serve with; null: plaintext", |at| Tls {
+            cert_file: at.key("cert_file", "PEM, the leaf first").required_file(),
+            key_file: at.key("key_file", "PEM").required_file(),
+            client_ca_file: at
+                .key("client_ca_file", "callers need a certificate signed by one of these; null: they need none")
+                .optional_file(),
+        }),
+    }
+}
+
+fn telemetry(at: &mut Section<'_>) -> Telemetry {
+    let a_filter = |text: &str| {
+        let parsed = tracing_subscriber::EnvFilter::builder().parse(text);
+        fault_unless(parsed.is_ok(), || {
+            format!("{} is not a level or a filter; write error, warn, info, debug or trace", super::value::clip(text))
+        })
+    };
+    Telemetry {
+        otlp_endpoint: at
+            .key("otlp_endpoint", "where traces go, by OTLP over gRPC; null: the OTEL_ variables decide")
+            .optional_url(),
+        log: at.key("log", "a level, or a filter such as info,fusebox_sidecar::call=debug").text("info", a_filter),
+        log_format: at
+            .key("log_format", "for people or for machines: text, json")
+            .word(LogFormat::Text, &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
+    }
+}
+
+fn retry_budget(at: &mut Section<'_>) -> budget::Settings {
+    budget::Settings {
+        ratio: at.key("ratio", "retries that each call pays for").ratio(0.2),
+        minimum_per_second: at.key("minimum_per_second", "retries a second that are free").number(10.0, 0.0..=1e6),
+    }
+}
+
+fn limits(at: &mut Section<'_>) -> Limits {
+    Limits {
+        max_body: at.key("max_body", "a caller's request").size(32 * MIB, KIB..=GIB),
+        max_answer: at.key("max_answer", "a provider's answer, or one event of a stream").size(64 * MIB, KIB..=GIB),
+        max_headers: at.key("max_headers", "a request's headers").size(64 * KIB, 8 * KIB..=MIB),
+        header_timeout: at
+            .key("header_timeout", "how long a caller may take to send its headers")
+            .duration(10 * SECOND, 100 * MILLISECOND..=10 * MINUTE),
+        max_connections: count(
+            at.key("max_connections", "connections open at once, over both doors").count(10_000, 1..=1_000_000),
+        ),
+        max_streams: at.key("max_streams", "streams at once on one HTTP/2 connection").count(1_000, 1..=1_000_000),
+        max_in_flight: count(
+            at.key("max_in_flight", "calls in flight at once; one more is shed").count(10_000, 1..=1_000_000),
+        ),
+    }
+}
+
+/// A count of things in memory.
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,267 @@
+//! The admin door: is it alive, is it ready, how is it, what has it counted. Read-only, HTTP/1.1, no bodies read.
+//!
+//! What it shows of providers, models and the configuration comes through [`View`]; it knows no gate.
+
+use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use fusebox_rules::moment::Moment;
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tower_service::Service as _;
+
+use crate::{
+    clock,
+    telemetry::{BreakerState, CONTENT_TYPE, ErrorSummary, Telemetry},
+};
+
+/// Connections at once; one more is closed at once.
+const MAX_CONNECTIONS: usize = 64;
+/// How long a client may take to send its headers, and how long a connection may idle.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a request's head.
+const MAX_HEAD: usize = 16 << 10;
+/// How long a connection lives. A client that reads nothing holds one no longer; one that scrapes comes again.
+const MAX_LIFE: Duration = Duration::from_secs(60);
+/// How long an answer under way may take once its connection is to end.
+const LAST_ANSWER: Duration = Duration::from_secs(5);
+/// The pause after a failed accept, lest a lack of file descriptors turn the loop into a hot one.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the door shows that it does not know itself.
+pub trait View: Send + Sync + 'static {
+    /// Why no call should be sent here now, in words; empty: ready.
+    fn not_ready(&self) -> Vec<String>;
+    /// The providers, in the order configured.
+    fn providers(&self) -> Vec<ProviderView>;
+    /// The models, in the order configured.
+    fn models(&self) -> Vec<ModelView>;
+    /// The configuration's own story.
+    fn config(&self) -> ConfigView;
+}
+
+/// A provider as it is now.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProviderView {
+    /// Its configured name.
+    pub name: Arc<str>,
+    /// Whether it is asked at all.
+    pub enabled: bool,
+    /// Lower is tried first.
+    pub priority: u32,
+    /// Where its breaker stands.
+    #[serde(serialize_with = "breaker_name")]
+    pub breaker: BreakerState,
+    /// Attempts under way.
+    pub in_flight: u64,
+    /// How long it is still to be left alone, in seconds; `None`: it is not.
+    pub cool_down_seconds: Option<f64>,
+    /// Why it is unhealthy, apart from its breaker; `None`: it is not.
+    pub fault: Option<String>,
+}
+
+/// A model as callers name it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelView {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Who serves it, by rank.
+    pub providers: Vec<Arc<str>>,
+}
+
+/// Where the configuration came from, and how its last reload went.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConfigView {
+    /// The file, or `defaults and environment`.
+    pub source: String,
+    /// Seconds since the one in force was loaded.
+    pub loaded_seconds_ago: f64,
+    /// Times that another replaced it.
+    pub reloads: u64,
+    /// What was wrong with the last one that was refused since; empty: nothing.
+    pub faults: Vec<String>,
+}
+
+/// What the door needs.
+pub struct Admin {
+    telemetry: Arc<Telemetry>,
+    view: Arc<dyn View>,
+    started: Moment,
+}
+
+#[derive(Debug, Serialize)]
+struct Readiness {
+    ready: bool,
+    reasons: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Health {
+    /// `healthy`; `degraded`: some provider cannot be asked; `critical`: none can, or the sidecar is not ready.
+    status: &'static str,
+    ready: bool,
+    reasons: Vec<String>,
+    version: &'static str,
+    uptime_seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Status {
+    #[serde(flatten)]
+    health: Health,
+    pid: u32,
+    in_flight: u64,
+    providers: Vec<ProviderView>,
+    models: Vec<ModelView>,
+    config: ConfigView,
+    errors: ErrorSummary,
+}
+
+impl Admin {
+    /// A door onto `view`, for a process that starts now.
+    #[must_use]
+    pub fn new(telemetry: Arc<Telemetry>, view: Arc<dyn View>) -> Self {
+        Self { telemetry, view, started: clock::now() }
+    }
+
+    fn health(&self, providers: &[ProviderView]) -> Health {
+        let reasons = self.view.not_ready();
+        let enabled = || providers.iter().filter(|provider| provider.enabled);
+        let status = match (enabled().count(), enabled().filter(|provider| provider.can_be_asked()).count()) {
+            (_, 0) => "critical",
+            _ if !reasons.is_empty() => "critical",
+            (all, askable) if askable < all => "degraded",
+            _ => "healthy",
+        };
+        let uptime_seconds = clock::now().since(self.started).as_secs_f64();
+        Health { status, ready: reasons.is_empty(), reasons, version: env!("CARGO_PKG_VERSION"), uptime_seconds }
+    }
+}
+
+impl ProviderView {
+    fn can_be_asked(&self) -> bool {
+        self.breaker != BreakerState::Open && self.cool_down_seconds.is_none() && self.fault.is_none()
+    }
+}
+
+/// Answers on `listener` until `shutdown`, which should come after all else has ended: a sidecar that drains
+/// still says so.
+///
+/// # Errors
+/// None once it listens; a failed accept is waited out.
+pub async fn serve(listener: TcpListener, admin: Arc<Admin>, shutdown: CancellationToken) -> io::Result<()> {
+    let router = router(admin);
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+                    let (router, shutdown) = (router.clone(), shutdown.clone());
+                    connections.spawn(async move {
+                        connection(stream, router, &shutdown).await;
+                        drop(place);
+                    });
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the admin door could not accept");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    while connections.join_next().await.is_some() {}
+    Ok(())
+}
+
+async fn connection(stream: TcpStream, router: Router, shutdown: &CancellationToken) {
+    let service = service_fn(move |request| {
+        let mut router = router.clone();
+        async move {
+            // A router is always ready, and its error has no values.
+            Ok::<_, Infallible>(router.call(request).await.unwrap_or_else(|never| match never {}))
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        // What a broken connection broke of is the client's affair.
+        _ = connection.as_mut() => return,
+        () = shutdown.cancelled() => {}
+        () = sleep(MAX_LIFE) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(LAST_ANSWER, connection).await;
+}
+
+fn router(admin: Arc<Admin>) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/health", get(health))
+        .route("/status", get(status))
+        .route("/metrics", get(metrics))
+        .with_state(admin)
+}
+
+async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
+    let reasons = admin.view.not_ready();
+    let ready = reasons.is_empty();
+    (code(ready), Json(Readiness { ready, reasons })).into_response()
+}
+
+async fn health(State(admin): State<Arc<Admin>>) -> Response {
+    let health = admin.health(&admin.view.providers());
+    (code(health.status != "critical"), Json(health)).into_response()
+}
+
+async fn status(State(admin): State<Arc<Admin>>) -> Json<Status> {
+    let providers = admin.view.providers();
+    Json(Status {
+        health: admin.health(&providers),
+        pid: std::process::id(),
+        in_flight: admin.telemetry.in_flight(),
+        providers,
+        models: admin.view.models(),
+        config: admin.view.config(),
+        errors: admin.telemetry.error_summary(),
+    })
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], admin.telemetry.render()).into_response()
+}
+
+fn code(good: bool) -> StatusCode {
+    if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+fn breaker_name<S: serde::Serializer>(state: &BreakerState, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.name())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! What holds for every call to `InferenceService` whatever its method, before its message is read and after it is answered.
+//!
+//! When it arrived and who calls is settled on the metadata alone, so that nobody without leave makes the sidecar
+//! hold a message. Every response bears the correlation id, and every error the details, also those of the library.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use fusebox_proto::v1::inference_service_server::{InferenceServiceServer, SERVICE_NAME};
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep_until};
+use tonic::{Status, body::Body, codec::CompressionEncoding, codegen::BoxFuture, server::NamedService};
+use tower_service::Service;
+
+use super::{
+    Authorize,
+    options::{Caller, bearer},
+    service::Inference,
+    status,
+};
+use crate::{
+    call::{Engine, correlation},
+    clock,
+    error::{ErrorKind, Failure},
+};
+
+/// How long after a call's deadline its answer may come: the engine's own word is worth a little waiting.
+const GRACE: Duration = Duration::from_millis(5);
+
+/// `InferenceService` behind its guard.
+pub(super) struct Guard<E> {
+    pub(super) engine: Arc<E>,
+    pub(super) authorize: Authorize,
+    /// Bytes of a request's message, decompressed.
+    pub(super) max_message: usize,
+}
+
+impl<E: Engine> Guard<E> {
+    /// The service for one call. It is not compressed for where it streams: a token is smaller than gzip's header.
+    fn service(&self, caller: Caller, streams: bool) -> InferenceServiceServer<Inference<E>> {
+        let inference = Inference { engine: Arc::clone(&self.engine), caller };
+        let server = InferenceServiceServer::new(inference)
+            .max_decoding_message_size(self.max_message)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Zstd);
+        if streams {
+            return server;
+        }
+        server.send_compressed(CompressionEncoding::Gzip).send_compressed(CompressionEncoding::Zstd)
+    }
+}
+
+impl<E> NamedService for Guard<E> {
+    const NAME: &'static str = SERVICE_NAME;
+}
+
+impl<E> Clone for Guard<E> {
+    fn clone(&self) -> Self {
+        Self { engine: Arc::clone(&self.engine), authorize: Arc::clone(&self.authorize), max_message: self.max_message }
+    }
+}
+
+impl<E: Engine> Service<Request<Body>> for Guard<E> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answering {
+        let caller = Caller::read(request.headers(), clock::now());
+        let correlation_id = Arc::clone(&caller.correlation_id);
+        let deadline = caller.timeout.map(|timeout| caller.arrived + timeout);
+        let work = if (self.authorize)(bearer(request.headers())) {
+            let streams = request.uri().path().ends_with("/StreamGenerate");
+            Work::Serving(self.service(caller, streams).call(request))
+        } else {
+            let failure = Failure::new(ErrorKind::Authentication, "a valid bearer token is needed");
+            Work::Refused(Some(status::unasked(failure, &correlation_id)))
+        };
+        Answering { correlation_id, work, backstop: deadline.map(|deadline| sleep_until(clock::at(deadline + GRACE))) }
+    }
+}
+
+pin_project! {
+    /// A call to the service, on its way.
+    pub(super) struct Answering {
+        correlation_id: Arc<str>,
+        work: Work,
+        // For a caller whose message does not come before its deadline: until then nobody else watches it.
+        #[pin]
+        backstop: Option<Sleep>,
+    }
+}
+
+enum Work {
+    /// Boxed by the generated service.
+    Serving(BoxFuture<Response<Body>, Infallible>),
+    /// Answered, or about to be: with this, and without asking the engine.
+    Refused(Option<Status>),
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Work::Serving(answer) = this.work {
+            if let Poll::Ready(response) = answer.as_mut().poll(cx) {
+                return Poll::Ready(response.map(|response| stamped(response, this.correlation_id)));
+            }
+            let Some(backstop) = this.backstop.as_pin_mut() else { return Poll::Pending };
+            ready!(backstop.poll(cx));
+            let failure = Failure::new(ErrorKind::InferenceTimeout, "the deadline passed before there was an answer");
+            *this.work = Work::Refused(Some(status::unasked(failure, this.correlation_id)));
+        }
+        let Work::Refused(status) = this.work else { return Poll::Pending };
+        let response = status.take().map(Status::into_http).unwrap_or_default();
+        Poll::Ready(Ok(stamped(response, this.correlation_id)))
+    }
+}
+
+impl fmt::Debug for Answering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answering").field("correlation_id", &self.correlation_id).finish_non_exhaustive()
+    }
+}
+
+/// `response` under its correlation id; completed, if it is an error that the library made.
+fn stamped(mut response: Response<Body>, correlation_id: &Arc<str>) -> Response<Body> {
+    let headers = response.headers();
+    if headers.contains_key(Status::GRPC_STATUS)
+        && !headers.contains_key(Status::GRPC_STATUS_DETAILS)
+        && let Some(bare) = Status::from_header_map(headers)
+    {
+        response = status::completed(&bare, correlation_id).into_http();
+    }
+    if let Ok(id) = correlation_id.parse() {
+        response.headers_mut().insert(correlation::HEADER, id);
+    }
+    response
+}

@@ -1,0 +1,77 @@
+//! The gRPC door: `fusebox.v1.InferenceService`, health and reflection.
+//!
+//! It translates each request to one [`Call`](crate::call::Call) and what comes of that back, and
+//! does nothing else. It spawns nothing and holds no channel: a caller that goes away drops the
+//! engine's future or stream there and then.
+
+mod body;
+mod extra;
+mod faults;
+mod from_chat;
+mod guard;
+mod health;
+mod into_chat;
+mod media;
+mod options;
+mod outcome;
+mod parts;
+mod said;
+mod server;
+mod service;
+mod status;
+
+use std::sync::Arc;
+
+use fusebox_proto::v1::inference_service_server::SERVICE_NAME;
+use tonic::service::Routes;
+use tonic_reflection::server::{Builder, Error};
+
+use self::guard::Guard;
+pub use self::{health::Health, server::serve};
+use crate::{call::Engine, config::Limits};
+
+/// Whether a bearer token, or the lack of one, may call.
+pub type Authorize = Arc<dyn Fn(Option<&str>) -> bool + Send + Sync>;
+
+/// What stands behind the door.
+pub struct Door<E> {
+    /// What answers calls.
+    pub engine: Arc<E>,
+    /// Who may call; health and reflection are open to all.
+    pub authorize: Authorize,
+    /// What is reported to health checks.
+    pub health: Health,
+}
+
+impl<E: Engine> Door<E> {
+    /// The door's services, to be [served](serve) by each worker.
+    ///
+    /// # Errors
+    /// The descriptors built into the program cannot be read.
+    pub fn routes(&self, limits: &Limits) -> Result<Routes, Error> {
+        let guard = Guard {
+            engine: Arc::clone(&self.engine),
+            authorize: Arc::clone(&self.authorize),
+            max_message: limits.max_body,
+        };
+        Ok(Routes::new(guard)
+            .add_service(self.health.service())
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?)
+            .prepare())
+    }
+}
+
+/// The sidecar's own services; `ControlService`, described in the same set, is not served here.
+fn reflection() -> Builder<'static> {
+    Builder::configure()
+        .register_encoded_file_descriptor_set(fusebox_proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name(SERVICE_NAME)
+        .with_service_name("grpc.health.v1.Health")
+        .with_service_name("grpc.reflection.v1.ServerReflection")
+        .with_service_name("grpc.reflection.v1alpha.ServerReflection")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,296 @@
+//! What a caller says of its call beside the request itself: in metadata and in `CallOptions`.
+
+use std::{sync::Arc, time::Duration};
+
+use fusebox_proto::v1;
+use fusebox_rules::moment::Moment;
+use http::{HeaderMap, header::AUTHORIZATION};
+
+use super::faults::Faults;
+use crate::{
+    call::{Options, Priority, TraceContext, correlation},
+    config::CacheMode,
+};
+
+const TIMEOUT: &str = "grpc-timeout";
+const RUN_ID: &str = "x-fusebox-run-id";
+/// Longer keys are refused: they are held for as long as their answers.
+const MAX_KEY_BYTES: usize = 256;
+
+/// What metadata say, read before the message is.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    /// When the metadata had come.
+    pub(super) arrived: Moment,
+    /// The caller's own id, or one made here.
+    pub(super) correlation_id: Arc<str>,
+    /// How long it will wait, from `arrived` on.
+    pub(super) timeout: Option<Duration>,
+    pub(super) trace: TraceContext,
+    retries_before: u32,
+    run_id: Option<Arc<str>>,
+    /// What is wrong with the metadata.
+    pub(super) faults: Faults,
+}
+
+impl Caller {
+    pub(super) fn read(metadata: &HeaderMap, arrived: Moment) -> Self {
+        let text = |name: &str| metadata.get(name).map(|value| value.to_str().unwrap_or_default());
+        let mut faults = Faults::default();
+        let timeout = text(TIMEOUT).and_then(|sent| {
+            let read = grpc_timeout(sent);
+            if read.is_none() {
+                faults.note(format_args!("metadata.{TIMEOUT}"), "must be 1 to 8 digits and one of H, M, S, m, u, n");
+            }
+            read
+        });
+        let run_id = metadata.get(RUN_ID).and_then(|sent| {
+            let sane = correlation::sane(sent.as_bytes()).map(Arc::from);
+            if sane.is_none() {
+                faults.note(format_args!("metadata.{RUN_ID}"), "must be 1 to 128 visible ASCII characters");
+            }
+            sane
+        });
+        Self {
+            arrived,
+            correlation_id: correlation::taken_or_made(metadata.get(correlation::HEADER).map(|id| id.as_bytes())),
+            timeout,
+            trace: TraceContext {
+                parent: metadata.get("traceparent").cloned(),
+                state: metadata.get("tracestate").cloned(),
+            },
+            // A transport writes this, not a person: what it does not say right, it does not say.
+            retries_before: text("grpc-previous-rpc-attempts").and_then(|sent| sent.parse().ok()).unwrap_or(0),
+            run_id,
+            faults,
+        }
+    }
+}
+
+/// The token of `authorization: Bearer TOKEN`.
+pub(super) fn bearer(metadata: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = metadata.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
+}
+
+/// What `caller` allows for its call, all told.
+pub(super) fn allowed(sent: Option<v1::CallOptions>, caller: &Caller, faults: &mut Faults) -> Options {
+    let sent = sent.unwrap_or_default();
+    if sent.max_attempts == Some(0) {
+        faults.note("options.max_attempts", "must be at least 1");
+    }
+    if sent.idempotency_key.len() > MAX_KEY_BYTES {
+        faults.note("options.idempotency_key", format!("must be at most {MAX_KEY_BYTES} bytes"));
+    }
+    Options {
+        max_attempts: sent.max_attempts,
+        first_token_timeout: sent.first_token_timeout.and_then(|wait| first_token_timeout(&wait, faults)),
+        idempotency_key: Some(sent.idempotency_key).filter(|key| !key.is_empty()).map(Arc::from),
+        retries_before: caller.retries_before,
+        cache: cache(sent.cache, faults),
+        allow_degraded: sent.allow_degraded,
+        fallback_response: sent.fallback_response.map(Arc::from),
+        simplified_prompt: sent.simplified_prompt.map(Arc::from),
+        priority: priority(sent.priority, faults),
+        run_id: caller.run_id.clone(),
+    }
+}
+
+fn first_token_timeout(sent: &prost_types::Duration, faults: &mut Faults) -> Option<Duration> {
+    // By hand, because prost's own conversion overflows on the least of all durations.
+    let wait = match (u64::try_from(sent.seconds), u32::try_from(sent.nanos)) {
+        (Ok(seconds), Ok(nanos @ ..1_000_000_000)) => Some(Duration::new(seconds, nanos)),
+        _ => None,
+    };
+    let wait = wait.filter(|wait| !wait.is_zero());
+    if wait.is_none() {
+        faults.note("options.first_token_timeout", "must be longer than zero");
+    }
+    wait
+}
+
+fn cache(sent: i32, faults: &mut Faults) -> Option<CacheMode> {
+    match v1::CacheMode::try_from(sent) {
+        Ok(v1::CacheMode::Unspecified) => None,
+        Ok(v1::CacheMode::Off) => Some(CacheMode::Off),
+        Ok(v1::CacheMode::Fallback) => Some(CacheMode::Fallback),
+        Ok(v1::CacheMode::Prefer) => Some(CacheMode::Prefer),
+        Err(_) => {
+            faults.note("options.cache", "must be off, fallback or prefer");
+            None
+        }
+    }
+}
+
+fn priority(sent: i32, faults: &mut Faults) -> Priority {
+    match v1::Priority::try_from(sent) {
+        Ok(v1::Priority::Unspecified | v1::Priority::Interactive) => Priority::Interactive,
+        Ok(v1::Priority::Batch) => Priority::Batch,
+        Err(_) => {
+            faults.note("options.priority", "must be interactive or batch");
+            Priority::default()
+        }
+    }
+}
+
+/// `TimeoutValue TimeoutUnit` of gRPC over HTTP/2: at most eight digits, and a letter.
+fn grpc_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if !(1..=8).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let value: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(value * 3600)),
+        "M" => Some(Duration::from_secs(value * 60)),
+        "S" => Some(Duration::from_secs(value)),
+        "m" => Some(Duration::from_millis(value)),
+        "u" => Some(Duration::from_micros(value)),
+        "n" => Some(Duration::from_nanos(value)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn metadata(entries: &[(&'static str, &str)]) -> HeaderMap {
+        entries
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap()))
+            .collect()
+    }
+
+    fn read(entries: &[(&'static str, &str)]) -> Caller {
+        Caller::read(&metadata(entries), Moment::from_nanos(7))
+    }
+
+    #[test]
+    fn a_deadline_is_read_in_every_unit() {
+        let table = [
+            ("2H", Some(Duration::from_secs(7200))),
+            ("3M", Some(Duration::from_secs(180))),
+            ("30S", Some(Duration::from_secs(30))),
+            ("1500m", Some(Duration::from_millis(1500))),
+            ("99999999u", Some(Duration::from_micros(99_999_999))),
+            ("5n", Some(Duration::from_nanos(5))),
+            ("0S", Some(Duration::ZERO)),
+            ("99999999H", Some(Duration::from_secs(99_999_999 * 3600))),
+            ("", None),
+            ("S", None),
+            ("10", None),
+            ("10s", None),
+            ("-1S", None),
+            ("+1S", None),
+            ("1.5S", None),
+            ("123456789S", None),
+            ("1é", None),
+        ];
+        for (text, expected) in table {
+            let caller = read(&[(TIMEOUT, text)]);
+            assert_eq!(caller.timeout, expected, "{text:?}");
+            assert_eq!(caller.faults.paths().is_empty(), expected.is_some(), "{text:?}");
+        }
+        assert_eq!(read(&[]).timeout, None);
+    }
+
+    #[test]
+    fn what_metadata_say_is_taken_over() {
+        let caller = read(&[
+            ("x-correlation-id", "mine-1"),
+            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            ("tracestate", "vendor=1"),
+            ("grpc-previous-rpc-attempts", "2"),
+            ("x-fusebox-run-id", "run/7"),
+        ]);
+        assert_eq!(&*caller.correlation_id, "mine-1");
+        assert_eq!(caller.arrived, Moment::from_nanos(7));
+        assert_eq!(caller.trace.parent.as_ref().unwrap(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        assert_eq!(caller.trace.state.as_ref().unwrap(), "vendor=1");
+        let options = allowed(None, &caller, &mut Faults::default());
+        assert_eq!(options, Options { retries_before: 2, run_id: Some("run/7".into()), ..Options::default() });
+    }
+
+    #[test]
+    fn a_transport_that_miscounts_its_retries_is_not_believed() {
+        for sent in ["-1", "two", "", "99999999999"] {
+            let caller = read(&[("grpc-previous-rpc-attempts", sent)]);
+            assert_eq!(caller.retries_before, 0, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_id_that_cannot_be_logged_is_a_fault() {
+        assert_eq!(read(&[(RUN_ID, "two words")]).faults.paths(), ["metadata.x-fusebox-run-id"]);
+    }
+
+    #[test]
+    fn every_option_has_its_place() {
+        let sent = v1::CallOptions {
+            cache: v1::CacheMode::Prefer.into(),
+            allow_degraded: Some(true),
+            fallback_response: Some("sorry".into()),
+            simplified_prompt: Some("short: {original_prompt}".into()),
+            max_attempts: Some(3),
+            priority: v1::Priority::Batch.into(),
+            idempotency_key: "once".into(),
+            first_token_timeout: Some(prost_types::Duration { seconds: 1, nanos: 500_000_000 }),
+        };
+        let mut faults = Faults::default();
+        let options = allowed(Some(sent), &read(&[]), &mut faults);
+        let expected = Options {
+            max_attempts: Some(3),
+            first_token_timeout: Some(Duration::from_millis(1500)),
+            idempotency_key: Some("once".into()),
+            retries_before: 0,
+            cache: Some(CacheMode::Prefer),
+            allow_degraded: Some(true),
+            fallback_response: Some("sorry".into()),
+            simplified_prompt: Some("short: {original_prompt}".into()),
+            priority: Priority::Batch,
+            run_id: None,
+        };
+        assert_eq!(options, expected);
+        assert!(faults.paths().is_empty());
+        for (sent, expected) in [(0, None), (1, Some(CacheMode::Off)), (2, Some(CacheMode::Fallback))] {
+            assert_eq!(cache(sent, &mut faults), expected);
+        }
+    }
+
+    #[test]
+    fn every_fault_of_the_options_is_named() {
+        let sent = v1::CallOptions {
+            cache: 9,
+            max_attempts: Some(0),
+            priority: -1,
+            idempotency_key: "k".repeat(257),
+            first_token_timeout: Some(prost_types::Duration { seconds: -1, nanos: 0 }),
+            ..v1::CallOptions::default()
+        };
+        let mut faults = Faults::default();
+        allowed(Some(sent), &read(&[]), &mut faults);
+        let expected = ["max_attempts", "idempotency_key", "first_token_timeout", "cache", "priority"];
+        assert_eq!(faults.paths(), expected.map(|name| format!("options.{name}")));
+        for (seconds, nanos) in [(0, 0), (0, -1), (i64::MIN, 0), (1, 1_000_000_000)] {
+            assert_eq!(first_token_timeout(&prost_types::Duration { seconds, nanos }, &mut faults), None);
+        }
+    }
+
+    #[test]
+    fn only_a_bearers_token_is_a_token() {
+        let table = [
+            (Some("Bearer abc"), Some("abc")),
+            (Some("bearer  abc"), Some("abc")),
+            (Some("Basic abc"), None),
+            (Some("Bearer"), None),
+            (None, None),
+        ];
+        for (sent, expected) in table {
+            let entries: Vec<_> = sent.map(|value| ("authorization", value)).into_iter().collect();
+            assert_eq!(bearer(&metadata(&entries)), expected, "{sent:?}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+use std::{collections::VecDeque, sync::Arc};
+
+use futures_util::StreamExt as _;
+use tonic::Code;
+
+use super::*;
+
+/// Gives what it holds; then the end. Tells when it is dropped.
+struct Script {
+    chunks: VecDeque<Result<Chunk, Failure>>,
+    _alive: Arc<()>,
+}
+
+impl Stream for Script {
+    type Item = Result<Chunk, Failure>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.chunks.pop_front())
+    }
+}
+
+fn how() -> Outcome {
+    Outcome {
+        source: Some(crate::call::outcome::Source::Primary),
+        provider: Some("p".into()),
+        provider_model: None,
+        warnings: Vec::new(),
+        attempts: Vec::new(),
+        correlation_id: "id".into(),
+    }
+}
+
+fn parts(chunks: Vec<Result<Chunk, Failure>>) -> (Parts<Script>, std::sync::Weak<()>) {
+    let alive = Arc::new(());
+    let watch = Arc::downgrade(&alive);
+    (Parts::begun(Script { chunks: chunks.into(), _alive: alive }, how()), watch)
+}
+
+fn events(events: &str) -> Chunk {
+    Chunk { events: Bytes::from(events.to_owned()), ..Chunk::default() }
+}
+
+fn says(text: &str) -> String {
+    format!("data: {{\"id\":\"r\",\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")
+}
+
+fn ends(finish: Finish) -> Chunk {
+    let event = "data: {\"id\":\"r\",\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    Chunk { finish: Some(finish), ..events(event) }
+}
+
+async fn all(mut parts: Parts<Script>) -> Vec<Result<v1::StreamGenerateResponse, Status>> {
+    let mut seen = Vec::new();
+    while let Some(next) = parts.next().await {
+        seen.push(next);
+    }
+    assert!(parts.next().await.is_none(), "after the end comes nothing");
+    seen
+}
+
+#[tokio::test]
+async fn each_event_that_shows_something_is_a_message_and_the_last_tells_how_it_ended() {
+    let counted = Chunk {
+        usage: Some(Usage { input_tokens: 2, output_tokens: 3 }),
+        ..events("data: {\"id\":\"r\",\"choices\":[]}\n\n")
+    };
+    let opening = "data: {\"id\":\"r\",\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
+    let (parts, _) = parts(vec![
+        Ok(events(opening)),
+        Ok(events(&format!("{}: a comment\r\n\r\n{}", says("one"), says(" two")))),
+        Ok(ends(Finish::Length)),
+        Ok(counted),
+    ]);
+    let seen: Vec<_> = all(parts).await.into_iter().map(Result::unwrap).collect();
+    let [one, two, last] = seen.as_slice() else { panic!("three messages, not {seen:?}") };
+    for (message, text) in [(one, "one"), (two, " two")] {
+        let expected = v1::StreamGenerateResponse { id: "r".into(), text_delta: text.into(), ..Default::default() };
+        assert_eq!(*message, expected);
+    }
+    assert_eq!((last.text_delta.as_str(), last.id.as_str()), ("", "r"));
+    assert_eq!(last.finish_reason(), v1::FinishReason::Length);
+    assert_eq!(last.usage, Some(v1::Usage { input_tokens: 2, output_tokens: 3 }));
+    assert_eq!(last.outcome.as_ref().unwrap().provider, "p");
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_after_its_finish_shows_no_finish() {
+    let (parts, source) = parts(vec![
+        Ok(events(&says("half"))),
+        Ok(ends(Finish::Stop)),
+        Err(Failure::new(ErrorKind::StreamBroken, "cut")),
+    ]);
+    let seen = all(parts).await;
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[0].as_ref().unwrap().finish_reason(), v1::FinishReason::Unspecified);
+    assert_eq!(seen[1].as_ref().unwrap_err().code(), Code::Unavailable);
+    assert_eq!(source.strong_count(), 0, "the source is dropped");
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_without_a_reason_is_broken() {
+    let seen = all(parts(vec![Ok(events(&says("half")))]).0).await;
+    let status = seen[1].as_ref().unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::Unavailable, "the answer ended without saying why"));
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_ends_the_answer_with_an_error() {
+    let (parts, source) =
+        parts(vec![Ok(events(&format!("{}data: {{oops\n\n{}", says("a"), says("b")))), Ok(ends(Finish::Stop))]);
+    let seen = all(parts).await;
+    assert_eq!(seen.len(), 2, "what follows is not told");
+    assert_eq!(seen[1].as_ref().unwrap_err().code(), Code::Unavailable);
+    assert_eq!(source.strong_count(), 0);
+}
+
+#[tokio::test]
+async fn the_source_is_dropped_once_it_has_ended_and_before_the_last_message_is_taken() {
+    let (mut parts, source) = parts(vec![Ok(events(&says("a"))), Ok(ends(Finish::Stop))]);
+    parts.next().await.unwrap().unwrap();
+    assert_eq!(source.strong_count(), 1);
+    let last = parts.next().await.unwrap().unwrap();
+    assert_eq!(last.finish_reason(), v1::FinishReason::Stop);
+    assert_eq!(source.strong_count(), 0);
+}
+
+#[test]
+fn data_lines_are_found_among_all_else() {
+    let table: [(&str, &[&str]); 7] = [
+        ("data: 1\n\ndata: 2\n\n", &[" 1\n", " 2\n"]),
+        ("data:1\r\n\r\n", &["1\r\n"]),
+        ("event: x\nid: 7\ndata: 1\n\n", &[" 1\n"]),
+        (": keep-alive\n\n", &[]),
+        ("data: [DONE]\n\n", &[]),
+        ("data:\n\ndata: 1", &[" 1"]),
+        ("", &[]),
+    ];
+    for (events, expected) in table {
+        let mut left = Bytes::from_static(events.as_bytes());
+        let found: Vec<_> = std::iter::from_fn(|| next_data(&mut left)).collect();
+        assert_eq!(found, expected, "{events:?}");
+    }
+}

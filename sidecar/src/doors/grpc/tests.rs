@@ -1,0 +1,582 @@
+use std::{
+    future::{Future, pending},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use fusebox_proto::v1::{self, inference_service_client::InferenceServiceClient};
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use parking_lot::Mutex;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Code, Request, Status, codec::CompressionEncoding, transport::Channel};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_types::StatusExt as _;
+
+use super::*;
+use crate::{
+    call::{
+        Answered, Call, Options, Refused, Reply,
+        outcome::{Outcome, Source},
+        stream::Stream,
+    },
+    chat::{
+        answer::{Chunk, Finish, Usage, Whole},
+        request::Operation,
+    },
+    clock,
+    error::{ErrorKind, Failure},
+};
+
+type Answer = Result<Answered, Box<Refused>>;
+
+/// Answers every call as `script` does, and remembers what it was asked.
+struct Scripted {
+    script: Box<dyn Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync>,
+    calls: Mutex<Vec<Call>>,
+}
+
+impl Engine for Scripted {
+    fn answer(&self, call: Call) -> impl Future<Output = Answer> + Send {
+        self.calls.lock().push(call.clone());
+        (self.script)(call)
+    }
+}
+
+/// A door on a port of its own, open until this is dropped.
+struct Served {
+    engine: Arc<Scripted>,
+    health: Health,
+    uri: String,
+    stop: Option<oneshot::Sender<()>>,
+    server: JoinSet<()>,
+}
+
+impl Served {
+    async fn channel(&self) -> Channel {
+        Channel::from_shared(self.uri.clone()).unwrap().connect().await.unwrap()
+    }
+
+    async fn client(&self) -> InferenceServiceClient<Channel> {
+        InferenceServiceClient::new(self.channel().await)
+    }
+
+    /// A client without tonic's own timers.
+    fn patient_client(&self) -> InferenceServiceClient<Client<HttpConnector, tonic::body::Body>> {
+        InferenceServiceClient::with_origin(plain_client(), self.uri.parse().unwrap())
+    }
+
+    async fn health_client(&self) -> HealthClient<Channel> {
+        HealthClient::new(self.channel().await)
+    }
+
+    fn only_call(&self) -> Call {
+        let calls = self.engine.calls.lock();
+        assert_eq!(calls.len(), 1);
+        calls[0].clone()
+    }
+}
+
+fn plain_client() -> Client<HttpConnector, tonic::body::Body> {
+    Client::builder(TokioExecutor::new()).http2_only(true).build(HttpConnector::new())
+}
+
+const MAX_BODY: usize = 64 * 1024;
+
+async fn serve_to(
+    authorize: Authorize,
+    script: impl Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync + 'static,
+) -> Served {
+    let limits = Limits {
+        max_body: MAX_BODY,
+        max_answer: 1 << 20,
+        max_headers: 16 * 1024,
+        header_timeout: Duration::from_secs(10),
+        max_connections: 100,
+        max_streams: 100,
+        max_in_flight: 100,
+    };
+    let engine = Arc::new(Scripted { script: Box::new(script), calls: Mutex::default() });
+    let health = Health::starting().await;
+    let door = Door { engine: Arc::clone(&engine), authorize, health: health.clone() };
+    let routes = door.routes(&limits).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}", listener.local_addr().unwrap());
+    let (stop, stopped) = oneshot::channel();
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        let stopped = stopped.map(drop);
+        let incoming = TcpListenerStream::new(listener).map(Result::unwrap);
+        super::serve(routes, &limits, incoming, stopped).await;
+    });
+    Served { engine, health, uri, stop: Some(stop), server }
+}
+
+async fn serve(script: impl Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync + 'static) -> Served {
+    serve_to(Arc::new(|_| true), script).await
+}
+
+fn outcome(call: &Call, source: Option<Source>) -> Outcome {
+    Outcome {
+        source,
+        provider: source.map(|_| "p".into()),
+        provider_model: None,
+        warnings: Vec::new(),
+        attempts: Vec::new(),
+        correlation_id: Arc::clone(&call.correlation_id),
+    }
+}
+
+fn answered(call: &Call, reply: Reply) -> Answer {
+    Ok(Answered { outcome: outcome(call, Some(Source::Primary)), reply })
+}
+
+fn refused(call: &Call, failure: Failure) -> Answer {
+    Err(Box::new(Refused { failure, outcome: outcome(call, None) }))
+}
+
+fn completion(text: &str) -> Reply {
+    let body = serde_json::json!({"id": "r", "choices": [{"message": {"content": text}}]});
+    Reply::Whole(Whole {
+        body: Bytes::from(body.to_string()),
+        finish: Some(Finish::Stop),
+        usage: Some(Usage { input_tokens: 1, output_tokens: 2 }),
+        model: None,
+    })
+}
+
+fn say(text: &str) -> Result<Chunk, Failure> {
+    let event = serde_json::json!({"id": "r", "choices": [{"delta": {"content": text}}]});
+    Ok(Chunk { events: Bytes::from(format!("data: {event}\n\n")), tokens: 1, ..Chunk::default() })
+}
+
+fn finish() -> Result<Chunk, Failure> {
+    Ok(Chunk { finish: Some(Finish::Stop), ..Chunk::default() })
+}
+
+fn streamed(items: Vec<Result<Chunk, Failure>>) -> Reply {
+    Reply::Stream(Stream::new(stream::iter(items)))
+}
+
+fn hello() -> v1::GenerateRequest {
+    let part = v1::Part { kind: Some(v1::part::Kind::Text("hello".into())) };
+    let message = v1::Message { role: v1::Role::User.into(), content: vec![part], ..v1::Message::default() };
+    v1::GenerateRequest { model: "chat".into(), messages: vec![message], ..v1::GenerateRequest::default() }
+}
+
+fn with(metadata: &[(&'static str, &str)]) -> Request<v1::GenerateRequest> {
+    let mut request = Request::new(hello());
+    for (name, value) in metadata {
+        request.metadata_mut().insert(*name, value.parse().unwrap());
+    }
+    request
+}
+
+fn reason(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+/// Tells through its other half that it was dropped.
+fn watched() -> (oneshot::Sender<()>, oneshot::Receiver<()>) {
+    oneshot::channel()
+}
+
+#[tokio::test]
+async fn a_call_is_answered_and_all_that_it_said_reaches_the_engine() {
+    let served = serve(|call| async move { answered(&call, completion("hi")) }.boxed()).await;
+    let before = clock::now();
+    let request = with(&[
+        ("x-correlation-id", "mine-1"),
+        ("grpc-timeout", "30S"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("x-fusebox-run-id", "run-1"),
+        ("grpc-previous-rpc-attempts", "1"),
+    ]);
+    let response = served.client().await.generate(request).await.unwrap();
+    assert_eq!(response.metadata().get("x-correlation-id").unwrap(), "mine-1");
+    let answer = response.into_inner();
+    assert_eq!(answer.outcome.unwrap().correlation_id, "mine-1");
+    assert_eq!(answer.finish_reason, i32::from(v1::FinishReason::Stop));
+    let call = served.only_call();
+    assert_eq!(call.request.operation, Operation::Chat);
+    assert_eq!(call.request.body, r#"{"model":"chat","messages":[{"role":"user","content":"hello"}]}"#);
+    assert_eq!(call.request.model_span, Some(9..15));
+    assert_eq!(call.timeout, Some(Duration::from_secs(30)));
+    assert!(before <= call.arrived && call.arrived <= clock::now());
+    assert!(call.trace.parent.is_some());
+    let expected = Options { retries_before: 1, run_id: Some("run-1".into()), ..Options::default() };
+    assert_eq!(call.options, expected);
+}
+
+#[tokio::test]
+async fn a_call_without_an_id_is_given_one() {
+    let served = serve(|call| async move { answered(&call, completion("hi")) }.boxed()).await;
+    let response = served.client().await.generate(hello()).await.unwrap();
+    let id = response.metadata().get("x-correlation-id").unwrap().to_str().unwrap();
+    assert_eq!(id, &*served.only_call().correlation_id);
+    assert_eq!(id.len(), 32);
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_in_full() {
+    let served = serve(|call| {
+        let failure = Failure::new(ErrorKind::RateLimited, "later").wait(Some(Duration::from_secs(2)));
+        async move { refused(&call, failure) }.boxed()
+    })
+    .await;
+    let mut client = served.client().await;
+    let status = client.generate(with(&[("x-correlation-id", "mine-2")])).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "RATE_LIMITED"));
+    assert_eq!(status.metadata().get("x-correlation-id").unwrap(), "mine-2");
+    assert_eq!(status.metadata().get("grpc-retry-pushback-ms").unwrap(), "2000");
+    assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(2)));
+    let status = client.stream_generate(hello()).await.unwrap_err();
+    assert_eq!(reason(&status), "RATE_LIMITED", "before a stream has begun, too");
+}
+
+#[tokio::test]
+async fn a_wrong_request_reaches_no_engine_and_learns_every_fault() {
+    let served = serve(|call| async move { answered(&call, completion("hi")) }.boxed()).await;
+    let mut request = Request::new(v1::GenerateRequest {
+        sampling: Some(v1::Sampling { top_p: Some(2.0), ..v1::Sampling::default() }),
+        options: Some(v1::CallOptions { max_attempts: Some(0), ..v1::CallOptions::default() }),
+        ..v1::GenerateRequest::default()
+    });
+    request.metadata_mut().insert("grpc-timeout", "soon".parse().unwrap());
+    let status = served.client().await.generate(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let violations = status.get_details_bad_request().unwrap().field_violations;
+    let paths: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
+    assert_eq!(paths, ["metadata.grpc-timeout", "messages", "sampling.top_p", "options.max_attempts"]);
+    assert!(served.engine.calls.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_stream_is_passed_on_as_it_comes() {
+    let (tell, told) = oneshot::channel::<()>();
+    let told = Mutex::new(Some(told));
+    let served = serve(move |call| {
+        let told = told.lock().take().unwrap();
+        let rest = stream::once(told).flat_map(|_| stream::iter([say(" two"), finish()]));
+        let reply = Reply::Stream(Stream::new(stream::iter([say("one")]).chain(rest)));
+        async move { answered(&call, reply) }.boxed()
+    })
+    .await;
+    let response = served.client().await.stream_generate(with(&[("x-correlation-id", "mine-3")])).await.unwrap();
+    assert_eq!(response.metadata().get("x-correlation-id").unwrap(), "mine-3");
+    let mut messages = response.into_inner();
+    // The engine says no more until the first word has been read here.
+    assert_eq!(messages.message().await.unwrap().unwrap().text_delta, "one");
+    tell.send(()).unwrap();
+    assert_eq!(messages.message().await.unwrap().unwrap().text_delta, " two");
+    let last = messages.message().await.unwrap().unwrap();
+    assert_eq!(last.finish_reason(), v1::FinishReason::Stop);
+    assert_eq!(last.outcome.unwrap().correlation_id, "mine-3");
+    assert_eq!(messages.message().await.unwrap(), None);
+    let call = served.only_call();
+    assert!(call.request.stream);
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_after_tokens_ends_with_an_error() {
+    let broken = || Failure::new(ErrorKind::StreamBroken, "cut").by(&"p".into());
+    let served = serve(move |call| {
+        let reply = streamed(vec![say("half"), finish(), Err(broken())]);
+        async move { answered(&call, reply) }.boxed()
+    })
+    .await;
+    let response = served.client().await.stream_generate(with(&[("x-correlation-id", "mine-4")])).await.unwrap();
+    let mut messages = response.into_inner();
+    let half = messages.message().await.unwrap().unwrap();
+    assert_eq!((half.text_delta.as_str(), half.finish_reason()), ("half", v1::FinishReason::Unspecified));
+    let status = messages.message().await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "STREAM_BROKEN"));
+    assert_eq!(status.get_details_error_info().unwrap().metadata["provider"], "p");
+    assert_eq!(status.metadata().get("x-correlation-id").unwrap(), "mine-4");
+}
+
+#[tokio::test]
+async fn an_answer_in_the_other_shape_is_turned_or_refused() {
+    let served = serve(|call| {
+        let reply = if call.request.stream { completion("hi") } else { streamed(vec![say("hi"), finish()]) };
+        async move { answered(&call, reply) }.boxed()
+    })
+    .await;
+    let mut client = served.client().await;
+    let mut messages = client.stream_generate(hello()).await.unwrap().into_inner();
+    let only = messages.message().await.unwrap().unwrap();
+    assert_eq!((only.text_delta.as_str(), only.finish_reason()), ("hi", v1::FinishReason::Stop));
+    assert_eq!(messages.message().await.unwrap(), None);
+    let status = client.generate(hello()).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::Internal, "INTERNAL_ERROR"));
+}
+
+#[tokio::test]
+async fn texts_are_embedded() {
+    let served = serve(|call| {
+        let body = r#"{"data":[{"index":1,"embedding":[2]},{"index":0,"embedding":[1]}]}"#;
+        let whole = Whole { body: Bytes::from(body), finish: None, usage: None, model: None };
+        async move { answered(&call, Reply::Whole(whole)) }.boxed()
+    })
+    .await;
+    let request = v1::EmbedRequest { inputs: vec!["a".into(), "b".into()], ..v1::EmbedRequest::default() };
+    let answer = served.client().await.embed(request).await.unwrap().into_inner();
+    let values: Vec<_> = answer.embeddings.into_iter().map(|embedding| embedding.values).collect();
+    assert_eq!(values, [[1.0], [2.0]]);
+    assert_eq!(served.only_call().request.operation, Operation::Embed);
+}
+
+#[tokio::test]
+async fn images_and_unknown_methods_are_refused_in_full() {
+    let served = serve(|call| async move { answered(&call, completion("hi")) }.boxed()).await;
+    let status = served.client().await.generate_image(v1::GenerateImageRequest::default()).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::Unimplemented, "INVALID_INPUT"));
+    let unknown = http::Request::post(format!("{}/fusebox.v1.InferenceService/Guess", served.uri));
+    let unknown = unknown.header("content-type", "application/grpc").body(tonic::body::Body::empty()).unwrap();
+    let response = plain_client().request(unknown).await.unwrap();
+    let status = Status::from_header_map(response.headers()).unwrap();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::Unimplemented, "INVALID_INPUT"));
+    assert!(status.metadata().contains_key("x-correlation-id"));
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_stops_a_call_that_is_not_yet_answered() {
+    let (begun, has_begun) = oneshot::channel();
+    let (alive, dropped) = watched();
+    let held = Mutex::new(Some((begun, alive)));
+    let served = serve(move |_| {
+        let (begun, alive) = held.lock().take().unwrap();
+        async move {
+            let _alive = alive;
+            begun.send(()).unwrap();
+            pending().await
+        }
+        .boxed()
+    })
+    .await;
+    let mut client = served.client().await;
+    let mut calls = JoinSet::new();
+    calls.spawn(async move { client.generate(hello()).await });
+    has_begun.await.unwrap();
+    calls.abort_all();
+    dropped.await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_stops_a_stream_that_has_begun() {
+    let (alive, dropped) = watched();
+    let held = Mutex::new(Some(alive));
+    let served = serve(move |call| {
+        let alive = held.lock().take().unwrap();
+        let endless = stream::poll_fn(move |_| {
+            let _alive = &alive;
+            std::task::Poll::Pending
+        });
+        let reply = Reply::Stream(Stream::new(stream::iter([say("one")]).chain(endless)));
+        async move { answered(&call, reply) }.boxed()
+    })
+    .await;
+    let mut client = served.client().await;
+    let mut messages = client.stream_generate(hello()).await.unwrap().into_inner();
+    assert_eq!(messages.message().await.unwrap().unwrap().text_delta, "one");
+    drop(messages);
+    dropped.await.unwrap_err();
+}
+
+#[tokio::test]
+async fn the_engine_has_the_first_word_on_a_deadline() {
+    let served = serve(|call| {
+        async move {
+            tokio::time::sleep_until(clock::at(call.arrived + call.timeout.unwrap())).await;
+            tokio::task::yield_now().await;
+            refused(&call, Failure::new(ErrorKind::InferenceTimeout, "too late"))
+        }
+        .boxed()
+    })
+    .await;
+    let client = served.patient_client();
+    let mut calls = JoinSet::new();
+    for wait in 80..120 {
+        let mut client = client.clone();
+        calls.spawn(async move { client.generate(with(&[("grpc-timeout", &format!("{wait}m"))])).await });
+    }
+    for status in calls.join_all().await {
+        let status = status.unwrap_err();
+        assert_eq!((status.code(), status.message()), (Code::DeadlineExceeded, "too late"));
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_outlives_its_deadline_is_dropped_and_told_so() {
+    let (alive, dropped) = watched();
+    let held = Mutex::new(Some(alive));
+    let served = serve(move |_| {
+        let alive = held.lock().take();
+        async move {
+            let _alive = alive;
+            pending().await
+        }
+        .boxed()
+    })
+    .await;
+    let status = served.patient_client().generate(with(&[("grpc-timeout", "60m")])).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "INFERENCE_TIMEOUT"));
+    assert!(status.metadata().contains_key("x-correlation-id"));
+    dropped.await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_message_that_never_comes_is_not_waited_for_past_the_deadline() {
+    let served = serve(|call| async move { answered(&call, completion("hi")) }.boxed()).await;
+    let silent = tonic::body::Body::new(http_body_util::StreamBody::new(stream::pending::<
+        Result<http_body::Frame<Bytes>, Status>,
+    >()));
+    let request = http::Request::post(format!("{}/fusebox.v1.InferenceService/Generate", served.uri))
+        .header("content-type", "application/grpc")
+        .header("grpc-timeout", "20m")
+        .body(silent)
+        .unwrap();
+    let response = plain_client().request(request).await.unwrap();
+    let status = Status::from_header_map(response.headers()).unwrap();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "INFERENCE_TIMEOUT"));
+    assert!(served.engine.calls.lock().is_empty());
+}
+
+#[tokio::test]
+async fn both_compressions_are_read_and_written() {
+    let long = "word ".repeat(4000);
+    let served = serve(move |call| {
+        let reply = completion(&long);
+        async move { answered(&call, reply) }.boxed()
+    })
+    .await;
+    for encoding in [CompressionEncoding::Gzip, CompressionEncoding::Zstd] {
+        let mut client = served.client().await.send_compressed(encoding).accept_compressed(encoding);
+        let response = client.generate(hello()).await.unwrap();
+        let written = response.metadata().get("grpc-encoding").unwrap().to_str().unwrap();
+        assert_eq!(written, if encoding == CompressionEncoding::Gzip { "gzip" } else { "zstd" });
+        assert_eq!(response.into_inner().message.unwrap().content.len(), 1);
+    }
+    let plain = served.client().await.generate(hello()).await.unwrap();
+    assert!(plain.metadata().get("grpc-encoding").is_none(), "unasked, nothing is compressed");
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_is_refused_in_full() {
+    let served = serve(|call| async move { answered(&call, completion("hi")) }.boxed()).await;
+    let model = "m".repeat(5 << 20);
+    let mut client = served.client().await;
+    for encoding in [None, Some(CompressionEncoding::Zstd)] {
+        if let Some(encoding) = encoding {
+            client = client.send_compressed(encoding);
+        }
+        let status = client.generate(v1::GenerateRequest { model: model.clone(), ..hello() }).await.unwrap_err();
+        let limited = matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted);
+        assert!(limited, "{encoding:?}: {status:?}");
+        assert_eq!(reason(&status), "INVALID_INPUT");
+    }
+    assert!(served.engine.calls.lock().is_empty());
+}
+
+#[tokio::test]
+async fn only_those_with_leave_may_call_but_anyone_may_ask_for_health() {
+    let authorize: Authorize = Arc::new(|token| token == Some("open"));
+    let served = serve_to(authorize, |call| async move { answered(&call, completion("hi")) }.boxed()).await;
+    let mut client = served.client().await;
+    for token in ["Bearer shut", "Basic open", "open"] {
+        let status = client.generate(with(&[("authorization", token)])).await.unwrap_err();
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::Unauthenticated, "AUTHENTICATION"), "{token}");
+    }
+    let status = client.stream_generate(hello()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated);
+    assert!(status.metadata().contains_key("x-correlation-id"));
+    assert!(served.engine.calls.lock().is_empty());
+    client.generate(with(&[("authorization", "Bearer open")])).await.unwrap();
+    served.health_client().await.check(HealthCheckRequest::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn health_is_told_for_the_server_and_for_its_service() {
+    let served = serve(|call| async move { answered(&call, completion("hi")) }.boxed()).await;
+    let mut client = served.health_client().await;
+    for (serving, expected) in [
+        (None, ServingStatus::NotServing),
+        (Some(true), ServingStatus::Serving),
+        (Some(false), ServingStatus::NotServing),
+    ] {
+        if let Some(serving) = serving {
+            served.health.serving(serving).await;
+        }
+        for service in ["", "fusebox.v1.InferenceService"] {
+            let answer = client.check(HealthCheckRequest { service: service.into() }).await.unwrap();
+            assert_eq!(answer.into_inner().status(), expected, "{service:?} {serving:?}");
+        }
+    }
+    let status = client.check(HealthCheckRequest { service: "another".into() }).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_drain_tells_the_watchers_and_waits_for_calls_but_not_for_them() {
+    let (tell, told) = oneshot::channel::<()>();
+    let told = Mutex::new(Some(told));
+    let mut served = serve(move |call| {
+        let told = told.lock().take().unwrap();
+        let rest = stream::once(told).flat_map(|_| stream::iter([finish()]));
+        let reply = Reply::Stream(Stream::new(stream::iter([say("one")]).chain(rest)));
+        async move { answered(&call, reply) }.boxed()
+    })
+    .await;
+    served.health.serving(true).await;
+    let mut watch = served.health_client().await.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    let mut messages = served.client().await.stream_generate(hello()).await.unwrap().into_inner();
+    assert_eq!(messages.message().await.unwrap().unwrap().text_delta, "one");
+    served.health.drain().await;
+    served.stop.take().unwrap().send(()).unwrap();
+    assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
+    assert_eq!(watch.message().await.unwrap(), None);
+    tell.send(()).unwrap();
+    assert_eq!(messages.message().await.unwrap().unwrap().finish_reason(), v1::FinishReason::Stop);
+    assert_eq!(messages.message().await.unwrap(), None);
+    served.server.join_next().await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn reflection_lists_what_is_served_in_both_versions() {
+    let served = serve(|call| async move { answered(&call, completion("hi")) }.boxed()).await;
+    let expected = [
+        "fusebox.v1.InferenceService",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    ];
+    macro_rules! listed {
+        ($version:ident) => {{
+            use tonic_reflection::pb::$version::{
+                ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+                server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+            };
+            let ask = |message| ServerReflectionRequest { host: String::new(), message_request: Some(message) };
+            let mut client = ServerReflectionClient::new(served.channel().await);
+            let asked = stream::iter([
+                ask(MessageRequest::ListServices(String::new())),
+                ask(MessageRequest::FileContainingSymbol("fusebox.v1.InferenceService".into())),
+            ]);
+            let mut answers = client.server_reflection_info(asked).await.unwrap().into_inner();
+            let list = answers.message().await.unwrap().unwrap().message_response.unwrap();
+            let MessageResponse::ListServicesResponse(list) = list else { panic!("{list:?}") };
+            let mut names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+            names.sort();
+            assert_eq!(names, expected);
+            let file = answers.message().await.unwrap().unwrap().message_response.unwrap();
+            assert!(matches!(file, MessageResponse::FileDescriptorResponse(_)), "{file:?}");
+        }};
+    }
+    listed!(v1);
+    listed!(v1alpha);
+}

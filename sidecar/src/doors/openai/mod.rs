@@ -1,0 +1,162 @@
+//! The OpenAI door: chat completions, completions, embeddings and models, over HTTP/1.1 and HTTP/2.
+
+mod body;
+mod head;
+mod render;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+pub use body::Body;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::{
+    call::{Call, Engine, Reply, correlation, unknown_model},
+    chat::{parse::parse, request::Operation},
+    clock,
+    error::{ErrorKind, Failure},
+    provider::http::Gathered,
+    telemetry::{Door, Refusal},
+};
+
+/// How long a caller may take to send a body whose head has come.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Says whether the holder of a bearer token, or of none, may call.
+pub type Authorise = Arc<dyn Fn(Option<&str>) -> bool + Send + Sync>;
+
+/// What the door needs of the rest.
+pub struct OpenAi<E> {
+    /// What answers calls.
+    pub engine: Arc<E>,
+    /// Who may call.
+    pub authorise: Authorise,
+    /// Bytes that a request's body may have.
+    pub max_body: usize,
+    /// The names that callers may use, for `/v1/models`.
+    pub models: Arc<dyn Fn() -> Vec<Arc<str>> + Send + Sync>,
+}
+
+/// Which endpoint a request is for.
+enum Route {
+    Call(Operation),
+    Models,
+    Model(String),
+}
+
+impl<E: Engine> OpenAi<E> {
+    /// Answers one request. Dropping the future, or the body that it gives, stops the work behind it.
+    ///
+    /// # Errors
+    /// Never: what goes wrong is an answer too.
+    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let arrived = clock::now();
+        let id =
+            correlation::taken_or_made(request.headers().get(correlation::HEADER).map(http::HeaderValue::as_bytes));
+        let refused = |failure: Failure, status: Option<StatusCode>| {
+            self.engine.refused(&Refusal { failure: &failure, correlation_id: &id, arrived, door: Door::Http });
+            Ok(render::refusal(&failure, &id, status))
+        };
+        if !(self.authorise)(head::bearer(request.headers())) {
+            return refused(
+                Failure::new(ErrorKind::Authentication, "the bearer token is missing or not known here"),
+                None,
+            );
+        }
+        let operation = match route(request.method(), request.uri().path()) {
+            Ok(Route::Call(operation)) => operation,
+            Ok(Route::Models) => return Ok(render::models(&(self.models)(), &id)),
+            Ok(Route::Model(name)) => {
+                return Ok(match (self.models)().into_iter().find(|model| **model == *name) {
+                    Some(model) => render::model(&model, &id),
+                    None => render::refusal(&unknown_model(&name), &id, None),
+                });
+            }
+            Err((status, failure)) => return refused(failure, Some(status)),
+        };
+        let (head, body) = request.into_parts();
+        let (options, timeout) = match head::options(&head.headers) {
+            Ok(read) => read,
+            Err(failure) => return refused(failure, None),
+        };
+        let body = match read_body(body, self.max_body).await {
+            Ok(body) => body,
+            Err((status, failure)) => return refused(failure, Some(status)),
+        };
+        let request = match parse(operation, body) {
+            Ok(request) => request,
+            Err(failure) => return refused(failure, None),
+        };
+        let trace = head::trace(&head.headers);
+        let call = Call { request, door: Door::Http, arrived, timeout, correlation_id: id, options, trace };
+        Ok(match self.engine.answer(call).await {
+            Ok(answered) => match answered.reply {
+                Reply::Whole(whole) => render::whole(whole.body, &answered.outcome),
+                Reply::Stream(stream) => render::stream(stream, &answered.outcome),
+            },
+            Err(refused) => render::refused(&refused),
+        })
+    }
+}
+
+fn route(method: &Method, path: &str) -> Result<Route, (StatusCode, Failure)> {
+    let (route, expected) = match path {
+        "/v1/chat/completions" => (Route::Call(Operation::Chat), Method::POST),
+        "/v1/completions" => (Route::Call(Operation::Completion), Method::POST),
+        "/v1/embeddings" => (Route::Call(Operation::Embed), Method::POST),
+        "/v1/models" => (Route::Models, Method::GET),
+        other => match other.strip_prefix("/v1/models/").filter(|name| !name.is_empty()) {
+            Some(name) => (Route::Model(name.to_owned()), Method::GET),
+            None => {
+                let message = format!(
+                    "no endpoint at {}; there are /v1/chat/completions, /v1/completions, /v1/embeddings and /v1/models",
+                    path.chars().take(80).collect::<String>()
+                );
+                return Err((StatusCode::NOT_FOUND, Failure::new(ErrorKind::InvalidInput, message)));
+            }
+        },
+    };
+    if *method == expected || (expected == Method::GET && *method == Method::HEAD) {
+        return Ok(route);
+    }
+    let message = format!("{path} takes {expected}, not {method}");
+    Err((StatusCode::METHOD_NOT_ALLOWED, Failure::new(ErrorKind::InvalidInput, message)))
+}
+
+async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, (StatusCode, Failure)> {
+    use http_body::Body as _;
+    let too_large = || {
+        let message = format!("the body is larger than the {limit} bytes allowed by limits.max_body");
+        (StatusCode::PAYLOAD_TOO_LARGE, Failure::new(ErrorKind::InvalidInput, message))
+    };
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
+    let cut = |error: String| {
+        (StatusCode::BAD_REQUEST, Failure::new(ErrorKind::InvalidInput, format!("the body did not arrive: {error}")))
+    };
+    let mut read = Gathered::default();
+    let mut body = std::pin::pin!(body);
+    let gather = async {
+        while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+            let frame = frame.map_err(|error| cut(error.to_string()))?;
+            if let Ok(data) = frame.into_data() {
+                read.add(data);
+                if read.len() > limit {
+                    return Err(too_large());
+                }
+            }
+        }
+        Ok(())
+    };
+    match timeout(BODY_TIMEOUT, gather).await {
+        Ok(Ok(())) => Ok(read.into_bytes()),
+        Ok(Err(refusal)) => Err(refusal),
+        Err(_) => {
+            let (_, failure) = cut(format!("it was not all sent within {} s", BODY_TIMEOUT.as_secs()));
+            Err((StatusCode::REQUEST_TIMEOUT, failure))
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What is found out on timers, never on a caller's call.
+
+pub mod probe;

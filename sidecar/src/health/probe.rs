@@ -1,0 +1,97 @@
+//! Active probes: once a breaker is half-open, small calls of the sidecar's own find out whether its provider has
+//! recovered, so that no caller's call is spent on it.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use fusebox_rules::{
+    breaker::{Asker, PROBE_LEASE, Probe},
+    error::Blame,
+};
+use serde_json::json;
+use tokio::{task::JoinSet, time::timeout};
+
+use crate::{
+    call::{
+        Shared, TraceContext, correlation,
+        plan::{Plan, Upstream},
+    },
+    chat::{
+        parse::parse,
+        request::{Operation, Request},
+    },
+    clock,
+    error::{ErrorKind, Failure},
+    gate::Pass,
+    provider::Ask,
+};
+
+/// Between two probes, and before asking a gate again that let none through.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Probes the providers of the configuration in force, for as long as what is returned lives.
+#[must_use]
+pub fn start(shared: &Arc<Shared>) -> JoinSet<()> {
+    let mut probers = JoinSet::new();
+    let current = shared.current.load();
+    for upstream in &current.plan.upstreams {
+        if upstream.settings.enabled && upstream.settings.breaker.probe == Probe::Active {
+            probers.spawn(probe(Arc::clone(upstream), question(&current.plan, upstream)));
+        }
+    }
+    probers
+}
+
+async fn probe(upstream: Arc<Upstream>, question: Result<Request, Failure>) {
+    let Ok(question) = question else { return };
+    loop {
+        upstream.gate.wants_probe().await;
+        match upstream.gate.admit(Asker::Prober) {
+            Ok(pass) => once(&upstream, &question, pass).await,
+            Err(refusal) => tokio::time::sleep(refusal.retry_after.unwrap_or_default()).await,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// One token, in answer to one word.
+fn question(plan: &Plan, upstream: &Upstream) -> Result<Request, Failure> {
+    let served = plan.config.models.iter().find_map(|model| {
+        let served = model.providers.iter().find(|served| served.provider == upstream.index)?;
+        Some(served.model.as_ref().unwrap_or(&model.name))
+    });
+    let mut body = json!({"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1});
+    if let Some(model) = served {
+        body["model"] = json!(**model);
+    }
+    parse(Operation::Chat, Bytes::from(body.to_string()))
+}
+
+async fn once(upstream: &Upstream, question: &Request, mut pass: Pass) {
+    // A probe that outlives its lease is not heard, so there is no use in waiting longer.
+    let limit = upstream.settings.timeouts.total.min(PROBE_LEASE);
+    let ask = Ask {
+        request: question,
+        model: None,
+        max_tokens: None,
+        correlation_id: &correlation::made(),
+        trace: &TraceContext::default(),
+        timeout: limit,
+    };
+    let started = clock::now();
+    let result = match timeout(limit, upstream.client(usize::MAX).ask(ask)).await {
+        Ok(result) => result,
+        Err(_) => Err(Failure::new(ErrorKind::InferenceTimeout, "the probe was not answered in time")),
+    };
+    let found = result.as_ref().err().map(|failure| failure.kind);
+    tracing::debug!(target: "fusebox::breaker", provider = &*upstream.settings.name, error = found.map(ErrorKind::name), "probed");
+    match result {
+        Ok(_) => pass.succeeded(),
+        // It answers, and what it says against the probe is not that it is ill.
+        Err(failure) if failure.kind.row().blame == Blame::None => {
+            pass.first_token(clock::now().since(started));
+            pass.succeeded();
+        }
+        Err(failure) => pass.failed(failure.kind, failure.wait),
+    }
+}

@@ -1,0 +1,86 @@
+//! Generations of the configuration: from what was read to what calls use, as a whole or not at all.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use fusebox_rules::breaker::{self, PROBE_LEASE};
+
+use crate::{
+    call::{Current, plan::Plan},
+    config::{self, Config, needs_restart},
+    gate::Gate,
+    serve::tokens::Tokens,
+    telemetry::{Telemetry, Transition},
+};
+
+/// Makes generations.
+pub(super) struct Generations {
+    telemetry: Arc<Telemetry>,
+    workers: usize,
+}
+
+/// Who may call, exchanged with the configuration.
+#[derive(Debug, Clone)]
+pub(super) struct Allowed(Arc<ArcSwap<Tokens>>);
+
+impl Allowed {
+    pub(super) fn store(&self, tokens: Tokens) {
+        self.0.store(Arc::new(tokens));
+    }
+
+    /// Whether the holder of `token`, or of none, may call now.
+    pub(super) fn allow(&self, token: Option<&str>) -> bool {
+        self.0.load().allow(token)
+    }
+}
+
+impl Generations {
+    pub(super) const fn new(telemetry: Arc<Telemetry>, workers: usize) -> Self {
+        Self { telemetry, workers }
+    }
+
+    /// The first.
+    ///
+    /// # Errors
+    /// Everything that the configuration names and that cannot be used.
+    pub(super) fn first(&self, config: Config) -> Result<(Current, Allowed), String> {
+        let (current, tokens) = self.make(config, None).map_err(|faults| faults.join("\n"))?;
+        Ok((current, Allowed(Arc::new(ArcSwap::from_pointee(tokens)))))
+    }
+
+    /// The one that follows `before`.
+    ///
+    /// # Errors
+    /// As for the first; or keys have changed that only a restart can change.
+    pub(super) fn next(&self, config: Config, before: &Current) -> Result<(Current, Tokens), Vec<String>> {
+        let fixed = needs_restart(&before.plan.config, &config);
+        if !fixed.is_empty() {
+            let fault =
+                |key| format!("{key}: cannot change while the sidecar runs; restart it, or put the old value back");
+            return Err(fixed.into_iter().map(fault).collect());
+        }
+        self.make(config, Some(&before.plan))
+    }
+
+    fn make(&self, config: Config, before: Option<&Plan>) -> Result<(Current, Tokens), Vec<String>> {
+        let tokens = match &config.auth.tokens_file {
+            None => Tokens::anyone(),
+            Some(file) => Tokens::read(file).map_err(|fault| vec![fault])?,
+        };
+        let labels = Arc::new(self.telemetry.labels_for(&config));
+        let retries = config.retry_budget.clone();
+        let gate = |settings: &Arc<config::Provider>| {
+            let (telemetry, name, scope) = (Arc::clone(&self.telemetry), Arc::clone(&settings.name), settings.scope);
+            let lease = settings.timeouts.total.max(PROBE_LEASE);
+            let on_move = Box::new(move |moved: &breaker::Transition| {
+                telemetry.transition(&name, scope, Transition::from(moved));
+            });
+            Arc::new(Gate::new(settings.breaker.clone(), lease, &retries, on_move))
+        };
+        let plan = Plan::try_new(config, self.workers, before, gate)?;
+        for upstream in &plan.upstreams {
+            self.telemetry.set_breaker(&upstream.settings.name, upstream.gate.standing().state.into());
+        }
+        Ok((Current { plan, labels }, tokens))
+    }
+}

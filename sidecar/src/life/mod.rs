@@ -1,0 +1,204 @@
+//! The sidecar's life: start, serve, reload, drain. Reads as a list.
+
+mod generation;
+mod story;
+mod workers;
+
+use std::{fs, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    generation::Generations,
+    story::{Phase, Story},
+    workers::{Bound, Workers},
+};
+use crate::{
+    call::Shared,
+    config::{Faults, Sources, Watch},
+    doors::{admin, grpc::Health},
+    health::probe,
+    telemetry::{Telemetry, log::Log},
+};
+
+/// The variable that names a file to write the addresses to once they are served, for whoever started the sidecar.
+pub const READY_FILE: &str = "FUSEBOX_READY_FILE";
+
+/// How long connections may take to send what their calls were ended with, once grace is over.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long spans and log lines may take to leave.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// Why the sidecar did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is wrong. Every fault is named.
+    #[error("{0}")]
+    Config(Faults),
+    /// Something that the configuration names cannot be used.
+    #[error("{0}")]
+    Unusable(String),
+    /// An address cannot be listened on.
+    #[error("listen.{door}: {address} cannot be listened on: {error}")]
+    Listen {
+        /// Which of the three.
+        door: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The operating system refused something else.
+    #[error("the sidecar could not start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Serves calls until told to stop, then drains.
+///
+/// # Errors
+/// Whatever keeps it from starting; nothing once it serves.
+pub async fn run(sources: Sources) -> Result<(), StartError> {
+    let source = sources.file.as_ref().map_or("defaults and environment".into(), |file| file.display().to_string());
+    let (config, watch) = Watch::begin(sources).map_err(StartError::Config)?;
+    let log =
+        Log::try_start(&config.telemetry).map_err(|error| StartError::Unusable(format!("telemetry.log: {error}")))?;
+    let telemetry = Telemetry::try_new(&config.telemetry, config.listen.workers + 1)
+        .map_err(|error| StartError::Unusable(format!("telemetry.otlp_endpoint: {error}")))?;
+    let bound = Bound::bind(&config.listen)?;
+    let grace = config.shutdown.grace;
+    let generations = Generations::new(Arc::clone(&telemetry), config.listen.workers);
+    let (current, tokens) = generations.first(config).map_err(StartError::Unusable)?;
+    let shared = Arc::new(Shared::new(current, Arc::clone(&telemetry)));
+    let story = Arc::new(Story::new(source, Arc::clone(&shared)));
+    let health = Health::starting().await;
+    let draining = CancellationToken::new();
+    let addresses = bound.addresses;
+    let admin = start_admin(bound.admin.try_clone()?, &telemetry, &story)?;
+    let mut workers = Workers::start(bound, &shared, &tokens, &health, &draining).map_err(StartError::Unusable)?;
+    let (mut stop, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+
+    story.enter(Phase::Ready);
+    health.serving(true).await;
+    addresses.announce()?;
+    let mut life = Life { shared, story, generations, watch, log: &log, tokens };
+    tokio::select! {
+        () = life.go_on() => {}
+        () = either(&mut stop, &mut interrupt) => {}
+        () = workers.lost() => tracing::error!("a worker thread died; the sidecar stops, to be started anew"),
+    }
+
+    tracing::info!(grace_s = grace.as_secs(), calls = life.shared.calls(), "draining");
+    life.story.enter(Phase::Draining);
+    health.drain().await;
+    draining.cancel();
+    tokio::select! {
+        () = workers.ended() => {}
+        () = tokio::time::sleep(grace) => tracing::warn!(calls = life.shared.calls(), "grace is over; the calls still in flight are ended"),
+        () = either(&mut stop, &mut interrupt) => tracing::warn!("told to stop again; the calls still in flight are ended"),
+    }
+    life.shared.ending.cancel();
+    let _ = tokio::time::timeout(LAST_WORDS, workers.ended()).await;
+    drop(admin);
+    telemetry.flush(FLUSH);
+    log.flush(FLUSH);
+    Ok(())
+}
+
+async fn either(stop: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = stop.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn start_admin(
+    listener: std::net::TcpListener,
+    telemetry: &Arc<Telemetry>,
+    story: &Arc<Story>,
+) -> io::Result<JoinSet<io::Result<()>>> {
+    let door = Arc::new(admin::Admin::new(Arc::clone(telemetry), Arc::clone(story) as Arc<dyn admin::View>));
+    let mut task = JoinSet::new();
+    task.spawn(admin::serve(TcpListener::from_std(listener)?, door, CancellationToken::new()));
+    Ok(task)
+}
+
+/// What goes on while calls are served.
+struct Life<'a> {
+    shared: Arc<Shared>,
+    story: Arc<Story>,
+    generations: Generations,
+    watch: Watch,
+    log: &'a Log,
+    tokens: generation::Allowed,
+}
+
+impl Life<'_> {
+    /// Probes what is half-open, and exchanges the configuration whenever it changes. Does not end.
+    async fn go_on(&mut self) {
+        loop {
+            let _probers = probe::start(&self.shared);
+            loop {
+                self.watch.changed().await;
+                if self.reload() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// As a whole or not at all: whatever is wrong, the last good configuration stays.
+    fn reload(&mut self) -> bool {
+        let made = self
+            .watch
+            .reload()
+            .map_err(|faults| faults.iter().map(ToString::to_string).collect())
+            .and_then(|config| self.generations.next(config, &self.shared.current.load()));
+        match made {
+            Ok((current, tokens)) => {
+                let filter = current.plan.config.telemetry.log.clone();
+                if let Err(error) = self.log.set_filter(&filter) {
+                    tracing::warn!(%error, "telemetry.log stays as it was");
+                }
+                self.shared.current.store(Arc::new(current));
+                self.tokens.store(tokens);
+                self.story.reloaded();
+                tracing::info!("the configuration was loaded anew");
+                true
+            }
+            Err(faults) => {
+                for fault in &faults {
+                    tracing::error!(%fault, "the new configuration is refused; the last good one stays");
+                }
+                self.story.refused(faults);
+                false
+            }
+        }
+    }
+}
+
+/// Where the sidecar can be found, once every port is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    grpc: SocketAddr,
+    http: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Addresses {
+    fn announce(&self) -> io::Result<()> {
+        let Self { grpc, http, admin } = self;
+        tracing::info!(%grpc, %http, %admin, "ready");
+        let Some(file) = std::env::var_os(READY_FILE).filter(|file| !file.is_empty()) else { return Ok(()) };
+        let file = Path::new(&file);
+        let text = serde_json::json!({"grpc": grpc, "http": http, "admin": admin}).to_string();
+        // Whoever waits for the file finds all of it or none.
+        let unfinished = file.with_extension("unfinished");
+        fs::write(&unfinished, text)?;
+        fs::rename(unfinished, file)
+    }
+}

@@ -1,0 +1,110 @@
+//! What the admin port shows of the sidecar's life.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering::Relaxed},
+};
+
+use fusebox_rules::moment::Moment;
+use parking_lot::Mutex;
+
+use crate::{
+    call::{Shared, plan::Upstream},
+    clock,
+    doors::admin::{ConfigView, ModelView, ProviderView, View},
+};
+
+/// Where in its life the sidecar is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    Starting,
+    Ready,
+    Draining,
+}
+
+/// The sidecar's story so far.
+pub(super) struct Story {
+    source: String,
+    shared: Arc<Shared>,
+    phase: AtomicU8,
+    reloads: Mutex<Reloads>,
+}
+
+struct Reloads {
+    loaded: Moment,
+    count: u64,
+    faults: Vec<String>,
+}
+
+impl Story {
+    pub(super) fn new(source: String, shared: Arc<Shared>) -> Self {
+        let reloads = Reloads { loaded: clock::now(), count: 0, faults: Vec::new() };
+        Self { source, shared, phase: AtomicU8::new(Phase::Starting as u8), reloads: Mutex::new(reloads) }
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Relaxed);
+    }
+
+    pub(super) fn reloaded(&self) {
+        let mut reloads = self.reloads.lock();
+        *reloads = Reloads { loaded: clock::now(), count: reloads.count + 1, faults: Vec::new() };
+    }
+
+    pub(super) fn refused(&self, faults: Vec<String>) {
+        self.reloads.lock().faults = faults;
+    }
+}
+
+impl View for Story {
+    fn not_ready(&self) -> Vec<String> {
+        let phase = self.phase.load(Relaxed);
+        if phase == Phase::Ready as u8 {
+            Vec::new()
+        } else if phase == Phase::Draining as u8 {
+            vec!["draining".into()]
+        } else {
+            vec!["starting".into()]
+        }
+    }
+
+    fn providers(&self) -> Vec<ProviderView> {
+        self.shared.current.load().plan.upstreams.iter().map(|upstream| shown(upstream)).collect()
+    }
+
+    fn models(&self) -> Vec<ModelView> {
+        let current = self.shared.current.load();
+        let providers = &current.plan.config.providers;
+        let models = current.plan.config.models.iter();
+        models
+            .map(|model| ModelView {
+                name: Arc::clone(&model.name),
+                providers: model.providers.iter().map(|served| Arc::clone(&providers[served.provider].name)).collect(),
+            })
+            .collect()
+    }
+
+    fn config(&self) -> ConfigView {
+        let reloads = self.reloads.lock();
+        ConfigView {
+            source: self.source.clone(),
+            loaded_seconds_ago: clock::now().since(reloads.loaded).as_secs_f64(),
+            reloads: reloads.count,
+            faults: reloads.faults.clone(),
+        }
+    }
+}
+
+fn shown(upstream: &Upstream) -> ProviderView {
+    let standing = upstream.gate.standing();
+    ProviderView {
+        name: Arc::clone(&upstream.settings.name),
+        enabled: upstream.settings.enabled,
+        priority: upstream.settings.priority,
+        breaker: standing.state.into(),
+        in_flight: u64::from(standing.in_flight),
+        cool_down_seconds: standing.cooling.map(|left| left.as_secs_f64()),
+        fault: standing.key_refused.then(|| "it refused its key".into()),
+    }
+}

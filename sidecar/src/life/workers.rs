@@ -1,0 +1,168 @@
+//! The threads that serve calls: each a runtime, listeners and provider connections of its own.
+
+use std::{
+    io,
+    net::TcpListener,
+    sync::{Arc, atomic::AtomicUsize},
+    thread,
+};
+
+use hyper::service::service_fn;
+use hyper_util::service::TowerToHyperService;
+use tokio::{runtime::Builder, sync::mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::{Addresses, StartError, generation::Allowed};
+use crate::{
+    call::{Shared, Sidecar},
+    config::{Config, Listen},
+    doors::{
+        grpc::{self, Health},
+        openai::{Authorise, OpenAi},
+    },
+    serve::{self, Connections, tls},
+    telemetry::Door,
+};
+
+/// Every listener, bound.
+pub(super) struct Bound {
+    grpc: Vec<TcpListener>,
+    http: Vec<TcpListener>,
+    pub(super) admin: TcpListener,
+    pub(super) addresses: Addresses,
+}
+
+impl Bound {
+    pub(super) fn bind(listen: &Listen) -> Result<Self, StartError> {
+        let bind = |door, address, count| {
+            serve::bind(address, count).map_err(|error| StartError::Listen { door, address, error })
+        };
+        let (grpc_at, grpc) = bind("grpc", listen.grpc, listen.workers)?;
+        let (http_at, http) = bind("http", listen.http, listen.workers)?;
+        let (admin_at, mut admin) = bind("admin", listen.admin, 1)?;
+        let addresses = Addresses { grpc: grpc_at, http: http_at, admin: admin_at };
+        Ok(Self { grpc, http, admin: admin.remove(0), addresses })
+    }
+}
+
+/// The running threads.
+pub(super) struct Workers {
+    /// Each worker holds a sender until its connections have ended.
+    alive: mpsc::Receiver<()>,
+    /// Hears of a worker that ends before it was told to.
+    died: mpsc::Receiver<()>,
+}
+
+/// What a worker takes along.
+struct Worker {
+    index: usize,
+    shared: Arc<Shared>,
+    tokens: Allowed,
+    health: Health,
+    connections: Connections,
+    grpc: TcpListener,
+    http: TcpListener,
+}
+
+impl Workers {
+    /// Starts a thread for each pair of listeners.
+    ///
+    /// # Errors
+    /// The certificate cannot be used, or the system gives no thread.
+    pub(super) fn start(
+        bound: Bound,
+        shared: &Arc<Shared>,
+        tokens: &Allowed,
+        health: &Health,
+        draining: &CancellationToken,
+    ) -> Result<Self, String> {
+        let current = shared.current.load();
+        let Config { auth, limits, .. } = &current.plan.config;
+        let connections = Connections {
+            door: Door::Http,
+            limits: limits.clone(),
+            tls: auth.tls.as_ref().map(tls::acceptor).transpose()?,
+            open: Arc::new(AtomicUsize::new(0)),
+            telemetry: Arc::clone(&shared.telemetry),
+            draining: draining.clone(),
+        };
+        let (alive_sender, alive) = mpsc::channel(1);
+        let (died_sender, died) = mpsc::channel(1);
+        for (index, (grpc, http)) in bound.grpc.into_iter().zip(bound.http).enumerate() {
+            let worker = Worker {
+                index,
+                shared: Arc::clone(shared),
+                tokens: tokens.clone(),
+                health: health.clone(),
+                connections: connections.clone(),
+                grpc,
+                http,
+            };
+            let alive = Alive { _ended: alive_sender.clone(), died: died_sender.clone(), draining: draining.clone() };
+            thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || {
+                    let _alive = alive;
+                    if let Err(error) = worker.work() {
+                        tracing::error!(%error, "a worker could not serve");
+                    }
+                })
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(Self { alive, died })
+    }
+
+    /// Waits until every connection has ended.
+    pub(super) async fn ended(&mut self) {
+        while self.alive.recv().await.is_some() {}
+    }
+
+    /// Waits until a worker ends that was not told to.
+    pub(super) async fn lost(&mut self) {
+        if self.died.recv().await.is_none() {
+            std::future::pending().await;
+        }
+    }
+}
+
+/// Held by a worker's thread; dropped as it ends, whether by its end or by a panic.
+struct Alive {
+    _ended: mpsc::Sender<()>,
+    died: mpsc::Sender<()>,
+    draining: CancellationToken,
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        if !self.draining.is_cancelled() {
+            let _ = self.died.try_send(());
+        }
+    }
+}
+
+impl Worker {
+    fn work(self) -> io::Result<()> {
+        Builder::new_current_thread().enable_all().build()?.block_on(self.serve())
+    }
+
+    async fn serve(self) -> io::Result<()> {
+        let engine = Arc::new(Sidecar::new(Arc::clone(&self.shared), self.index));
+        let limits = &self.connections.limits;
+        let (tokens, shared) = (self.tokens.clone(), self.shared);
+        let allow: Authorise = Arc::new(move |token| tokens.allow(token));
+        let openai = Arc::new(OpenAi {
+            engine: Arc::clone(&engine),
+            authorise: Arc::clone(&allow),
+            max_body: limits.max_body,
+            models: Arc::new(move || {
+                shared.current.load().plan.config.models.iter().map(|model| Arc::clone(&model.name)).collect()
+            }),
+        });
+        let grpc = grpc::Door { engine, authorize: allow, health: self.health };
+        let routes = TowerToHyperService::new(grpc.routes(limits).map_err(io::Error::other)?);
+        let http =
+            self.connections.clone().serve(self.http, service_fn(move |request| Arc::clone(&openai).handle(request)));
+        let grpc = Connections { door: Door::Grpc, ..self.connections.clone() }.serve(self.grpc, routes);
+        tokio::try_join!(http, grpc).map(|_| ())
+    }
+}

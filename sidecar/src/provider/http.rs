@@ -1,0 +1,248 @@
+//! The one HTTP client: pooled, HTTP/1.1 and HTTP/2, TLS by the system's roots, proxies by environment.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
+    header::{CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT},
+};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::{
+        legacy::Client as Pooled,
+        proxy::matcher::{Intercept, Matcher},
+    },
+    rt::{TokioExecutor, TokioTimer},
+};
+
+use super::{Ask, dial::Dialer, fault};
+use crate::{
+    config,
+    error::{ErrorKind, Failure},
+};
+
+/// Servers of inference close idle connections early (uvicorn after 5 s): a plain one is dropped before
+/// that, as dialling anew costs less than finding out. A TLS handshake is worth keeping for longer.
+const PLAIN_IDLE: Duration = Duration::from_secs(4);
+const TLS_IDLE: Duration = Duration::from_secs(55);
+/// Idle connections kept to one provider.
+const MAX_IDLE: usize = 1024;
+/// Bytes of an error's body that are read; what matters of it comes first.
+const MAX_FAULT: usize = 64 * 1024;
+/// Bytes of what was answered instead that a log line may show.
+const MAX_SHOWN: usize = 2048;
+
+/// A client for one provider. Its connections belong to the runtime that asks.
+#[derive(Debug)]
+pub struct Client {
+    pool: Pooled<Dialer, Full<Bytes>>,
+    headers: HeaderMap,
+    max_answer: usize,
+}
+
+impl Client {
+    /// A client for `settings`, which sends `headers` with every request.
+    ///
+    /// # Errors
+    /// What of the address, the system's roots or the proxy cannot be used.
+    pub fn try_new(settings: &config::Provider, mut headers: HeaderMap, max_answer: usize) -> Result<Self, String> {
+        let base: Uri = settings.base_url.parse().map_err(|error| format!("base_url is not a URL: {error}"))?;
+        let secure = base.scheme_str() == Some("https");
+        let proxy = Matcher::from_env().intercept(&base);
+        if let Some(auth) = proxy.as_ref().filter(|_| !secure).and_then(Intercept::basic_auth) {
+            headers.insert(PROXY_AUTHORIZATION, auth.clone());
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("fusebox/", env!("CARGO_PKG_VERSION"))));
+        let dialer = Dialer::try_new(settings.timeouts.connect, secure, proxy.as_ref())?;
+        let pool = Pooled::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(if secure { TLS_IDLE } else { PLAIN_IDLE })
+            .pool_max_idle_per_host(MAX_IDLE)
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .http2_adaptive_window(true)
+            .build(dialer);
+        Ok(Self { pool, headers, max_answer })
+    }
+
+    /// Sends `body` to `uri` and waits for the answer's head, which is given if its status is a success.
+    ///
+    /// # Errors
+    /// `network_error`, or what the provider's error says.
+    pub async fn post(&self, uri: Uri, body: Bytes, ask: &Ask<'_>) -> Result<Response<Incoming>, Failure> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.headers_for(ask);
+        let response = self.pool.request(request).await.map_err(|error| no_answer(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (head, body) = response.into_parts();
+        let body = read_up_to(body, MAX_FAULT).await;
+        Err(fault::from_response(head.status.as_u16(), &head.headers, &body))
+    }
+
+    fn headers_for(&self, ask: &Ask<'_>) -> HeaderMap {
+        const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+        const TIMEOUT: HeaderName = HeaderName::from_static("x-fusebox-timeout-ms");
+        const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+        const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
+        let mut headers = self.headers.clone();
+        if let Ok(id) = HeaderValue::from_str(ask.correlation_id) {
+            headers.insert(CORRELATION_ID, id);
+        }
+        headers.insert(TIMEOUT, HeaderValue::from(u64::try_from(ask.timeout.as_millis()).unwrap_or(u64::MAX)));
+        if let Some(parent) = &ask.trace.parent {
+            headers.insert(TRACE_PARENT, parent.clone());
+            if let Some(state) = &ask.trace.state {
+                headers.insert(TRACE_STATE, state.clone());
+            }
+        }
+        headers
+    }
+
+    /// Reads an answer that comes whole.
+    ///
+    /// # Errors
+    /// `network_error` if it is cut short, `invalid_response` if it is longer than allowed.
+    pub async fn read_whole(&self, mut body: Incoming) -> Result<Bytes, Failure> {
+        let mut read = Gathered::default();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                Failure::new(ErrorKind::NetworkError, "the provider's answer was cut short").inside(chain(&error))
+            })?;
+            if let Ok(data) = frame.into_data() {
+                read.add(data);
+                if read.len() > self.max_answer {
+                    return Err(Failure::new(ErrorKind::InvalidResponse, "the provider's answer is too large")
+                        .detail("max_answer_bytes", self.max_answer));
+                }
+            }
+        }
+        Ok(read.into_bytes())
+    }
+
+    /// Bytes that an answer, or one event of a stream, may have.
+    #[must_use]
+    pub const fn max_answer(&self) -> usize {
+        self.max_answer
+    }
+}
+
+/// Frames put together; a single one is not copied.
+#[derive(Default)]
+pub struct Gathered {
+    first: Bytes,
+    more: BytesMut,
+}
+
+impl Gathered {
+    /// Adds a frame's data.
+    pub fn add(&mut self, data: Bytes) {
+        if !self.more.is_empty() {
+            self.more.extend_from_slice(&data);
+        } else if self.first.is_empty() {
+            self.first = data;
+        } else {
+            self.more.extend_from_slice(&self.first);
+            self.more.extend_from_slice(&data);
+            self.first = Bytes::new();
+        }
+    }
+
+    /// Bytes so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.first.len() + self.more.len()
+    }
+
+    /// Whether there are none so far.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        if self.more.is_empty() { self.first } else { self.more.freeze() }
+    }
+}
+
+/// A success that is no answer: an error told with status 200, or another server's page.
+pub(super) async fn not_what_was_asked_for(client: &Client, body: Incoming) -> Failure {
+    match client.read_whole(body).await {
+        Ok(body) => fault::from_event(&body).unwrap_or_else(|| {
+            Failure::new(ErrorKind::InvalidResponse, "the provider answered with something else than was asked for")
+                .inside(String::from_utf8_lossy(&body[..body.len().min(MAX_SHOWN)]))
+        }),
+        Err(failure) => failure,
+    }
+}
+
+/// Whether an answer's head announces `content_type`, or nothing.
+pub(super) fn announces(head: &HeaderMap, content_type: &str) -> bool {
+    let Some(value) = head.get(CONTENT_TYPE) else { return true };
+    value.as_bytes().get(..content_type.len()).is_some_and(|start| start.eq_ignore_ascii_case(content_type.as_bytes()))
+}
+
+async fn read_up_to(mut body: Incoming, limit: usize) -> Bytes {
+    let mut read = Gathered::default();
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Ok(data) = frame.into_data() {
+            read.add(data);
+        }
+        if read.len() >= limit {
+            break;
+        }
+    }
+    let mut bytes = read.into_bytes();
+    bytes.truncate(limit);
+    bytes
+}
+
+/// Reads what little is left of an answer that is complete, so that its connection can serve again.
+pub(super) fn drain(mut body: Incoming) {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    const MAX_FRAMES: usize = 16;
+    if body.is_end_stream() {
+        return;
+    }
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "owned by its own timeout: a second at most, and nobody waits for it"
+    )]
+    tokio::spawn(tokio::time::timeout(PATIENCE, async move {
+        for _ in 0..MAX_FRAMES {
+            if body.frame().await.is_none_or(|frame| frame.is_err()) {
+                break;
+            }
+        }
+    }));
+}
+
+fn no_answer(error: &hyper_util::client::legacy::Error) -> Failure {
+    let message = if error.is_connect() {
+        "the provider could not be reached"
+    } else {
+        "the connection to the provider broke before it answered"
+    };
+    Failure::new(ErrorKind::NetworkError, message).inside(chain(error))
+}
+
+/// An error and all that caused it, for logs.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}

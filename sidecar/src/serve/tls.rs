@@ -1,0 +1,55 @@
+//! The certificate that the doors serve with, and whom they ask for one.
+
+use std::{path::Path, sync::Arc};
+
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::Tls;
+
+/// An acceptor of TLS connections, HTTP/2 before HTTP/1.1.
+///
+/// # Errors
+/// Which file cannot be used, and why.
+pub fn acceptor(tls: &Tls) -> Result<TlsAcceptor, String> {
+    let provider = Arc::new(ring::default_provider());
+    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let config = match &tls.client_ca_file {
+        None => config.with_no_client_auth(),
+        Some(file) => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(certificates("auth.tls.client_ca_file", file)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|error| fault("auth.tls.client_ca_file", file, error))?;
+            config.with_client_cert_verifier(verifier)
+        }
+    };
+    let key = PrivateKeyDer::from_pem_file(&tls.key_file)
+        .map_err(|error| fault("auth.tls.key_file", &tls.key_file, error))?;
+    let chain = certificates("auth.tls.cert_file", &tls.cert_file)?;
+    let mut config =
+        config.with_single_cert(chain, key).map_err(|error| fault("auth.tls.cert_file", &tls.cert_file, error))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn certificates(key: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let certificates = read.map_err(|error| fault(key, file, error))?;
+    if certificates.is_empty() {
+        return Err(fault(key, file, "there is no certificate in it"));
+    }
+    Ok(certificates)
+}
+
+fn fault(key: &str, file: &Path, error: impl std::fmt::Display) -> String {
+    format!("{key}: {} cannot be used: {error}", file.display())
+}

@@ -1,0 +1,250 @@
+//! One model's and one provider's counters. They outlive configurations, so that a reload resets none.
+
+use std::sync::{
+    Arc,
+    atomic::{
+        AtomicBool, AtomicU8, AtomicU64,
+        Ordering::{Relaxed, SeqCst},
+    },
+};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::{
+    histogram::{Histogram, LONG},
+    shards::Shards,
+};
+use crate::{
+    call::outcome::Source,
+    chat::answer::Usage,
+    config::Scope,
+    error::ErrorKind,
+    telemetry::{BreakerState, Transition},
+};
+
+/// Every kind, and `ok` before them.
+pub(super) const KINDS: usize = ErrorKind::ALL.len() + 1;
+/// Where answers come from, and `none` before them.
+pub(super) const SOURCES: [&str; 3] = ["none", "primary", "fallback"];
+/// A breaker's states, in the order of [`BreakerState`]'s numbers.
+pub(super) const STATES: [&str; 3] = ["closed", "half_open", "open"];
+/// What a label says that may not say more.
+pub(super) const OTHER: &str = "other";
+
+pub(super) type Counters<const N: usize> = [AtomicU64; N];
+
+/// The label of a kind by its index.
+pub(super) fn kind_name(index: usize) -> &'static str {
+    index.checked_sub(1).and_then(|index| ErrorKind::ALL.get(index)).map_or("ok", |kind| kind.name())
+}
+
+/// A kind's place among [`KINDS`]; `None`: it went well.
+pub(super) fn kind_index(kind: Option<ErrorKind>) -> usize {
+    kind.map_or(0, |kind| kind as usize + 1)
+}
+
+fn source_index(source: Option<Source>) -> usize {
+    match source {
+        None => 0,
+        Some(Source::Primary) => 1,
+        Some(Source::Fallback) => 2,
+    }
+}
+
+/// Something whose counters are kept under a name.
+pub(super) trait Series {
+    fn new(name: Arc<str>, threads: usize) -> Self;
+    fn name(&self) -> &str;
+}
+
+/// Every series that was ever configured, up to a bound. Looked into when a configuration is taken and
+/// when a page is written; never on a call's way.
+#[derive(Debug)]
+pub(super) struct Registry<T> {
+    known: Mutex<Vec<Arc<T>>>,
+    other: Arc<T>,
+    max: usize,
+    threads: usize,
+}
+
+impl<T: Series> Registry<T> {
+    pub(super) fn new(max: usize, threads: usize) -> Self {
+        Self { known: Mutex::default(), other: Arc::new(T::new(OTHER.into(), threads)), max, threads }
+    }
+
+    /// The series called `name`; a new one if there is none, or the one for all others where there is no room.
+    pub(super) fn named(&self, name: &Arc<str>) -> Arc<T> {
+        let mut known = self.known.lock();
+        if let Some(series) = known.iter().find(|series| series.name() == &**name) {
+            return Arc::clone(series);
+        }
+        if known.len() >= self.max || &**name == OTHER {
+            return Arc::clone(&self.other);
+        }
+        let series = Arc::new(T::new(Arc::clone(name), self.threads));
+        known.push(Arc::clone(&series));
+        series
+    }
+
+    /// The series of whatever has none of its own.
+    pub(super) fn other(&self) -> Arc<T> {
+        Arc::clone(&self.other)
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<Arc<T>> {
+        let mut all = self.known.lock().clone();
+        all.push(self.other());
+        all
+    }
+}
+
+/// What is counted of one model.
+#[derive(Debug)]
+pub(in crate::telemetry) struct ModelSeries {
+    /// As callers name it.
+    pub(in crate::telemetry) name: Arc<str>,
+    pub(super) shards: Shards<ModelShard>,
+}
+
+#[derive(Debug)]
+pub(super) struct ModelShard {
+    pub(super) calls: [Counters<KINDS>; SOURCES.len()],
+}
+
+impl Default for ModelShard {
+    fn default() -> Self {
+        Self { calls: std::array::from_fn(|_| zeros()) }
+    }
+}
+
+impl Series for ModelSeries {
+    fn new(name: Arc<str>, threads: usize) -> Self {
+        Self { name, shards: Shards::new(threads) }
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl ModelSeries {
+    /// A call ended.
+    pub(in crate::telemetry) fn call(&self, source: Option<Source>, kind: Option<ErrorKind>) {
+        self.shards.mine().calls[source_index(source)][kind_index(kind)].fetch_add(1, Relaxed);
+    }
+}
+
+/// What is counted of one provider.
+#[derive(Debug)]
+pub(in crate::telemetry) struct ProviderSeries {
+    /// As the configuration names it.
+    pub(in crate::telemetry) name: Arc<str>,
+    pub(super) shards: Shards<ProviderShard>,
+    /// `[from][to]`; rare, so not sharded.
+    pub(super) transitions: [Counters<{ STATES.len() }>; STATES.len()],
+    state: AtomicU8,
+    fleet: AtomicBool,
+    /// Whether the configuration in force has it. What left is still counted, and has no state.
+    live: AtomicBool,
+}
+
+#[derive(Debug)]
+pub(super) struct ProviderShard {
+    pub(super) attempts: Counters<KINDS>,
+    pub(super) retries: Counters<KINDS>,
+    pub(super) took: Histogram<{ LONG.len() }>,
+    pub(super) input_tokens: AtomicU64,
+    pub(super) output_tokens: AtomicU64,
+    /// Billionths of the operator's currency.
+    pub(super) cost_nanos: AtomicU64,
+}
+
+impl Default for ProviderShard {
+    fn default() -> Self {
+        Self {
+            attempts: zeros(),
+            retries: zeros(),
+            took: Histogram::default(),
+            input_tokens: AtomicU64::default(),
+            output_tokens: AtomicU64::default(),
+            cost_nanos: AtomicU64::default(),
+        }
+    }
+}
+
+impl Series for ProviderSeries {
+    fn new(name: Arc<str>, threads: usize) -> Self {
+        Self {
+            name,
+            shards: Shards::new(threads),
+            transitions: std::array::from_fn(|_| zeros()),
+            state: AtomicU8::default(),
+            fleet: AtomicBool::default(),
+            live: AtomicBool::default(),
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl ProviderSeries {
+    /// An attempt ended `took` after it began.
+    pub(in crate::telemetry) fn attempt(&self, kind: Option<ErrorKind>, took: Duration) {
+        let shard = self.shards.mine();
+        shard.attempts[kind_index(kind)].fetch_add(1, Relaxed);
+        shard.took.record(&LONG, took);
+    }
+
+    /// Another attempt follows one that failed with `kind`.
+    pub(in crate::telemetry) fn retry(&self, kind: ErrorKind) {
+        self.shards.mine().retries[kind_index(Some(kind))].fetch_add(1, Relaxed);
+    }
+
+    /// An answer used so many tokens, at `price` for a thousand.
+    pub(in crate::telemetry) fn used(&self, usage: Usage, price: f64) {
+        let shard = self.shards.mine();
+        shard.input_tokens.fetch_add(usage.input_tokens.into(), Relaxed);
+        shard.output_tokens.fetch_add(usage.output_tokens.into(), Relaxed);
+        if price > 0.0 {
+            let thousands = (f64::from(usage.input_tokens) + f64::from(usage.output_tokens)) / 1e3;
+            shard.cost_nanos.fetch_add(nanos(thousands * price), Relaxed);
+        }
+    }
+
+    /// Its breaker moved.
+    pub(in crate::telemetry) fn transition(&self, transition: Transition) {
+        self.transitions[transition.from as usize][transition.to as usize].fetch_add(1, Relaxed);
+        self.state.store(transition.to as u8, SeqCst);
+    }
+
+    /// What its breaker is, without having moved: at start, or after a reload.
+    pub(in crate::telemetry) fn set_state(&self, state: BreakerState) {
+        self.state.store(state as u8, SeqCst);
+    }
+
+    /// Whether the configuration in force has it, and whose its breaker is then.
+    pub(super) fn set_live(&self, scope: Option<Scope>) {
+        self.fleet.store(scope == Some(Scope::Fleet), SeqCst);
+        self.live.store(scope.is_some(), SeqCst);
+    }
+
+    /// Its breaker's scope and state, if it is configured.
+    pub(super) fn breaker(&self) -> Option<(&'static str, u8)> {
+        let scope = if self.fleet.load(SeqCst) { "fleet" } else { "pod" };
+        self.live.load(SeqCst).then(|| (scope, self.state.load(SeqCst)))
+    }
+}
+
+fn zeros<const N: usize>() -> Counters<N> {
+    [const { AtomicU64::new(0) }; N]
+}
+
+/// Billionths of `amount`.
+#[allow(clippy::cast_sign_loss, reason = "prices and tokens are not negative, and the cast saturates")]
+fn nanos(amount: f64) -> u64 {
+    (amount * 1e9) as u64
+}

@@ -1,0 +1,257 @@
+//! What the sidecar says about itself: metrics, spans, log lines and the history of its errors.
+//!
+//! The way of a call tells this room what happens, in the words of [`CallTrace`] and [`AttemptTrace`];
+//! nothing here decides anything. With spans and debug lines off, a call costs a few relaxed additions.
+
+mod attempt;
+mod call;
+mod errors;
+mod export;
+mod labels;
+mod lines;
+pub mod log;
+mod metrics;
+mod names;
+mod trace;
+
+use std::{sync::Arc, time::Duration};
+
+pub use attempt::{AttemptTrace, Facts};
+pub use call::{CallEnd, CallTrace};
+pub use errors::{ErrorSummary, KindCount, Recent};
+use errors::{Errors, Failed};
+use fusebox_rules::{breaker, moment::Moment};
+pub use labels::Labels;
+pub use metrics::CONTENT_TYPE;
+use metrics::Metrics;
+pub use trace::TraceError;
+use trace::{Target, Tracer};
+
+use crate::{
+    call::Call,
+    clock,
+    config::{self, Config, Scope},
+    error::Failure,
+};
+
+/// The target of log lines about calls, by which a filter can pick them.
+pub(crate) const CALL: &str = "fusebox::call";
+/// The target of log lines about breakers.
+pub(crate) const BREAKER: &str = "fusebox::breaker";
+/// The target of log lines about telemetry itself.
+pub(crate) const LOG: &str = "fusebox::telemetry";
+/// What a label says that may not say more.
+pub(crate) const OTHER: &str = "other";
+
+/// Failures that the status shows one by one.
+const SHOWN_FAILURES: usize = 20;
+
+/// One process's telemetry, shared by its threads.
+#[derive(Debug)]
+pub struct Telemetry {
+    metrics: Metrics,
+    tracer: Option<Tracer>,
+    errors: Errors,
+}
+
+/// Which way a call came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// `InferenceService`
+    Grpc,
+    /// The OpenAI surface.
+    Http,
+}
+
+/// Where a breaker stands, by the numbers of `fusebox_breaker_state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum BreakerState {
+    /// Calls go through.
+    Closed = 0,
+    /// Only probes do.
+    HalfOpen = 1,
+    /// Nothing does.
+    Open = 2,
+}
+
+/// A breaker's move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transition {
+    /// From where.
+    pub from: BreakerState,
+    /// Where to.
+    pub to: BreakerState,
+    /// Why, in a few words.
+    pub reason: &'static str,
+}
+
+impl From<breaker::State> for BreakerState {
+    fn from(state: breaker::State) -> Self {
+        match state {
+            breaker::State::Closed => Self::Closed,
+            breaker::State::HalfOpen => Self::HalfOpen,
+            breaker::State::Open => Self::Open,
+        }
+    }
+}
+
+impl From<&breaker::Transition> for Transition {
+    fn from(moved: &breaker::Transition) -> Self {
+        let reason = match moved.reason {
+            breaker::Reason::ConsecutiveFailures => "failures in a row",
+            breaker::Reason::FailureRate => "too large a share of failures",
+            breaker::Reason::ProbeFailed => "a probe failed",
+            breaker::Reason::Recovered => "it has recovered",
+            breaker::Reason::OpenExpired => "its time is up",
+            breaker::Reason::Forced => "an operator said so",
+        };
+        Self { from: moved.from.into(), to: moved.to.into(), reason }
+    }
+}
+
+/// A connection of a caller's, counted while it is held.
+#[derive(Debug)]
+pub struct Connection {
+    telemetry: Arc<Telemetry>,
+    door: Door,
+}
+
+/// A call that a door refused before there was a [`Call`].
+#[derive(Debug)]
+pub struct Refusal<'a> {
+    /// Why.
+    pub failure: &'a Failure,
+    /// Its correlation id.
+    pub correlation_id: &'a Arc<str>,
+    /// When its first byte was read.
+    pub arrived: Moment,
+    /// Which door it was.
+    pub door: Door,
+}
+
+impl Telemetry {
+    /// Telemetry for about `threads` threads that record. Spans go where `settings`, or else the standard
+    /// variables, say; nowhere if neither does.
+    ///
+    /// # Errors
+    /// If spans are wanted and cannot be exported as configured. An endpoint that does not answer is no error.
+    pub fn try_new(settings: &config::Telemetry, threads: usize) -> Result<Arc<Self>, TraceError> {
+        let target = Target::resolve(settings.otlp_endpoint.as_deref(), |name| std::env::var(name).ok());
+        let tracer = target.map(|target| Tracer::try_new(&target)).transpose()?;
+        Ok(Arc::new(Self { metrics: Metrics::new(threads), tracer, errors: Errors::new() }))
+    }
+
+    /// What `config`'s indices stand for. Made once for each configuration, or once for each worker thread and configuration.
+    #[must_use]
+    pub fn labels_for(self: &Arc<Self>, config: &Config) -> Labels {
+        Labels::new(self, &config.providers, &config.models)
+    }
+
+    /// A call begins. What is returned must be told its end; dropped instead, it counts as cancelled.
+    #[must_use]
+    pub fn begin(self: &Arc<Self>, labels: &Arc<Labels>, call: &Call, door: Door) -> CallTrace {
+        CallTrace::new(labels, call, door)
+    }
+
+    /// Counts and tells of a call that never became one.
+    pub fn refused(&self, refusal: &Refusal<'_>) {
+        let now = clock::now();
+        let kind = refusal.failure.kind;
+        self.metrics.other_model().call(None, Some(kind));
+        let took = now.since(refusal.arrived);
+        self.metrics.call_took(took, Some(took));
+        self.errors.record(Failed {
+            kind,
+            operation: None,
+            provider: None,
+            correlation_id: Arc::clone(refusal.correlation_id),
+            attempt: None,
+            at: now,
+        });
+        lines::refused(refusal, took);
+    }
+
+    /// Counts a caller's connection for as long as what is returned lives.
+    #[must_use]
+    pub fn connection(self: &Arc<Self>, door: Door) -> Connection {
+        self.metrics.connections(door, 1);
+        Connection { telemetry: Arc::clone(self), door }
+    }
+
+    /// A provider's breaker moved.
+    pub fn transition(&self, provider: &Arc<str>, scope: Scope, transition: Transition) {
+        self.metrics.provider(provider).transition(transition);
+        lines::transition(provider, scope, transition);
+    }
+
+    /// A provider's breaker is found in a state, without having moved: at start, or after a reload.
+    pub fn set_breaker(&self, provider: &Arc<str>, state: BreakerState) {
+        self.metrics.provider(provider).set_state(state);
+    }
+
+    /// Calls in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.metrics.in_flight()
+    }
+
+    /// The page of metrics, in the format that [`CONTENT_TYPE`] names.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let spans = self.tracer.as_ref().map(Tracer::counts);
+        self.metrics.render(spans.as_ref().map_or(&[], |spans| spans))
+    }
+
+    /// What went wrong in the last hour.
+    #[must_use]
+    pub fn error_summary(&self) -> ErrorSummary {
+        self.errors.summary(clock::now(), SHOWN_FAILURES)
+    }
+
+    /// Sends the spans that wait, and no more from then on. Blocks the thread for at most `within`.
+    pub fn flush(&self, within: Duration) {
+        if let Some(tracer) = &self.tracer {
+            tracer.shut_down(within);
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.telemetry.metrics.connections(self.door, -1);
+    }
+}
+
+impl Door {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Grpc, Self::Http];
+
+    /// Its name in metrics, spans and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Http => "http",
+        }
+    }
+}
+
+impl BreakerState {
+    /// Its name in metrics, logs and the status.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::HalfOpen => "half_open",
+            Self::Open => "open",
+        }
+    }
+}
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+pub(crate) use metrics::page;
+#[cfg(test)]
+mod tests;
