@@ -133,10 +133,6 @@ impl<'a> Chain<'a> {
                     }
                 }
             };
-            // What one provider's format cannot say, another's may.
-            if failure.unasked && failure.kind == ErrorKind::InvalidInput {
-                return Asked::FailOver(failure);
-            }
             let now = clock::now();
             let facts = Facts {
                 kind: failure.kind,

@@ -30,6 +30,7 @@ pub use self::{
     secret::Secret,
     section::KeyDoc,
     sources::{Setting, Sources, load},
+    variables::READY_FILE,
 };
 
 /// The whole configuration of one sidecar.

@@ -166,7 +166,7 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     // Taken apart in full, so that a new field of these does not compile until someone has decided.
     let Listen { grpc, http, admin, workers } = &old.listen;
     let Auth { tokens_file: _, tls } = &old.auth;
-    let Telemetry { otlp_endpoint, log, log_format } = &old.telemetry;
+    let Telemetry { otlp_endpoint, log: _, log_format } = &old.telemetry;
     let Fleet { name, redis } = &old.fleet;
     let Limits {
         max_body: _,
@@ -186,7 +186,6 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("listen.workers", *workers == new.listen.workers),
         ("auth.tls", *tls == new.auth.tls),
         ("telemetry.otlp_endpoint", *otlp_endpoint == new.telemetry.otlp_endpoint),
-        ("telemetry.log", *log == new.telemetry.log),
         ("telemetry.log_format", *log_format == new.telemetry.log_format),
         ("limits.max_headers", *max_headers == new.limits.max_headers),
         ("limits.header_timeout", *header_timeout == new.limits.header_timeout),

@@ -13,6 +13,9 @@ const PREFIX: &str = "FUSEBOX_";
 /// Names the file, as `--config` does; no key.
 pub(super) const FILE: &str = "FUSEBOX_CONFIG";
 
+/// Names a file to write the addresses to once they are served, for whoever started the sidecar; no key.
+pub const READY_FILE: &str = "FUSEBOX_READY_FILE";
+
 /// A value that one variable or flag lays over the tree.
 pub(super) struct Overlay {
     pub(super) path: Vec<Step>,
@@ -23,7 +26,7 @@ pub(super) struct Overlay {
 pub(super) fn overlays(variables: &BTreeMap<String, String>) -> Vec<Overlay> {
     let ours = variables.iter().filter_map(|(name, value)| {
         let key = name.strip_prefix(PREFIX).filter(|key| !key.is_empty())?;
-        let skipped = name == FILE || is_kubernetes_link(name);
+        let skipped = name == FILE || name == READY_FILE || is_kubernetes_link(name);
         (!skipped).then(|| Overlay {
             path: key.to_ascii_lowercase().split("__").map(Step::of).collect(),
             value: loose(value, &Place::Variable(name.as_str().into())),
@@ -124,6 +127,7 @@ mod tests {
     fn what_kubernetes_sets_for_a_service_and_the_files_name_are_no_keys() {
         let names = [
             "FUSEBOX_CONFIG",
+            "FUSEBOX_READY_FILE",
             "FUSEBOX_SERVICE_HOST",
             "FUSEBOX_REDIS_SERVICE_PORT",
             "FUSEBOX_CONTROL_PLANE_SERVICE_PORT_GRPC",

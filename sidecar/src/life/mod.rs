@@ -20,14 +20,11 @@ use self::{
 };
 use crate::{
     call::Shared,
-    config::{Faults, Sources, Watch},
+    config::{Faults, READY_FILE, Sources, Watch},
     doors::{admin, grpc::Health},
     health::probe,
     telemetry::{Telemetry, log::Log},
 };
-
-/// The variable that names a file to write the addresses to once they are served, for whoever started the sidecar.
-pub const READY_FILE: &str = "FUSEBOX_READY_FILE";
 
 /// How long connections may take to send what their calls were ended with, once grace is over.
 const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -120,7 +120,7 @@ impl Workers {
     /// Waits until a worker ends that was not told to.
     pub(super) async fn lost(&mut self) {
         if self.died.recv().await.is_none() {
-            std::future::pending().await;
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -32,8 +32,6 @@ const TLS_IDLE: Duration = Duration::from_secs(55);
 const MAX_IDLE: usize = 1024;
 /// Bytes of an error's body that are read; what matters of it comes first.
 const MAX_FAULT: usize = 64 * 1024;
-/// Bytes of what was answered instead that a log line may show.
-const MAX_SHOWN: usize = 2048;
 
 /// A client for one provider. Its connections belong to the runtime that asks.
 #[derive(Debug)]
@@ -171,17 +169,6 @@ impl Gathered {
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         if self.more.is_empty() { self.first } else { self.more.freeze() }
-    }
-}
-
-/// A success that is no answer: an error told with status 200, or another server's page.
-pub(super) async fn not_what_was_asked_for(client: &Client, body: Incoming) -> Failure {
-    match client.read_whole(body).await {
-        Ok(body) => fault::from_event(&body).unwrap_or_else(|| {
-            Failure::new(ErrorKind::InvalidResponse, "the provider answered with something else than was asked for")
-                .inside(String::from_utf8_lossy(&body[..body.len().min(MAX_SHOWN)]))
-        }),
-        Err(failure) => failure,
     }
 }
 

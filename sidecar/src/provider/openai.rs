@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Uri, header::AUTHORIZATION};
 
 use super::{
     Answer, Ask, Reply, fault,
-    http::{Client, announces, not_what_was_asked_for},
+    http::{Client, announces},
     stream::{Chunks, Dialect},
 };
 use crate::{
@@ -78,7 +78,7 @@ impl OpenAi {
             return Ok(Answer::Stream(Chunks::from_http(body, dialect, self.client.max_answer())).into());
         }
         if request.stream || !announces(&head.headers, "application/json") {
-            return Err(not_what_was_asked_for(&self.client, body).await);
+            return Err(fault::from_success(&self.client.read_whole(body).await?));
         }
         let body = self.client.read_whole(body).await?;
         whole(request.operation, body).map(|whole| Answer::Whole(whole).into())

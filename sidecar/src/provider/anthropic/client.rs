@@ -10,8 +10,8 @@ use crate::{
     clock, config,
     error::Failure,
     provider::{
-        Answer, Ask, Reply,
-        http::{Client, announces, not_what_was_asked_for},
+        Answer, Ask, Reply, fault,
+        http::{Client, announces},
         stream::{Chunks, Dialect},
     },
 };
@@ -44,8 +44,7 @@ impl Anthropic {
     /// Whatever went wrong, classified; or, unasked, what this API cannot serve.
     pub async fn ask(&self, ask: Ask<'_>) -> Result<Reply, Failure> {
         let model = ask.model.unwrap_or(&ask.request.model);
-        let translated =
-            request::translate(ask.request, model, ask.max_tokens).map_err(|cannot| cannot.failure().unasked())?;
+        let translated = request::translate(ask.request, model, ask.max_tokens).map_err(|cannot| cannot.failure())?;
         let answer = self.post(&ask, translated.body, translated.include_usage).await?;
         Ok(Reply { answer, warnings: translated.warnings })
     }
@@ -59,7 +58,7 @@ impl Anthropic {
             return Ok(Answer::Stream(Chunks::from_http(body, dialect, self.client.max_answer())));
         }
         if ask.request.stream || !announces(&head.headers, "application/json") {
-            return Err(not_what_was_asked_for(&self.client, body).await);
+            return Err(fault::from_success(&self.client.read_whole(body).await?));
         }
         let body = self.client.read_whole(body).await?;
         answer::translate(&body, created).map(Answer::Whole)
