@@ -31,6 +31,23 @@ pub enum Stream {
     Live(Box<Live>),
     /// It is an equal call's, under the same idempotency key.
     Told(Listener),
+    /// It is written down in a door's test.
+    #[cfg(test)]
+    Scripted(Box<Script>),
+}
+
+/// The events of a scripted answer, and how it came about.
+#[cfg(test)]
+pub struct Script {
+    pub(crate) outcome: Outcome,
+    pub(crate) events: Pin<Box<dyn futures_core::Stream<Item = Result<Chunk, Failure>> + Send>>,
+}
+
+#[cfg(test)]
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Script")
+    }
 }
 
 impl Stream {
@@ -44,6 +61,8 @@ impl Stream {
         match self {
             Self::Live(live) => &live.outcome,
             Self::Told(listener) => listener.outcome(),
+            #[cfg(test)]
+            Self::Scripted(script) => &script.outcome,
         }
     }
 
@@ -52,6 +71,8 @@ impl Stream {
         match self {
             Self::Live(live) => live.poll_next(cx),
             Self::Told(listener) => listener.poll_next(cx),
+            #[cfg(test)]
+            Self::Scripted(script) => script.events.as_mut().poll_next(cx),
         }
     }
 }

@@ -5,7 +5,6 @@
 
 use std::{
     convert::Infallible,
-    fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -22,7 +21,7 @@ use tower_service::Service;
 
 use super::{
     Authorize,
-    options::{Caller, bearer},
+    options::{Caller, Who, bearer},
     service::Inference,
     status,
 };
@@ -30,6 +29,7 @@ use crate::{
     call::{Engine, correlation},
     clock,
     error::{ErrorKind, Failure},
+    telemetry::{Door, Refusal},
 };
 
 /// How long after a call's deadline its answer may come: the engine's own word is worth a little waiting.
@@ -71,31 +71,44 @@ impl<E> Clone for Guard<E> {
 impl<E: Engine> Service<Request<Body>> for Guard<E> {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = Answering<E>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Answering {
+    fn call(&mut self, request: Request<Body>) -> Answering<E> {
         let caller = Caller::read(request.headers(), clock::now());
-        let correlation_id = Arc::clone(&caller.correlation_id);
-        let deadline = caller.timeout.map(|timeout| caller.arrived + timeout);
+        let (engine, who) = (Arc::clone(&self.engine), caller.who.clone());
+        let deadline = caller.timeout.map(|timeout| caller.who.arrived + timeout);
         let work = if (self.authorize)(bearer(request.headers())) {
             let streams = request.uri().path().ends_with("/StreamGenerate");
             Work::Serving(self.service(caller, streams).call(request))
         } else {
-            let failure = Failure::new(ErrorKind::Authentication, "a valid bearer token is needed");
-            Work::Refused(Some(status::unasked(failure, &correlation_id)))
+            let failure = Failure::new(ErrorKind::Authentication, "the bearer token is missing or not known here");
+            Work::Refused(Some(unasked(&*engine, &who, &failure)))
         };
-        Answering { correlation_id, work, backstop: deadline.map(|deadline| sleep_until(clock::at(deadline + GRACE))) }
+        let backstop = deadline.map(|deadline| sleep_until(clock::at(deadline + GRACE)));
+        Answering { engine, who, work, backstop }
     }
+}
+
+/// Refuses a call that is none for the engine, which only counts it.
+pub(super) fn unasked<E: Engine>(engine: &E, who: &Who, failure: &Failure) -> Status {
+    tell(engine, who, failure);
+    status::unasked(failure, &who.correlation_id)
+}
+
+fn tell<E: Engine>(engine: &E, who: &Who, failure: &Failure) {
+    let Who { arrived, ref correlation_id } = *who;
+    engine.refused(&Refusal { failure, correlation_id, arrived, door: Door::Grpc });
 }
 
 pin_project! {
     /// A call to the service, on its way.
-    pub(super) struct Answering {
-        correlation_id: Arc<str>,
+    pub(super) struct Answering<E> {
+        engine: Arc<E>,
+        who: Who,
         work: Work,
         // For a caller whose message does not come before its deadline: until then nobody else watches it.
         #[pin]
@@ -110,42 +123,43 @@ enum Work {
     Refused(Option<Status>),
 }
 
-impl Future for Answering {
+impl<E: Engine> Future for Answering<E> {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         if let Work::Serving(answer) = this.work {
-            if let Poll::Ready(response) = answer.as_mut().poll(cx) {
-                return Poll::Ready(response.map(|response| stamped(response, this.correlation_id)));
+            if let Poll::Ready(answered) = answer.as_mut().poll(cx) {
+                return Poll::Ready(
+                    answered.map(|response| stamped(completed(response, &**this.engine, this.who), this.who)),
+                );
             }
             let Some(backstop) = this.backstop.as_pin_mut() else { return Poll::Pending };
             ready!(backstop.poll(cx));
             let failure = Failure::new(ErrorKind::InferenceTimeout, "the deadline passed before there was an answer");
-            *this.work = Work::Refused(Some(status::unasked(failure, this.correlation_id)));
+            *this.work = Work::Refused(Some(unasked(&**this.engine, this.who, &failure)));
         }
         let Work::Refused(status) = this.work else { return Poll::Pending };
         let response = status.take().map(Status::into_http).unwrap_or_default();
-        Poll::Ready(Ok(stamped(response, this.correlation_id)))
+        Poll::Ready(Ok(stamped(response, this.who)))
     }
 }
 
-impl fmt::Debug for Answering {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answering").field("correlation_id", &self.correlation_id).finish_non_exhaustive()
-    }
-}
-
-/// `response` under its correlation id; completed, if it is an error that the library made.
-fn stamped(mut response: Response<Body>, correlation_id: &Arc<str>) -> Response<Body> {
+/// `response`; if it is an error of the library's own, with what every error here carries.
+fn completed<E: Engine>(response: Response<Body>, engine: &E, who: &Who) -> Response<Body> {
     let headers = response.headers();
-    if headers.contains_key(Status::GRPC_STATUS)
-        && !headers.contains_key(Status::GRPC_STATUS_DETAILS)
-        && let Some(bare) = Status::from_header_map(headers)
-    {
-        response = status::completed(&bare, correlation_id).into_http();
+    if !headers.contains_key(Status::GRPC_STATUS) || headers.contains_key(Status::GRPC_STATUS_DETAILS) {
+        return response;
     }
-    if let Ok(id) = correlation_id.parse() {
+    let Some(bare) = Status::from_header_map(headers) else { return response };
+    let failure = status::cause_of(&bare);
+    tell(engine, who, &failure);
+    status::unasked_as(bare.code(), &failure, &who.correlation_id).into_http()
+}
+
+/// `response` under its call's correlation id.
+fn stamped(mut response: Response<Body>, who: &Who) -> Response<Body> {
+    if let Ok(id) = who.correlation_id.parse() {
         response.headers_mut().insert(correlation::HEADER, id);
     }
     response

@@ -16,7 +16,6 @@ mod options;
 mod outcome;
 mod parts;
 mod said;
-mod server;
 mod service;
 mod status;
 
@@ -27,7 +26,7 @@ use tonic::service::Routes;
 use tonic_reflection::server::{Builder, Error};
 
 use self::guard::Guard;
-pub use self::{health::Health, server::serve};
+pub use self::health::Health;
 use crate::{call::Engine, config::Limits};
 
 /// Whether a bearer token, or the lack of one, may call.
@@ -44,7 +43,8 @@ pub struct Door<E> {
 }
 
 impl<E: Engine> Door<E> {
-    /// The door's services, to be [served](serve) by each worker.
+    /// The door's services, to be served on connections. Not by tonic's own server: that cuts a call off at its
+    /// grpc-timeout itself, with a bare CANCELLED, before the engine can say what it tried.
     ///
     /// # Errors
     /// The descriptors built into the program cannot be read.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use fusebox_proto::v1;
 use fusebox_rules::moment::Moment;
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 use super::faults::Faults;
 use crate::{
@@ -17,13 +17,19 @@ const RUN_ID: &str = "x-fusebox-run-id";
 /// Longer keys are refused: they are held for as long as their answers.
 const MAX_KEY_BYTES: usize = 256;
 
+/// Which call it is.
+#[derive(Debug, Clone)]
+pub(super) struct Who {
+    /// When its metadata had come.
+    pub(super) arrived: Moment,
+    /// The caller's own id for it, or one made here.
+    pub(super) correlation_id: Arc<str>,
+}
+
 /// What metadata say, read before the message is.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
-    /// When the metadata had come.
-    pub(super) arrived: Moment,
-    /// The caller's own id, or one made here.
-    pub(super) correlation_id: Arc<str>,
+    pub(super) who: Who,
     /// How long it will wait, from `arrived` on.
     pub(super) timeout: Option<Duration>,
     pub(super) trace: TraceContext,
@@ -51,9 +57,9 @@ impl Caller {
             }
             sane
         });
+        let sent_id = metadata.get(correlation::HEADER).map(HeaderValue::as_bytes);
         Self {
-            arrived,
-            correlation_id: correlation::taken_or_made(metadata.get(correlation::HEADER).map(|id| id.as_bytes())),
+            who: Who { arrived, correlation_id: correlation::taken_or_made(sent_id) },
             timeout,
             trace: TraceContext {
                 parent: metadata.get("traceparent").cloned(),
@@ -153,7 +159,7 @@ fn grpc_timeout(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderName;
 
     use super::*;
 
@@ -206,8 +212,8 @@ mod tests {
             ("grpc-previous-rpc-attempts", "2"),
             ("x-fusebox-run-id", "run/7"),
         ]);
-        assert_eq!(&*caller.correlation_id, "mine-1");
-        assert_eq!(caller.arrived, Moment::from_nanos(7));
+        assert_eq!(&*caller.who.correlation_id, "mine-1");
+        assert_eq!(caller.who.arrived, Moment::from_nanos(7));
         assert_eq!(caller.trace.parent.as_ref().unwrap(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
         assert_eq!(caller.trace.state.as_ref().unwrap(), "vendor=1");
         let options = allowed(None, &caller, &mut Faults::default());

@@ -9,7 +9,9 @@ use tonic::{Request, Response, Status};
 
 use super::{
     faults::Faults,
-    from_chat, into_chat,
+    from_chat,
+    guard::unasked,
+    into_chat,
     options::{self, Caller},
     outcome::outcome,
     parts::Parts,
@@ -50,16 +52,16 @@ impl<E: Engine> Inference<E> {
         Ok(Call {
             request: parse(operation, Bytes::from(body))?,
             door: Door::Grpc,
-            arrived: self.caller.arrived,
+            arrived: self.caller.who.arrived,
             timeout: self.caller.timeout,
-            correlation_id: Arc::clone(&self.caller.correlation_id),
+            correlation_id: Arc::clone(&self.caller.who.correlation_id),
             options,
             trace: self.caller.trace.clone(),
         })
     }
 
     async fn answer(&self, call: Result<Call, Failure>) -> Result<Answered, Status> {
-        let call = call.map_err(|failure| status::unasked(failure, &self.caller.correlation_id))?;
+        let call = call.map_err(|failure| unasked(&*self.engine, &self.caller.who, &failure))?;
         self.engine.answer(call).await.map_err(|refused| status::refused(&refused))
     }
 

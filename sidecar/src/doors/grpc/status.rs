@@ -37,7 +37,12 @@ pub(super) fn refused(refused: &Refused) -> Status {
 }
 
 /// What a call that no provider was asked for is told.
-pub(super) fn unasked(failure: Failure, correlation_id: &Arc<str>) -> Status {
+pub(super) fn unasked(failure: &Failure, correlation_id: &Arc<str>) -> Status {
+    unasked_as(Code::from_i32(failure.kind.row().grpc as i32), failure, correlation_id)
+}
+
+/// The same, under a code of the gRPC library's choice.
+pub(super) fn unasked_as(code: Code, failure: &Failure, correlation_id: &Arc<str>) -> Status {
     let outcome = Outcome {
         source: None,
         provider: None,
@@ -46,22 +51,17 @@ pub(super) fn unasked(failure: Failure, correlation_id: &Arc<str>) -> Status {
         attempts: Vec::new(),
         correlation_id: Arc::clone(correlation_id),
     };
-    refused(&Refused { failure, outcome })
+    status(code, failure, &outcome)
 }
 
-/// `bare`, a refusal by the gRPC library itself, with what every error here carries. Its code and words stay.
-pub(super) fn completed(bare: &Status, correlation_id: &Arc<str>) -> Status {
-    // The library gives up only on requests: too large, cut short, not protobuf, for no method.
+/// What an error of the library's own means here. It gives up only on requests: too large, cut short, not protobuf,
+/// or for no method.
+pub(super) fn cause_of(bare: &Status) -> Failure {
     let kind = match bare.code() {
         Code::Cancelled | Code::Unknown | Code::Unavailable => ErrorKind::Cancelled,
         _ => ErrorKind::InvalidInput,
     };
-    let full = unasked(Failure::new(kind, bare.message()), correlation_id);
-    // Built anew because a status' code cannot be changed; the details repeat it.
-    let mut rpc = pb::Status::decode(full.details()).unwrap_or_default();
-    rpc.code = bare.code().into();
-    let details = Bytes::from(rpc.encode_to_vec());
-    Status::with_details_and_metadata(bare.code(), full.message(), details, full.metadata().clone())
+    Failure::new(kind, bare.message())
 }
 
 fn status(code: Code, failure: &Failure, how: &Outcome) -> Status {

@@ -1,189 +1,27 @@
-use std::{
-    future::{Future, pending},
-    time::Duration,
-};
+mod fixture;
+
+use std::{future::pending, time::Duration};
 
 use bytes::Bytes;
-use fusebox_proto::v1::{self, inference_service_client::InferenceServiceClient};
-use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use fusebox_proto::v1;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use parking_lot::Mutex;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Code, Request, Status, codec::CompressionEncoding, transport::Channel};
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tokio::{sync::oneshot, task::JoinSet};
+use tonic::{Code, Request, Status, codec::CompressionEncoding};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 use tonic_types::StatusExt as _;
 
+use self::fixture::{
+    answered, completion, finish, hello, plain_client, reason, refused, say, serve, serve_to, streamed, streaming,
+    watched, with,
+};
 use super::*;
 use crate::{
-    call::{
-        Answered, Call, Options, Refused, Reply,
-        outcome::{Outcome, Source},
-        stream::Stream,
-    },
-    chat::{
-        answer::{Chunk, Finish, Usage, Whole},
-        request::Operation,
-    },
+    call::{Options, Reply},
+    chat::{answer::Whole, request::Operation},
     clock,
     error::{ErrorKind, Failure},
 };
-
-type Answer = Result<Answered, Box<Refused>>;
-
-/// Answers every call as `script` does, and remembers what it was asked.
-struct Scripted {
-    script: Box<dyn Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync>,
-    calls: Mutex<Vec<Call>>,
-}
-
-impl Engine for Scripted {
-    fn answer(&self, call: Call) -> impl Future<Output = Answer> + Send {
-        self.calls.lock().push(call.clone());
-        (self.script)(call)
-    }
-}
-
-/// A door on a port of its own, open until this is dropped.
-struct Served {
-    engine: Arc<Scripted>,
-    health: Health,
-    uri: String,
-    stop: Option<oneshot::Sender<()>>,
-    server: JoinSet<()>,
-}
-
-impl Served {
-    async fn channel(&self) -> Channel {
-        Channel::from_shared(self.uri.clone()).unwrap().connect().await.unwrap()
-    }
-
-    async fn client(&self) -> InferenceServiceClient<Channel> {
-        InferenceServiceClient::new(self.channel().await)
-    }
-
-    /// A client without tonic's own timers.
-    fn patient_client(&self) -> InferenceServiceClient<Client<HttpConnector, tonic::body::Body>> {
-        InferenceServiceClient::with_origin(plain_client(), self.uri.parse().unwrap())
-    }
-
-    async fn health_client(&self) -> HealthClient<Channel> {
-        HealthClient::new(self.channel().await)
-    }
-
-    fn only_call(&self) -> Call {
-        let calls = self.engine.calls.lock();
-        assert_eq!(calls.len(), 1);
-        calls[0].clone()
-    }
-}
-
-fn plain_client() -> Client<HttpConnector, tonic::body::Body> {
-    Client::builder(TokioExecutor::new()).http2_only(true).build(HttpConnector::new())
-}
-
-const MAX_BODY: usize = 64 * 1024;
-
-async fn serve_to(
-    authorize: Authorize,
-    script: impl Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync + 'static,
-) -> Served {
-    let limits = Limits {
-        max_body: MAX_BODY,
-        max_answer: 1 << 20,
-        max_headers: 16 * 1024,
-        header_timeout: Duration::from_secs(10),
-        max_connections: 100,
-        max_streams: 100,
-        max_in_flight: 100,
-    };
-    let engine = Arc::new(Scripted { script: Box::new(script), calls: Mutex::default() });
-    let health = Health::starting().await;
-    let door = Door { engine: Arc::clone(&engine), authorize, health: health.clone() };
-    let routes = door.routes(&limits).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let uri = format!("http://{}", listener.local_addr().unwrap());
-    let (stop, stopped) = oneshot::channel();
-    let mut server = JoinSet::new();
-    server.spawn(async move {
-        let stopped = stopped.map(drop);
-        let incoming = TcpListenerStream::new(listener).map(Result::unwrap);
-        super::serve(routes, &limits, incoming, stopped).await;
-    });
-    Served { engine, health, uri, stop: Some(stop), server }
-}
-
-async fn serve(script: impl Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync + 'static) -> Served {
-    serve_to(Arc::new(|_| true), script).await
-}
-
-fn outcome(call: &Call, source: Option<Source>) -> Outcome {
-    Outcome {
-        source,
-        provider: source.map(|_| "p".into()),
-        provider_model: None,
-        warnings: Vec::new(),
-        attempts: Vec::new(),
-        correlation_id: Arc::clone(&call.correlation_id),
-    }
-}
-
-fn answered(call: &Call, reply: Reply) -> Answer {
-    Ok(Answered { outcome: outcome(call, Some(Source::Primary)), reply })
-}
-
-fn refused(call: &Call, failure: Failure) -> Answer {
-    Err(Box::new(Refused { failure, outcome: outcome(call, None) }))
-}
-
-fn completion(text: &str) -> Reply {
-    let body = serde_json::json!({"id": "r", "choices": [{"message": {"content": text}}]});
-    Reply::Whole(Whole {
-        body: Bytes::from(body.to_string()),
-        finish: Some(Finish::Stop),
-        usage: Some(Usage { input_tokens: 1, output_tokens: 2 }),
-        model: None,
-    })
-}
-
-fn say(text: &str) -> Result<Chunk, Failure> {
-    let event = serde_json::json!({"id": "r", "choices": [{"delta": {"content": text}}]});
-    Ok(Chunk { events: Bytes::from(format!("data: {event}\n\n")), tokens: 1, ..Chunk::default() })
-}
-
-fn finish() -> Result<Chunk, Failure> {
-    Ok(Chunk { finish: Some(Finish::Stop), ..Chunk::default() })
-}
-
-fn streamed(items: Vec<Result<Chunk, Failure>>) -> Reply {
-    Reply::Stream(Stream::new(stream::iter(items)))
-}
-
-fn hello() -> v1::GenerateRequest {
-    let part = v1::Part { kind: Some(v1::part::Kind::Text("hello".into())) };
-    let message = v1::Message { role: v1::Role::User.into(), content: vec![part], ..v1::Message::default() };
-    v1::GenerateRequest { model: "chat".into(), messages: vec![message], ..v1::GenerateRequest::default() }
-}
-
-fn with(metadata: &[(&'static str, &str)]) -> Request<v1::GenerateRequest> {
-    let mut request = Request::new(hello());
-    for (name, value) in metadata {
-        request.metadata_mut().insert(*name, value.parse().unwrap());
-    }
-    request
-}
-
-fn reason(status: &Status) -> String {
-    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
-}
-
-/// Tells through its other half that it was dropped.
-fn watched() -> (oneshot::Sender<()>, oneshot::Receiver<()>) {
-    oneshot::channel()
-}
 
 #[tokio::test]
 async fn a_call_is_answered_and_all_that_it_said_reaches_the_engine() {
@@ -253,6 +91,7 @@ async fn a_wrong_request_reaches_no_engine_and_learns_every_fault() {
     let paths: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
     assert_eq!(paths, ["metadata.grpc-timeout", "messages", "sampling.top_p", "options.max_attempts"]);
     assert!(served.engine.calls.lock().is_empty());
+    assert_eq!(*served.engine.refusals.lock(), [ErrorKind::InvalidInput], "but it is counted");
 }
 
 #[tokio::test]
@@ -262,7 +101,7 @@ async fn a_stream_is_passed_on_as_it_comes() {
     let served = serve(move |call| {
         let told = told.lock().take().unwrap();
         let rest = stream::once(told).flat_map(|_| stream::iter([say(" two"), finish()]));
-        let reply = Reply::Stream(Stream::new(stream::iter([say("one")]).chain(rest)));
+        let reply = streaming(&call, stream::iter([say("one")]).chain(rest));
         async move { answered(&call, reply) }.boxed()
     })
     .await;
@@ -285,7 +124,7 @@ async fn a_stream_is_passed_on_as_it_comes() {
 async fn a_stream_that_breaks_after_tokens_ends_with_an_error() {
     let broken = || Failure::new(ErrorKind::StreamBroken, "cut").by(&"p".into());
     let served = serve(move |call| {
-        let reply = streamed(vec![say("half"), finish(), Err(broken())]);
+        let reply = streamed(&call, vec![say("half"), finish(), Err(broken())]);
         async move { answered(&call, reply) }.boxed()
     })
     .await;
@@ -302,7 +141,7 @@ async fn a_stream_that_breaks_after_tokens_ends_with_an_error() {
 #[tokio::test]
 async fn an_answer_in_the_other_shape_is_turned_or_refused() {
     let served = serve(|call| {
-        let reply = if call.request.stream { completion("hi") } else { streamed(vec![say("hi"), finish()]) };
+        let reply = if call.request.stream { completion("hi") } else { streamed(&call, vec![say("hi"), finish()]) };
         async move { answered(&call, reply) }.boxed()
     })
     .await;
@@ -376,7 +215,7 @@ async fn a_caller_that_goes_away_stops_a_stream_that_has_begun() {
             let _alive = &alive;
             std::task::Poll::Pending
         });
-        let reply = Reply::Stream(Stream::new(stream::iter([say("one")]).chain(endless)));
+        let reply = streaming(&call, stream::iter([say("one")]).chain(endless));
         async move { answered(&call, reply) }.boxed()
     })
     .await;
@@ -480,6 +319,7 @@ async fn a_message_that_is_too_large_is_refused_in_full() {
         assert_eq!(reason(&status), "INVALID_INPUT");
     }
     assert!(served.engine.calls.lock().is_empty());
+    assert_eq!(*served.engine.refusals.lock(), [ErrorKind::InvalidInput; 2]);
 }
 
 #[tokio::test]
@@ -495,6 +335,7 @@ async fn only_those_with_leave_may_call_but_anyone_may_ask_for_health() {
     assert_eq!(status.code(), Code::Unauthenticated);
     assert!(status.metadata().contains_key("x-correlation-id"));
     assert!(served.engine.calls.lock().is_empty());
+    assert_eq!(*served.engine.refusals.lock(), [ErrorKind::Authentication; 4]);
     client.generate(with(&[("authorization", "Bearer open")])).await.unwrap();
     served.health_client().await.check(HealthCheckRequest::default()).await.unwrap();
 }
@@ -527,7 +368,7 @@ async fn a_drain_tells_the_watchers_and_waits_for_calls_but_not_for_them() {
     let mut served = serve(move |call| {
         let told = told.lock().take().unwrap();
         let rest = stream::once(told).flat_map(|_| stream::iter([finish()]));
-        let reply = Reply::Stream(Stream::new(stream::iter([say("one")]).chain(rest)));
+        let reply = streaming(&call, stream::iter([say("one")]).chain(rest));
         async move { answered(&call, reply) }.boxed()
     })
     .await;
@@ -537,7 +378,7 @@ async fn a_drain_tells_the_watchers_and_waits_for_calls_but_not_for_them() {
     let mut messages = served.client().await.stream_generate(hello()).await.unwrap().into_inner();
     assert_eq!(messages.message().await.unwrap().unwrap().text_delta, "one");
     served.health.drain().await;
-    served.stop.take().unwrap().send(()).unwrap();
+    served.draining.cancel();
     assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
     assert_eq!(watch.message().await.unwrap(), None);
     tell.send(()).unwrap();

@@ -146,7 +146,7 @@ fn the_librarys_own_errors_are_completed_and_keep_their_code() {
         (Code::Unknown, "CANCELLED"),
     ];
     for (code, reason) in table {
-        let status = completed(&Status::new(code, "words"), &id);
+        let status = unasked_as(code, &cause_of(&Status::new(code, "words")), &id);
         assert_eq!((status.code(), status.message()), (code, "words"));
         assert_eq!(status.get_details_error_info().unwrap().reason, reason);
         assert_eq!(outcome_in(&status).correlation_id, "id-2");
