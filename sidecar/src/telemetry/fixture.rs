@@ -6,7 +6,7 @@ use bytes::Bytes;
 use fusebox_rules::{breaker, error::ErrorKind, retry};
 use http::HeaderValue;
 
-use super::{CallEnd, Labels, Telemetry};
+use super::{CallEnd, Door, Labels, Telemetry};
 use crate::{
     call::{
         Call, Options, TraceContext,
@@ -52,6 +52,7 @@ pub(super) fn provider(name: &str, kind: ProviderKind, base_url: &str, scope: Sc
         kind,
         base_url: base_url.into(),
         api_key: None,
+        api_key_file: None,
         scope,
         enabled: true,
         priority: 0,
@@ -103,6 +104,7 @@ pub(super) fn call(model: &str) -> Call {
     };
     Call {
         request,
+        door: Door::Http,
         arrived: clock::now(),
         timeout: None,
         correlation_id: "corr-1".into(),

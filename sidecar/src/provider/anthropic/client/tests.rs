@@ -78,7 +78,7 @@ async fn a_question_is_asked_in_the_apis_own_words_and_answered_in_ours() {
         "usage": { "input_tokens": 1, "output_tokens": 2 },
     });
     let (provider, asked) = serve(response("200 OK", "application/json", &message.to_string())).await;
-    let Reply::Whole(whole) = ask(&provider, &json!({})).await.unwrap() else { panic!("not a stream") };
+    let Answer::Whole(whole) = ask(&provider, &json!({})).await.unwrap().answer else { panic!("not a stream") };
     let document: Value = serde_json::from_slice(&whole.body).unwrap();
     assert_eq!(document["choices"][0]["message"]["content"], "Hello.");
     let (head, body) = asked.await.unwrap();
@@ -100,7 +100,7 @@ async fn a_stream_comes_through_to_its_end() {
     ];
     let body: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
     let (provider, asked) = serve(response("200 OK", "text/event-stream; charset=utf-8", &body)).await;
-    let Reply::Stream(mut chunks) = ask(&provider, &json!({ "stream": true })).await.unwrap() else {
+    let Answer::Stream(mut chunks) = ask(&provider, &json!({ "stream": true })).await.unwrap().answer else {
         panic!("a stream")
     };
     let mut all: Vec<Chunk> = Vec::new();
