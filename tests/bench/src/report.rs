@@ -33,7 +33,7 @@ const COLUMNS: [Column; 7] = [
     Column { title: "CPU µs a chunk", of: |own, _| own.cpu_per_chunk, digits: 1 },
 ];
 
-/// The share of the machine that others may use before its times say little of ours.
+/// The share of the machine that others may use before our figures say little: CPU a call rises with the noise too.
 const NOISY: f64 = 0.05;
 
 /// The names of those that everyone is compared with.
@@ -79,7 +79,7 @@ fn head(plan: &Plan, findings: &Findings, notes: &[String]) -> String {
             "While it ran, processes outside the benchmark used {:.0} % of the machine, and its host kept {:.1} %{}.",
             findings.others * 100.0,
             findings.stolen * 100.0,
-            if findings.others + findings.stolen > NOISY { ": too much to trust any figure but the CPU's" } else { "" }
+            if findings.others + findings.stolen > NOISY { ": too much to trust these figures" } else { "" }
         ),
         format!(
             "{} rounds, interleaved, of {} s a measurement. Calls: {REQUEST_BYTES} bytes up, about as many down, \

@@ -26,7 +26,7 @@ pub(crate) struct Streams {
     pub(crate) failed: u64,
 }
 
-/// Keeps `callers` streams from `target` going for `lasting`; those that have begun are read to their end.
+/// Keeps `callers` streams from `target` going for `lasting`: at least one each, and none begins that would end later.
 pub(crate) fn run(target: SocketAddr, callers: u32, pace: Pace, lasting: Duration) -> io::Result<Streams> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     // Callers start one by one over a stream's length: in step they would measure a queue of their own making.
@@ -62,7 +62,7 @@ async fn call_on(target: SocketAddr, pace: Pace, after: Duration, lasting: Durat
     let request = payload::request(target, true);
     let mut streams = Streams::default();
     let mut connection = connect(target).await?;
-    while clock::now().duration_since(begin) < lasting {
+    loop {
         match one(&mut connection, &request, pace).await {
             Ok(first_token) => {
                 streams.first_token.push(first_token);
@@ -73,8 +73,10 @@ async fn call_on(target: SocketAddr, pace: Pace, after: Duration, lasting: Durat
                 connection = connect(target).await?;
             }
         }
+        if clock::now().duration_since(begin) + pace.gap * pace.tokens > lasting {
+            return Ok(streams);
+        }
     }
-    Ok(streams)
 }
 
 async fn connect(target: SocketAddr) -> io::Result<TcpStream> {
