@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -70,16 +71,15 @@ class Sidecar:
             [binary("fusebox-sidecar"), "run", "--config", str(path)],
             env={"FUSEBOX_READY_FILE": str(ready)}, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
         )
+        # Read all the time, or the sidecar would block on a full pipe.
         self.log = []
-        for line in self.process.stderr:
-            self.log.append(line)
-            if "fusebox-sidecar ready" in line:
-                break
-        else:
-            raise AssertionError("the sidecar did not start:\n" + "".join(self.log))
-        # Read on, or the sidecar would block on a full pipe.
         self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True)
         self.reader.start()
+        deadline = time.monotonic() + 10
+        # A file tells nobody that it has come, so it is looked for.
+        while not ready.is_file():
+            assert self.process.poll() is None and time.monotonic() < deadline, "it did not start:\n" + "".join(self.log)
+            time.sleep(0.005)
         addresses = json.loads(ready.read_text())
         self.grpc = addresses["grpc"]
         self.base_url = f"http://{addresses['http']}/v1"

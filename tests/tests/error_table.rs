@@ -11,7 +11,7 @@ use fusebox_tests::{
     sidecar::{Config, Sidecar},
 };
 use futures_util::future::join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     contract::row,
@@ -114,9 +114,32 @@ async fn a_healthy_second_provider_answers_where_the_table_says_so() {
                 ("healthy", "fallback", 2),
                 "{what}"
             );
-        } else {
+        } else if cases[case].fault.kinds != ["context_length_exceeded"] {
             assert_eq!(ended.attempts, 1, "{what}");
             assert!(ended.problem.is_some(), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_prompt_that_is_too_long_goes_to_a_larger_window_and_to_no_other() {
+    let provider = Provider::start(fault("400 context length")).await;
+    let healthy = Provider::start(tokens(3)).await;
+    for (windows, expected) in [([4096, 8192], "ok"), ([4096, 4096], "context_length_exceeded")] {
+        let served: Vec<Value> = ["a", "b"]
+            .iter()
+            .zip(windows)
+            .map(|(name, window)| json!({"provider": name, "context_window": window}))
+            .collect();
+        let models = json!({"models": [{"name": "chat", "providers": served}]});
+        let config = Config::new()
+            .apart("a", &provider.base_url(), json!({}))
+            .apart("b", &healthy.base_url(), json!({}))
+            .with(models);
+        let sidecar = Sidecar::start(config).await;
+        let doors = Doors::of(&sidecar).await;
+        for way in Way::ALL {
+            assert_eq!(doors.call(way, "chat").await.kind(), expected, "{windows:?} by {way:?}");
         }
     }
 }

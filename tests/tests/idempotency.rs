@@ -25,8 +25,6 @@ async fn equal_calls_at_once_reach_the_provider_once() {
         assert_eq!(answer.body, answers[0].body);
     }
     assert_eq!(provider.calls(), 1);
-    assert_eq!(call().await.body, answers[0].body, "nor does a later one");
-    assert_eq!(provider.calls(), 1);
     let other = sidecar.http().chat(&hello("chat", false)).header("idempotency-key", "order-2").send().await;
     assert_ne!(other.body, answers[0].body);
     assert_eq!(provider.calls(), 2);

@@ -157,7 +157,7 @@ async fn every_fault_of_a_request_is_named_at_once_with_its_place() {
     let error = answer.error();
     assert_eq!(error["type"], "invalid_input");
     assert_eq!(error["retryable"], false);
-    let faults = error["field_errors"].as_array().unwrap();
+    let faults = error["field_errors"].as_object().unwrap();
     let told = error["field_errors"].to_string();
     for path in [
         "temperature",

@@ -56,7 +56,6 @@ async fn each_kind_is_tried_here_as_often_as_its_row_says() {
         ("502 with a page", 4),
         ("503 overloaded", 4),
         ("reset before the head", 4),
-        ("429 with no body", 4),
         ("424 generation failed", 4),
         ("an empty answer", 4),
         ("500 out of memory, in vllm's words", 2),
@@ -126,6 +125,15 @@ async fn backoff_stops_growing_at_max_delay_and_jitter_only_shortens_it() {
     let waits: Vec<Duration> = attempts(&doors).await.iter().map(|attempt| waited(attempt).0).collect();
     assert!(waits.iter().zip([0, 20, 50, 50, 50, 50]).all(|(wait, most)| *wait <= ms(most)), "{waits:?}");
     assert!(waits[2..].windows(2).any(|pair| pair[0] != pair[1]), "no two callers come back together: {waits:?}");
+}
+
+#[tokio::test]
+async fn a_429_that_names_no_wait_is_tried_again_all_the_same() {
+    let provider = Provider::start(answer(429, &json!({})).then(tokens(1))).await;
+    let (_sidecar, doors) = start(&provider, json!({"max_retries": 1, "base_delay": "50ms"})).await;
+    let attempts = attempts(&doors).await;
+    let kinds: Vec<&str> = attempts.iter().map(|attempt| attempt.error_kind.as_str()).collect();
+    assert_eq!(kinds, ["rate_limited", ""]);
 }
 
 #[tokio::test]

@@ -76,8 +76,9 @@ async fn a_stream_that_breaks_before_its_first_token_is_tried_again_unseen() {
 #[tokio::test]
 async fn half_a_document_is_no_answer() {
     let healthy = Provider::start(tokens(3)).await;
-    for fault in faults::breaks(3) {
-        // A whole answer needs no [DONE], and these are whole.
+    // What lacks nothing but a reason for stopping has its announced length: some servers never give one.
+    let whole = |fault: &faults::Fault| fault.name.ends_with("without a finish reason");
+    for fault in faults::breaks(3).into_iter().filter(|fault| !whole(fault)) {
         let provider = Provider::start(fault.act.clone()).await;
         let sidecar = Sidecar::start(Config::one(&provider).provider("b", &healthy).each(&short())).await;
         let doors = Doors::of(&sidecar).await;
@@ -132,7 +133,9 @@ async fn however_the_bytes_are_cut_the_tokens_are_the_same() {
         let sidecar = Sidecar::start(Config::one(&provider)).await;
         let doors = Doors::of(&sidecar).await;
         for (seq, way) in Way::ALL.into_iter().enumerate() {
-            assert_eq!(doors.call(way, "chat").await.good(), whole_text(seq, 3), "{way:?}, {act:?}");
+            let ended = doors.call(way, "chat").await;
+            assert_eq!(ended.kind(), "ok", "{way:?}, {act:?}: {ended:#?}");
+            assert_eq!(ended.text, whole_text(seq, 3), "{way:?}, {act:?}");
         }
     }
 }

@@ -130,7 +130,11 @@ fn servers_own() -> Vec<Fault> {
             ),
         ),
         Fault::new("500 out of memory, in vllm's words", MEMORY, answer(500, &vllm(500, &cuda, "InternalServerError"))),
-        Fault::new("500 out of memory, in ollama's words", MEMORY, answer(500, &openai(&ollama, "api_error", None))),
+        Fault::new(
+            "500 out of memory, in ollama's words",
+            &["out_of_memory", "model_loading_failed"],
+            answer(500, &openai(&ollama, "api_error", None)),
+        ),
         Fault::new(
             "424 generation failed",
             &["generation_failed"],

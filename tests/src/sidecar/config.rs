@@ -55,7 +55,7 @@ impl Config {
         let providers = self.value["providers"].as_array_mut().unwrap();
         let mut provider = json!({
             "name": name, "kind": "openai", "base_url": base_url, "priority": providers.len(),
-            "timeouts": {"connect": "1s", "first_token": "5s", "idle": "5s", "total": "5s", "stream_total": "20s"},
+            "timeouts": {"connect": "100ms", "first_token": "5s", "idle": "5s", "total": "5s", "stream_total": "20s"},
             "retry": {"max_retries": 0, "base_delay": "10ms", "backoff_factor": 2.0, "max_delay": "100ms",
                       "jitter": false, "max_elapsed": "60s"},
             "breaker": {"failure_threshold": 100_000, "failure_rate": 1.0, "minimum_calls": 100_000},

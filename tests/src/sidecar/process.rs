@@ -56,17 +56,19 @@ impl Sidecar {
         let mut readers = JoinSet::new();
         readers.spawn(log.clone().read(child.stderr.take().unwrap()));
         readers.spawn(log.clone().read(child.stdout.take().unwrap()));
-        let ended = tokio::select! {
-            ended = child.wait() => Some(ended),
-            () = log.until("the line that says it is ready", |line| line.contains("fusebox-sidecar ready")) => None,
+        let told = tokio::select! {
+            ended = child.wait() => Err(format!("{PROGRAM} ended at once: {ended:?}")),
+            told = read_once_there(&ready) => told.ok_or(format!("{PROGRAM} was not ready within {PATIENCE:?}")),
         };
-        if let Some(ended) = ended {
-            // The last words may still be in the pipe.
-            while readers.join_next().await.is_some() {}
-            panic!("{PROGRAM} ended at once: {ended:?}\n{}", log.text());
-        }
-        let ready = fs::read_to_string(&ready).expect("the ready file is there once the line is");
-        let ready: Value = serde_json::from_str(&ready).expect("the ready file holds JSON");
+        let ready = match told {
+            Ok(ready) => ready,
+            Err(why) => {
+                let _ = child.kill().await;
+                // The last words may still be in the pipe.
+                while readers.join_next().await.is_some() {}
+                panic!("{why}\n{}", log.text());
+            }
+        };
         let address = |name: &str| -> SocketAddr {
             ready[name].as_str().and_then(|address| address.parse().ok()).expect("an address for each door")
         };
@@ -193,6 +195,20 @@ impl Sidecar {
     }
 }
 
+/// The JSON of a file that will be there soon, whole. A file tells nobody that it has come, so it is looked for.
+async fn read_once_there(path: &Path) -> Option<Value> {
+    let looking = async {
+        let mut clock = tokio::time::interval(Duration::from_millis(2));
+        loop {
+            clock.tick().await;
+            if let Ok(text) = fs::read_to_string(path) {
+                return serde_json::from_str(&text).expect("the ready file holds JSON");
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.ok()
+}
+
 fn write_config(folder: &Path, config: &Config) {
     replace(&folder.join("config.yaml"), &config.text());
 }
@@ -212,8 +228,7 @@ fn command(config: &Config) -> Command {
     command
 }
 
-/// Where cargo has put the sidecar: beside this test's folder, or in the workspace's target folder
-/// where the two are kept apart. `FUSEBOX_SIDECAR` names another.
+/// Where cargo has put the sidecar: in the workspace's target folder, or beside this test's own. `FUSEBOX_SIDECAR` names another.
 fn program() -> PathBuf {
     if let Some(path) = std::env::var_os("FUSEBOX_SIDECAR") {
         return path.into();
@@ -222,7 +237,7 @@ fn program() -> PathBuf {
     let profile = test.parent().and_then(Path::parent).expect("tests run in target/PROFILE/deps");
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"));
-    let places = [profile.join(PROGRAM), target.join(profile.file_name().unwrap()).join(PROGRAM)];
+    let places = [target.join(profile.file_name().unwrap()).join(PROGRAM), profile.join(PROGRAM)];
     let found = places.iter().find(|place| place.is_file());
     found.cloned().unwrap_or_else(|| panic!("{PROGRAM} is not built: run `cargo build --workspace` first ({places:?})"))
 }
