@@ -94,6 +94,7 @@ impl Plan {
                     if old.settings.api_key != settings.api_key {
                         old.gate.key_changed();
                     }
+                    old.gate.adopt(settings, &config.retry_budget);
                     Arc::clone(&old.gate)
                 }
                 _ => gate(settings),

@@ -40,7 +40,7 @@ pub struct Gate {
     free: AtomicU64,
     cool_until: AtomicU64,
     /// How long a provider is left alone that asks for it and does not say until when.
-    cool_down: Duration,
+    cool_down_nanos: AtomicU64,
     key_refused_until: AtomicU64,
     in_flight: AtomicU32,
     budget: Mutex<Budget>,
@@ -90,7 +90,7 @@ impl Gate {
             free: AtomicU64::new(breaker.generation()),
             breaker: Mutex::new(breaker),
             cool_until: AtomicU64::new(0),
-            cool_down: provider.retry.base_delay,
+            cool_down_nanos: AtomicU64::new(nanos(provider.retry.base_delay)),
             key_refused_until: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
             budget: Mutex::new(Budget::new(retries, now)),
@@ -98,6 +98,12 @@ impl Gate {
             moved: Notify::new(),
             on_move,
         }
+    }
+
+    /// Takes over what a new configuration says of anything but the breaker, whose state is kept.
+    pub fn adopt(&self, provider: &config::Provider, retries: &budget::Settings) {
+        self.cool_down_nanos.store(nanos(provider.retry.base_delay), Relaxed);
+        *self.budget.lock() = Budget::new(retries, clock::now());
     }
 
     /// Whether a call may go there now. Its pass must be told what became of the call.
@@ -190,7 +196,8 @@ impl Gate {
 
     /// Leaves the provider alone for `wait`. Of two such wishes the later end wins.
     fn cool_down(&self, wait: Option<Duration>) {
-        let until = clock::now() + wait.unwrap_or(self.cool_down).min(MAX_COOL_DOWN);
+        let until = clock::now()
+            + wait.unwrap_or_else(|| Duration::from_nanos(self.cool_down_nanos.load(Relaxed))).min(MAX_COOL_DOWN);
         self.cool_until.fetch_max(until.as_nanos(), Relaxed);
     }
 
@@ -252,6 +259,10 @@ impl Gate {
             }
         }
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl std::fmt::Debug for Gate {
