@@ -1,38 +1,58 @@
 //! `check`: what is wrong with a configuration, then what is unwise in it.
 
-use std::process::ExitCode;
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
-use crate::config::{Check, Sources, advise, keys, load};
+use crate::config::{Check, Config, Sources, advise, keys, load};
 
 /// Prints what there is to say. Wrong: exit status 2. Unwise or good: 0.
 #[must_use]
 pub fn check(check: &Check, sources: &Sources) -> ExitCode {
-    if check.keys {
-        for key in keys() {
-            println!("{:<44} {:<16} {}", key.path, key.default, key.doc);
-        }
-        return ExitCode::SUCCESS;
-    }
-    let config = match load(sources) {
-        Ok(config) => config,
-        Err(faults) => {
-            eprintln!("wrong:");
-            for fault in faults.iter() {
-                eprintln!("  {fault}");
+    let said = if check.keys {
+        table()
+    } else {
+        match load(sources) {
+            Ok(config) => opinion(&config),
+            Err(faults) => {
+                eprintln!("wrong:\n{faults}");
+                return ExitCode::from(2);
             }
-            return ExitCode::from(2);
         }
     };
-    let advice = advise(&config);
+    // Whoever reads the first lines and closes the pipe has read enough.
+    let _ = io::stdout().lock().write_all(said.as_bytes());
+    ExitCode::SUCCESS
+}
+
+/// Every key, in Markdown.
+fn table() -> String {
+    let mut table = String::from("| key | default | what it is |\n| --- | --- | --- |\n");
+    for key in keys() {
+        let _ = writeln!(table, "| `{}` | {} | {} |", key.path, key.default, key.doc.replace('|', "\\|"));
+    }
+    table
+}
+
+fn opinion(config: &Config) -> String {
+    let mut said = String::new();
+    let advice = advise(config);
     if !advice.is_empty() {
-        println!("unwise:");
+        said.push_str("unwise:\n");
     }
     for advice in &advice {
-        println!("  {advice}");
+        let _ = writeln!(said, "  {advice}");
     }
     let (providers, models) = (config.providers.len(), config.models.len());
-    println!("the configuration is good: {}, {}", count(providers, "provider"), count(models, "model"));
-    ExitCode::SUCCESS
+    let _ = writeln!(
+        said,
+        "the configuration is good: {}, {}",
+        count(providers, "provider"),
+        count(models, "model")
+    );
+    said
 }
 
 fn count(number: usize, of: &str) -> String {

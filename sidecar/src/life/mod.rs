@@ -35,7 +35,7 @@ const FLUSH: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration is wrong. Every fault is named.
-    #[error("{0}")]
+    #[error("the configuration is wrong:\n{0}")]
     Config(Faults),
     /// Something that the configuration names cannot be used.
     #[error("{0}")]
