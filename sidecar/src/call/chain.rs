@@ -117,15 +117,16 @@ impl<'a> Chain<'a> {
     async fn ask(&mut self, seat: &'a Seat, rest: &[&Seat]) -> Asked {
         let policy = &seat.upstream.settings.retry;
         let began = clock::now();
-        let mut retries = 0;
+        let mut asked = 0u32;
         let mut next = Next::default();
         seat.upstream.gate.deposit();
         loop {
             let others = able(rest);
-            let asked = clock::now();
+            let begun = clock::now();
             let failure = match seat.upstream.gate.admit(Asker::Caller) {
                 Err(refusal) => refused(seat, refusal),
                 Ok(pass) => {
+                    asked += 1;
                     self.attempts_left -= 1;
                     match self.attempt(seat, pass, &next, others).await {
                         Ok(answer) => return Asked::Answered(answer),
@@ -136,7 +137,7 @@ impl<'a> Chain<'a> {
             let now = clock::now();
             let facts = Facts {
                 kind: failure.kind,
-                retries_here: retries + self.call.options.retries_before,
+                retries_here: asked.saturating_sub(1).saturating_add(self.call.options.retries_before),
                 elapsed_here: now.since(began),
                 remaining: self.deadline.since(now),
                 attempts_left: self.attempts_left,
@@ -145,14 +146,14 @@ impl<'a> Chain<'a> {
                 reroute_refusals: self.plan.config.content_filter == ContentFilter::Failover,
                 asked_wait: failure.wait,
                 may_retry: true,
-                took: now.since(asked),
+                took: now.since(begun),
                 halved: next.changes.halved,
                 dice: fastrand::f64(),
             };
             match retry::decide(policy, &facts) {
                 Verdict::RetryHere { wait, wait_reason, change } => {
                     // A provider that is failing everyone is not to be asked more often for it.
-                    if !seat.upstream.gate.withdraw() {
+                    if !failure.unasked && !seat.upstream.gate.withdraw() {
                         return if facts.others > 0 { Asked::FailOver(failure) } else { Asked::GiveUp(failure) };
                     }
                     if change == Change::HalfTheTokens {
@@ -165,7 +166,6 @@ impl<'a> Chain<'a> {
                     if !wait.is_zero() {
                         tokio::time::sleep(wait).await;
                     }
-                    retries += 1;
                     next.changes.add(change);
                     (next.waited, next.wait_reason) = (wait, Some(wait_reason));
                 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use fusebox_rules::{
-    breaker::{self, Admission, Asker, Breaker, News, Permit, Transition},
+    breaker::{self, Admission, Asker, Breaker, News, PROBE_LEASE, Permit, Transition},
     budget::{self, Budget, Payment},
     error::{Blame, ErrorKind},
     moment::Moment,
@@ -21,10 +21,8 @@ use fusebox_rules::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::clock;
+use crate::{clock, config};
 
-/// A rate-limited provider that did not say when to come back is left alone for this long.
-const COOL_DOWN: Duration = Duration::from_secs(1);
 /// A provider is never left alone for longer on its own word.
 const MAX_COOL_DOWN: Duration = Duration::from_secs(3600);
 
@@ -41,6 +39,8 @@ pub struct Gate {
     /// The breaker's generation while it admits freely; [`ASK`] while it must be asked.
     free: AtomicU64,
     cool_until: AtomicU64,
+    /// How long a provider is left alone that asks for it and does not say until when.
+    cool_down: Duration,
     key_refused_until: AtomicU64,
     in_flight: AtomicU32,
     budget: Mutex<Budget>,
@@ -77,16 +77,20 @@ pub struct Standing {
 }
 
 impl Gate {
-    /// A gate that has seen nothing, whose probes may take `lease`, and which tells `on_move` of its breaker's moves.
+    /// A gate that has seen nothing, and tells `on_move` of its breaker's moves.
     #[must_use]
-    pub fn new(settings: breaker::Settings, lease: Duration, retries: &budget::Settings, on_move: OnMove) -> Self {
+    pub fn new(provider: &config::Provider, retries: &budget::Settings, on_move: OnMove) -> Self {
         let now = clock::now();
+        let settings = provider.breaker.clone();
         let callers_probe = settings.probe == breaker::Probe::Passive;
+        // Shorter, and the news of a slow provider's recovery would never be heard.
+        let lease = provider.timeouts.total.max(PROBE_LEASE);
         let breaker = Breaker::new(settings).with_probe_lease(lease);
         Self {
             free: AtomicU64::new(breaker.generation()),
             breaker: Mutex::new(breaker),
             cool_until: AtomicU64::new(0),
+            cool_down: provider.retry.base_delay,
             key_refused_until: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
             budget: Mutex::new(Budget::new(retries, now)),
@@ -186,7 +190,7 @@ impl Gate {
 
     /// Leaves the provider alone for `wait`. Of two such wishes the later end wins.
     fn cool_down(&self, wait: Option<Duration>) {
-        let until = clock::now() + wait.unwrap_or(COOL_DOWN).min(MAX_COOL_DOWN);
+        let until = clock::now() + wait.unwrap_or(self.cool_down).min(MAX_COOL_DOWN);
         self.cool_until.fetch_max(until.as_nanos(), Relaxed);
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use fusebox_rules::breaker::{self, PROBE_LEASE};
+use fusebox_rules::breaker;
 
 use crate::{
     call::{Current, plan::Plan},
@@ -71,11 +71,10 @@ impl Generations {
         let retries = config.retry_budget.clone();
         let gate = |settings: &Arc<config::Provider>| {
             let (telemetry, name, scope) = (Arc::clone(&self.telemetry), Arc::clone(&settings.name), settings.scope);
-            let lease = settings.timeouts.total.max(PROBE_LEASE);
             let on_move = Box::new(move |moved: &breaker::Transition| {
                 telemetry.transition(&name, scope, Transition::from(moved));
             });
-            Arc::new(Gate::new(settings.breaker.clone(), lease, &retries, on_move))
+            Arc::new(Gate::new(settings, &retries, on_move))
         };
         let plan = Plan::try_new(config, self.workers, before, gate)?;
         for upstream in &plan.upstreams {

@@ -122,7 +122,7 @@ fn route(method: &Method, path: &str) -> Result<Route, (StatusCode, Failure)> {
         return Ok(route);
     }
     let message = format!("{path} takes {expected}, not {method}");
-    Err((StatusCode::METHOD_NOT_ALLOWED, Failure::new(ErrorKind::InvalidInput, message)))
+    Err((StatusCode::METHOD_NOT_ALLOWED, Failure::new(ErrorKind::InvalidInput, message).detail("allow", expected)))
 }
 
 async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, (StatusCode, Failure)> {

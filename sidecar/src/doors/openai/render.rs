@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
 use serde_json::{Map, Value, json};
 
@@ -58,6 +58,9 @@ pub(super) fn refusal(failure: &Failure, correlation_id: &Arc<str>, status: Opti
     let mut response = response(status, Body::Whole(Some(body)), JSON);
     let headers = response.headers_mut();
     insert(headers, CORRELATION_ID, correlation_id);
+    if let Some((_, method)) = failure.details.iter().find(|(name, _)| *name == "allow") {
+        insert(headers, ALLOW, method);
+    }
     if let Some(wait) = failure.wait {
         headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         headers.insert(RETRY_AFTER_MS, HeaderValue::from(whole_millis(wait)));
