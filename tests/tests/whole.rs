@@ -20,6 +20,7 @@ mod drain;
 mod error_table;
 mod grpc_surface;
 mod idempotency;
+mod limits;
 mod openai_surface;
 mod provider;
 mod reload;
