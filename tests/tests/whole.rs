@@ -13,6 +13,7 @@ mod admin;
 mod anthropic;
 mod breaker;
 mod cancel;
+mod chain;
 mod chaos;
 mod config;
 mod contract;

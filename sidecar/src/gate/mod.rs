@@ -42,6 +42,8 @@ pub struct Gate {
     /// How long a provider is left alone that asks for it and does not say until when.
     cool_down_nanos: AtomicU64,
     key_refused_until: AtomicU64,
+    /// How often the key has changed: a refusal of an older one is no news.
+    keys: AtomicU64,
     in_flight: AtomicU32,
     budget: Mutex<Budget>,
     /// Whether it is callers' calls that find out if the provider has recovered.
@@ -92,6 +94,7 @@ impl Gate {
             cool_until: AtomicU64::new(0),
             cool_down_nanos: AtomicU64::new(nanos(provider.retry.base_delay)),
             key_refused_until: AtomicU64::new(0),
+            keys: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
             budget: Mutex::new(Budget::new(retries, now)),
             callers_probe,
@@ -118,7 +121,7 @@ impl Gate {
         let free = self.free.load(Relaxed);
         let permit = if free == ASK { self.ask(asker, now)? } else { Permit::free(free, now) };
         self.in_flight.fetch_add(1, Relaxed);
-        Ok(Pass { gate: Arc::clone(self), permit, judged: false })
+        Ok(Pass { gate: Arc::clone(self), permit, keyed: self.keys.load(Relaxed), judged: false })
     }
 
     /// Whether a call would be let through now; asking takes nothing.
@@ -163,12 +166,13 @@ impl Gate {
         }
     }
 
-    fn record(&self, permit: &mut Permit, news: News) {
+    fn record(&self, permit: &mut Permit, news: News) -> Option<Transition> {
         let mut breaker = self.breaker.lock();
         let moved = breaker.record(permit, news, clock::now());
         self.store(&breaker);
         drop(breaker);
         self.tell(moved);
+        moved
     }
 
     /// The new state stands before anyone is told of it.
@@ -201,12 +205,16 @@ impl Gate {
         self.cool_until.fetch_max(until.as_nanos(), Relaxed);
     }
 
-    fn key_refused(&self) {
+    fn key_refused(&self, keyed: u64) {
+        if keyed != self.keys.load(Relaxed) {
+            return;
+        }
         self.key_refused_until.store((clock::now() + KEY_RECHECK).as_nanos(), Relaxed);
     }
 
     /// Hears that the provider's key has changed.
     pub fn key_changed(&self) {
+        self.keys.fetch_add(1, Relaxed);
         self.key_refused_until.store(0, Relaxed);
     }
 
@@ -276,45 +284,48 @@ impl std::fmt::Debug for Gate {
 pub struct Pass {
     gate: Arc<Gate>,
     permit: Permit,
+    /// Which of the provider's keys the call was sent with.
+    keyed: u64,
     judged: bool,
 }
 
 impl Pass {
-    /// The first token came, this long after the call was sent.
-    pub fn first_token(&mut self, took: Duration) {
-        self.gate.record(&mut self.permit, News::FirstToken { took });
+    /// The first token came, this long after the call was sent. Says if that moved the breaker, as do the others.
+    pub fn first_token(&mut self, took: Duration) -> Option<Transition> {
+        self.gate.record(&mut self.permit, News::FirstToken { took })
     }
 
     /// The answer is complete and good.
-    pub fn succeeded(mut self) {
-        self.judge(News::Succeeded);
+    pub fn succeeded(mut self) -> Option<Transition> {
+        self.judge(News::Succeeded)
     }
 
     /// The answer is complete and came too slowly.
-    pub fn slow(mut self) {
-        self.judge(News::Slow);
+    pub fn slow(mut self) -> Option<Transition> {
+        self.judge(News::Slow)
     }
 
     /// The call failed; the table says what that says of the provider.
-    pub fn failed(mut self, kind: ErrorKind, wait: Option<Duration>) {
+    pub fn failed(mut self, kind: ErrorKind, wait: Option<Duration>) -> Option<Transition> {
         match kind.row().blame {
-            Blame::Breaker => self.judge(News::Failed),
+            Blame::Breaker => return self.judge(News::Failed),
             Blame::CoolDown => self.gate.cool_down(wait),
-            Blame::Key => self.gate.key_refused(),
+            Blame::Key => self.gate.key_refused(self.keyed),
             Blame::None => {}
         }
+        None
     }
 
-    fn judge(&mut self, news: News) {
+    fn judge(&mut self, news: News) -> Option<Transition> {
         self.judged = true;
-        self.gate.record(&mut self.permit, news);
+        self.gate.record(&mut self.permit, news)
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
         if !self.judged {
-            self.gate.record(&mut self.permit, News::Unused);
+            let _ = self.gate.record(&mut self.permit, News::Unused);
         }
         self.gate.in_flight.fetch_sub(1, Relaxed);
     }

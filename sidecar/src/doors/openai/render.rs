@@ -132,10 +132,8 @@ fn tell(outcome: &Outcome, headers: &mut HeaderMap) {
     insert(headers, CORRELATION_ID, &outcome.correlation_id);
     if let Some(source) = outcome.source {
         headers.insert(SOURCE, HeaderValue::from_static(source.name()));
-        headers.insert(QUALITY, HeaderValue::from_static("full"));
-    } else {
-        headers.insert(QUALITY, HeaderValue::from_static("unavailable"));
     }
+    headers.insert(QUALITY, HeaderValue::from_static(outcome.quality.name()));
     if let Some(provider) = &outcome.provider {
         insert(headers, PROVIDER, provider);
     }

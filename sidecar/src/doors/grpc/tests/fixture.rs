@@ -135,6 +135,7 @@ pub(super) async fn serve(script: impl Fn(Call) -> BoxFuture<'static, Answer> + 
 pub(super) fn outcome(call: &Call, source: Option<Source>) -> Outcome {
     Outcome {
         source,
+        quality: crate::call::outcome::Quality::Full,
         provider: source.map(|_| "p".into()),
         provider_model: None,
         warnings: Vec::new(),
