@@ -50,7 +50,7 @@ pub struct Request {
     pub model_span: Option<Range<usize>>,
     /// `stream`
     pub stream: bool,
-    /// `n`: how many choices are asked for; at least 1.
+    /// How many choices are asked for, `n` for each prompt; at least 1.
     pub choices: u32,
     /// `max_tokens` or `max_completion_tokens`.
     pub max_tokens: Option<u64>,

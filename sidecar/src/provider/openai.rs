@@ -119,7 +119,7 @@ fn said_nothing(finish: Option<Finish>) -> Failure {
 /// How far an OpenAI stream has got.
 #[derive(Debug)]
 pub(super) struct Progress {
-    /// `n`
+    /// Choices asked for.
     asked: u32,
     present: u128,
     finished: u128,
@@ -217,3 +217,6 @@ impl Progress {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

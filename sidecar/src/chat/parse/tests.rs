@@ -25,6 +25,25 @@ fn a_request_says_what_decisions_need() {
 }
 
 #[test]
+fn each_prompt_of_a_completion_has_choices_of_its_own() {
+    for (fields, choices) in [
+        (r#""prompt":"a""#, 1),
+        (r#""prompt":"a","n":3"#, 3),
+        (r#""prompt":[]"#, 1),
+        (r#""prompt":["a"]"#, 1),
+        (r#""prompt":["a","b"]"#, 2),
+        (r#""n":3,"prompt":["a","b"]"#, 6),
+        (r#""prompt":[1,2,3,4]"#, 1),
+        (r#""prompt":[ [1,2], [3] ],"n":2"#, 4),
+    ] {
+        let request = parse(Operation::Completion, Bytes::from(format!("{{{fields}}}"))).unwrap();
+        assert_eq!(request.choices, choices, "{fields}");
+    }
+    let request = chat(r#"{"prompt":["a","b"],"messages":[{"role":"user","content":"hi"}]}"#).unwrap();
+    assert_eq!(request.choices, 1, "a chat has no prompts");
+}
+
+#[test]
 fn only_the_model_and_the_tokens_are_replaced() {
     let request =
         chat(r#"{"a": 1.0e2,"model":"x","max_tokens":8,"messages":[{"role":"user","content":"é"}]}"#).unwrap();
