@@ -30,3 +30,49 @@ fn a_stream_that_ends_before_every_prompt_is_answered_is_broken() {
     assert_eq!(take(&mut progress, &[first]).1, None);
     assert_eq!(progress.judge().unwrap_err().kind, ErrorKind::StreamBroken);
 }
+
+/// Errors as servers tell them in place of an answer, and the kind that each is.
+const TOLD: [(&str, ErrorKind); 7] = [
+    (r#"{"error":{"message":"Overloaded","type":"overloaded_error"}}"#, ErrorKind::ModelOverloaded),
+    (
+        r#"{"object":"error","message":"CUDA out of memory","type":"InternalServerError","code":500}"#,
+        ErrorKind::OutOfMemory,
+    ),
+    (r#"{"object":"error","message":"slow down","type":"RateLimitError","code":429}"#, ErrorKind::RateLimited),
+    (r#"{"type":"error","message":"the model is overloaded"}"#, ErrorKind::ModelOverloaded),
+    (r#"{"detail":{"message":"slow down","code":429}}"#, ErrorKind::RateLimited),
+    (r#"{"__type":"com.amazon#ThrottlingException","message":"Rate exceeded"}"#, ErrorKind::RateLimited),
+    (r#"[{"error":{"code":429,"message":"Quota","status":"RESOURCE_EXHAUSTED"}}]"#, ErrorKind::RateLimited),
+];
+
+#[test]
+fn an_error_in_any_known_shape_ends_a_stream_as_what_it_is() {
+    const WORD: &str = r#"{"choices":[{"index":0,"delta":{"content":"hi"}}]}"#;
+    for (event, kind) in TOLD {
+        let mut progress = progress(Operation::Chat, r#"{"messages":[{"role":"user","content":"x"}],"stream":true}"#);
+        let (chunk, broken) = take(&mut progress, &[WORD, event, WORD]);
+        assert_eq!((chunk.tokens, broken.map(|failure| failure.kind)), (1, Some(kind)), "{event}");
+    }
+}
+
+#[test]
+fn an_error_in_any_known_shape_is_no_whole_answer() {
+    for (body, kind) in TOLD {
+        for operation in [Operation::Chat, Operation::Embed] {
+            let failure = whole(operation, Bytes::from_static(body.as_bytes())).unwrap_err();
+            assert_eq!(failure.kind, kind, "{body}");
+        }
+    }
+}
+
+#[test]
+fn what_only_looks_like_an_error_is_an_answer() {
+    let mut progress = progress(Operation::Chat, r#"{"messages":[{"role":"user","content":"x"}],"stream":true}"#);
+    let events = [
+        r#"{"choices":[],"prompt_filter_results":[{"prompt_index":0}],"error":null}"#,
+        r#"{"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":"stop"}],"detail":"logged"}"#,
+        r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#,
+    ];
+    let (chunk, broken) = take(&mut progress, &events);
+    assert_eq!((chunk.tokens, broken), (1, None));
+}
