@@ -32,6 +32,8 @@ const TLS_IDLE: Duration = Duration::from_secs(55);
 const MAX_IDLE: usize = 1024;
 /// Bytes of an error's body that are read; what matters of it comes first.
 const MAX_FAULT: usize = 64 * 1024;
+/// How long is waited for all of it.
+const FAULT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A client for one provider. Its connections belong to the runtime that asks.
 #[derive(Debug)]
@@ -81,7 +83,7 @@ impl Client {
             return Ok(response);
         }
         let (head, body) = response.into_parts();
-        let body = read_up_to(body, MAX_FAULT).await;
+        let body = read_fault(body).await;
         Err(fault::from_response(head.status.as_u16(), &head.headers, &body))
     }
 
@@ -178,18 +180,23 @@ pub(super) fn announces(head: &HeaderMap, content_type: &str) -> bool {
     value.as_bytes().get(..content_type.len()).is_some_and(|start| start.eq_ignore_ascii_case(content_type.as_bytes()))
 }
 
-async fn read_up_to(mut body: Incoming, limit: usize) -> Bytes {
+/// An error's body, or as much of it as comes in time: its head alone says most of what matters.
+async fn read_fault(mut body: Incoming) -> Bytes {
     let mut read = Gathered::default();
-    while let Some(Ok(frame)) = body.frame().await {
-        if let Ok(data) = frame.into_data() {
-            read.add(data);
+    let reading = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            if let Ok(data) = frame.into_data() {
+                read.add(data);
+            }
+            if read.len() >= MAX_FAULT {
+                break;
+            }
         }
-        if read.len() >= limit {
-            break;
-        }
-    }
+    };
+    // Out of time or at the end: what came is what there is.
+    let _ = tokio::time::timeout(FAULT_PATIENCE, reading).await;
     let mut bytes = read.into_bytes();
-    bytes.truncate(limit);
+    bytes.truncate(MAX_FAULT);
     bytes
 }
 
