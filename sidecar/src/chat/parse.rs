@@ -152,10 +152,11 @@ impl<'de> Top<'_, 'de> {
             "stream" => self.found.stream = value.get() == "true",
             "n" => self.found.choices = value.get().parse().ok(),
             "prompt" => self.found.prompts = Some(prompts_in(value)),
-            _ if value.get() == "null" => {}
             // `max_completion_tokens` took the older name's place, so it counts where both are given.
-            "max_tokens" if self.found.max_tokens.is_some() => {}
-            _ => self.found.max_tokens = Some(value),
+            "max_completion_tokens" if value.get() != "null" => self.found.max_tokens = Some(value),
+            // A null is kept for its place, in which a number can be put.
+            _ if self.found.max_tokens.is_none_or(|kept| kept.get() == "null") => self.found.max_tokens = Some(value),
+            _ => {}
         }
     }
 }

@@ -56,6 +56,34 @@ fn only_the_model_and_the_tokens_are_replaced() {
 }
 
 #[test]
+fn a_number_of_tokens_is_added_where_none_was_given() {
+    for (operation, before, after) in [
+        (Operation::Chat, r#"{"messages":[M]}"#, r#"{"max_tokens":4,"messages":[M]}"#),
+        (Operation::Chat, r#"{"max_tokens":null,"messages":[M]}"#, r#"{"max_tokens":4,"messages":[M]}"#),
+        (
+            Operation::Chat,
+            r#"{"max_tokens":null,"max_completion_tokens":9,"messages":[M]}"#,
+            r#"{"max_tokens":null,"max_completion_tokens":4,"messages":[M]}"#,
+        ),
+        (
+            Operation::Chat,
+            r#"{"max_tokens":9,"max_completion_tokens":null,"messages":[M]}"#,
+            r#"{"max_tokens":4,"max_completion_tokens":null,"messages":[M]}"#,
+        ),
+        (Operation::Completion, r#"{"prompt":"x"}"#, r#"{"max_tokens":4,"prompt":"x"}"#),
+        (Operation::Embed, r#"{"input":"x"}"#, r#"{"input":"x"}"#),
+    ] {
+        let document = |text: &str| Bytes::from(text.replace('M', r#"{"role":"user","content":"hi"}"#));
+        let request = parse(operation, document(before)).unwrap();
+        assert_eq!(request.body_for(None, Some(4)), document(after), "{before}");
+        assert_eq!(request.body_for(None, None), request.body);
+    }
+    let request = chat(r#" {"messages":[{"role":"user","content":"hi"}]}"#).unwrap();
+    let both = r#" {"model":"m","max_tokens":4,"messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(request.body_for(Some("m"), Some(4)), both.as_bytes());
+}
+
+#[test]
 fn a_model_is_added_where_none_was_named() {
     let request = chat(r#" {"messages":[{"role":"user","content":"hi"}]}"#).unwrap();
     assert_eq!(
