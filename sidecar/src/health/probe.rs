@@ -86,12 +86,11 @@ async fn once(upstream: &Upstream, question: &Request, mut pass: Pass) {
     let found = result.as_ref().err().map(|failure| failure.kind);
     tracing::debug!(target: "fusebox::breaker", provider = &*upstream.settings.name, error = found.map(ErrorKind::name), "probed");
     match result {
-        Ok(_) => pass.succeeded(),
-        // It answers, and what it says against the probe is not that it is ill.
-        Err(failure) if failure.kind.row().blame == Blame::None => {
+        // What it says against the probe may not be that it is ill; that it says so late still counts.
+        Err(failure) if failure.kind.row().blame != Blame::None => pass.failed(failure.kind, failure.wait),
+        Ok(_) | Err(_) => {
             pass.first_token(clock::now().since(started));
             pass.succeeded();
         }
-        Err(failure) => pass.failed(failure.kind, failure.wait),
     }
 }
