@@ -30,6 +30,9 @@ const PLAIN_IDLE: Duration = Duration::from_secs(4);
 const TLS_IDLE: Duration = Duration::from_secs(55);
 /// Idle connections kept to one provider.
 const MAX_IDLE: usize = 1024;
+/// Between two pings of an HTTP/2 connection on which an answer is awaited, and how long each may stay unanswered: many
+/// calls share it, and all of them hang with it.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Bytes of an error's body that are read; what matters of it comes first.
 const MAX_FAULT: usize = 64 * 1024;
 /// How long is waited for all of it.
@@ -63,7 +66,8 @@ impl Client {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(if secure { TLS_IDLE } else { PLAIN_IDLE })
             .pool_max_idle_per_host(MAX_IDLE)
-            .http2_keep_alive_interval(Duration::from_secs(20))
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .http2_keep_alive_timeout(KEEP_ALIVE)
             .http2_adaptive_window(true)
             .build(dialer);
         Ok(Self { pool, headers, max_answer })
