@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Uri, header::AUTHORIZATION};
 use super::{
     Answer, Ask, Reply, fault,
     http::{Client, announces},
+    said_nothing,
     stream::{Chunks, Dialect},
 };
 use crate::{
@@ -117,15 +118,6 @@ fn told_instead(facts: &Facts<'_>, json: &[u8], failed: &str) -> Option<Failure>
     }
     let told = fault::from_event(json);
     told.or_else(|| facts.error.then(|| Failure::new(ErrorKind::ProviderError, failed)))
-}
-
-fn said_nothing(finish: Option<Finish>) -> Failure {
-    match finish {
-        Some(Finish::ContentFilter) => {
-            Failure::new(ErrorKind::ContentFiltered, "the provider refused the content of this call")
-        }
-        _ => super::empty_answer(),
-    }
 }
 
 /// How far an OpenAI stream has got.
