@@ -123,21 +123,3 @@ async fn the_source_is_dropped_once_it_has_ended_and_before_the_last_message_is_
     assert_eq!(last.finish_reason(), v1::FinishReason::Stop);
     assert_eq!(source.strong_count(), 0);
 }
-
-#[test]
-fn data_lines_are_found_among_all_else() {
-    let table: [(&str, &[&str]); 7] = [
-        ("data: 1\n\ndata: 2\n\n", &[" 1\n", " 2\n"]),
-        ("data:1\r\n\r\n", &["1\r\n"]),
-        ("event: x\nid: 7\ndata: 1\n\n", &[" 1\n"]),
-        (": keep-alive\n\n", &[]),
-        ("data: [DONE]\n\n", &[]),
-        ("data:\n\ndata: 1", &[" 1"]),
-        ("", &[]),
-    ];
-    for (events, expected) in table {
-        let mut left = Bytes::from_static(events.as_bytes());
-        let found: Vec<_> = std::iter::from_fn(|| next_data(&mut left)).collect();
-        assert_eq!(found, expected, "{events:?}");
-    }
-}
