@@ -3,6 +3,7 @@
 //! Each worker thread has listeners of its own on the same addresses (SO_REUSEPORT), and serves on one thread what
 //! it accepts, provider's connections included: no call crosses threads.
 
+mod heard;
 pub mod tls;
 pub mod tokens;
 
@@ -32,6 +33,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::heard::Heard;
 use crate::{
     config::Limits,
     telemetry::{Door, Telemetry},
@@ -172,13 +174,24 @@ impl Connections {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let builder = self.builder();
+        let (service, heard) = Heard::listen(service);
         let mut connection = std::pin::pin!(builder.serve_connection(io, service));
         let ended = tokio::select! {
             biased;
-            ended = connection.as_mut() => ended,
-            () = self.draining.cancelled() => {
+            ended = connection.as_mut() => Some(ended),
+            () = self.draining.cancelled() => None,
+            () = heard.nothing_within(self.limits.header_timeout) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                tokio::select! {
+                    biased;
+                    ended = connection => ended,
+                    // The farewell is not heard either.
+                    () = heard.nothing_within(self.limits.header_timeout) => Ok(()),
+                }
             }
         };
         if let Err(error) = ended {

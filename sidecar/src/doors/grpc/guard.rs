@@ -13,6 +13,7 @@ use std::{
 };
 
 use fusebox_proto::v1::inference_service_server::{InferenceServiceServer, SERVICE_NAME};
+use fusebox_rules::deadline::MAX_DEADLINE;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
@@ -80,7 +81,7 @@ impl<E: Engine> Service<Request<Body>> for Guard<E> {
     fn call(&mut self, request: Request<Body>) -> Answering<E> {
         let caller = Caller::read(request.headers(), clock::now());
         let (engine, who) = (Arc::clone(&self.engine), caller.who.clone());
-        let deadline = caller.timeout.map(|timeout| caller.who.arrived + timeout);
+        let patience = caller.timeout.unwrap_or(MAX_DEADLINE).min(MAX_DEADLINE);
         let work = if (self.authorize)(bearer(request.headers())) {
             let streams = request.uri().path().ends_with("/StreamGenerate");
             Work::Serving(self.service(caller, streams).call(request))
@@ -88,7 +89,7 @@ impl<E: Engine> Service<Request<Body>> for Guard<E> {
             let failure = Failure::new(ErrorKind::Authentication, "the bearer token is missing or not known here");
             Work::Refused(Some(unasked(&*engine, &who, &failure)))
         };
-        let backstop = deadline.map(|deadline| sleep_until(clock::at(deadline)));
+        let backstop = sleep_until(clock::at(who.arrived + patience));
         Answering { engine, who, work, backstop, in_grace: false }
     }
 }
@@ -110,9 +111,9 @@ pin_project! {
         engine: Arc<E>,
         who: Who,
         work: Work,
-        // For a caller whose message does not come before its deadline: until then nobody else watches it.
+        // For a caller whose message does not come before its deadline, or ever: until it has, nobody else watches it.
         #[pin]
-        backstop: Option<Sleep>,
+        backstop: Sleep,
         in_grace: bool,
     }
 }
@@ -135,7 +136,7 @@ impl<E: Engine> Future for Answering<E> {
                     answered.map(|response| stamped(completed(response, &**this.engine, this.who), this.who)),
                 );
             }
-            let Some(mut backstop) = this.backstop.as_pin_mut() else { return Poll::Pending };
+            let mut backstop = this.backstop;
             ready!(backstop.as_mut().poll(cx));
             if !std::mem::replace(this.in_grace, true) {
                 // Counted from here: on a busy thread both the engine's timer and this one are seen late.

@@ -17,7 +17,7 @@ use tonic::{Request, Status, transport::Channel};
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
 
-use super::super::{Authorize, Door, Health};
+use super::super::{Authorize, Door, Health, guard::Guard};
 use crate::{
     call::{
         Answered, Call, Engine, Refused, Reply,
@@ -105,6 +105,12 @@ pub(super) async fn serve_to(
     let mut server = JoinSet::new();
     server.spawn(async move { connections.serve(listener, routes).await.unwrap() });
     Served { engine, health, uri: format!("http://{address}"), draining, server }
+}
+
+/// The service behind its guard, without a connection.
+pub(super) fn guarded(script: impl Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync + 'static) -> Guard<Scripted> {
+    let engine = Arc::new(Scripted { script: Box::new(script), calls: Mutex::default(), refusals: Mutex::default() });
+    Guard { engine, authorize: Arc::new(|_| true), max_message: 64 * 1024 }
 }
 
 fn connections() -> Connections {
