@@ -81,9 +81,10 @@ impl<E: Engine> OpenAi<E> {
             Ok(read) => read,
             Err(failure) => return refused(failure, None),
         };
-        let body = match read_body(body, self.max_body).await {
+        let patience = timeout.map(|timeout| (arrived + timeout).since(clock::now()));
+        let body = match read_body(body, self.max_body, patience).await {
             Ok(body) => body,
-            Err((status, failure)) => return refused(failure, Some(status)),
+            Err((status, failure)) => return refused(failure, status),
         };
         let request = match parse(operation, body) {
             Ok(request) => request,
@@ -125,23 +126,29 @@ fn route(method: &Method, path: &str) -> Result<Route, (StatusCode, Failure)> {
     Err((StatusCode::METHOD_NOT_ALLOWED, Failure::new(ErrorKind::InvalidInput, message).detail("allow", expected)))
 }
 
-async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, (StatusCode, Failure)> {
+/// The body, whole, within `patience` if the caller has told it.
+///
+/// # Errors
+/// Why not, and the status where HTTP has a better word than the table.
+async fn read_body(
+    body: Incoming,
+    limit: usize,
+    patience: Option<Duration>,
+) -> Result<Bytes, (Option<StatusCode>, Failure)> {
     use http_body::Body as _;
     let too_large = || {
         let message = format!("the body is larger than the {limit} bytes allowed by limits.max_body");
-        (StatusCode::PAYLOAD_TOO_LARGE, Failure::new(ErrorKind::InvalidInput, message))
+        (Some(StatusCode::PAYLOAD_TOO_LARGE), Failure::new(ErrorKind::InvalidInput, message))
     };
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
-    let cut = |error: String| {
-        (StatusCode::BAD_REQUEST, Failure::new(ErrorKind::InvalidInput, format!("the body did not arrive: {error}")))
-    };
+    let cut = |error: String| Failure::new(ErrorKind::InvalidInput, format!("the body did not arrive: {error}"));
     let mut read = Gathered::default();
     let mut body = std::pin::pin!(body);
     let gather = async {
         while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-            let frame = frame.map_err(|error| cut(error.to_string()))?;
+            let frame = frame.map_err(|error| (Some(StatusCode::BAD_REQUEST), cut(error.to_string())))?;
             if let Ok(data) = frame.into_data() {
                 read.add(data);
                 if read.len() > limit {
@@ -151,12 +158,15 @@ async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, (StatusCode, F
         }
         Ok(())
     };
-    match timeout(BODY_TIMEOUT, gather).await {
+    match timeout(patience.unwrap_or(BODY_TIMEOUT).min(BODY_TIMEOUT), gather).await {
         Ok(Ok(())) => Ok(read.into_bytes()),
         Ok(Err(refusal)) => Err(refusal),
+        Err(_) if patience.is_some_and(|patience| patience <= BODY_TIMEOUT) => {
+            Err((None, Failure::new(ErrorKind::InferenceTimeout, "the deadline passed before the body had arrived")))
+        }
         Err(_) => {
-            let (_, failure) = cut(format!("it was not all sent within {} s", BODY_TIMEOUT.as_secs()));
-            Err((StatusCode::REQUEST_TIMEOUT, failure))
+            let failure = cut(format!("it was not all sent within {} s", BODY_TIMEOUT.as_secs()));
+            Err((Some(StatusCode::REQUEST_TIMEOUT), failure))
         }
     }
 }
