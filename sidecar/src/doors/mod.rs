@@ -3,3 +3,8 @@
 pub mod admin;
 pub mod grpc;
 pub mod openai;
+
+use std::sync::Arc;
+
+/// Bytes that a request's body, decompressed, may have now.
+pub type MaxBody = Arc<dyn Fn() -> usize + Send + Sync>;

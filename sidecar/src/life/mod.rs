@@ -67,28 +67,28 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     let telemetry = Telemetry::try_new(&config.telemetry, config.listen.workers + 1)
         .map_err(|error| StartError::Unusable(format!("telemetry.otlp_endpoint: {error}")))?;
     let bound = Bound::bind(&config.listen)?;
-    let grace = config.shutdown.grace;
     let generations = Generations::new(Arc::clone(&telemetry), config.listen.workers);
-    let (current, tokens) = generations.first(config).map_err(StartError::Unusable)?;
+    let (current, access) = generations.first(config).map_err(StartError::Unusable)?.begin();
     let shared = Arc::new(Shared::new(current, Arc::clone(&telemetry)));
     let story = Arc::new(Story::new(source, Arc::clone(&shared)));
     let health = Health::starting().await;
     let draining = CancellationToken::new();
     let addresses = bound.addresses;
     let admin = start_admin(bound.admin.try_clone()?, &telemetry, &story)?;
-    let mut workers = Workers::start(bound, &shared, &tokens, &health, &draining).map_err(StartError::Unusable)?;
+    let mut workers = Workers::start(bound, &shared, &access, &health, &draining)?;
     let (mut stop, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
 
     story.enter(Phase::Ready);
     health.serving(true).await;
     addresses.announce()?;
-    let mut life = Life { shared, story, generations, watch, log: &log, tokens };
+    let mut life = Life { shared, story, generations, watch, log: &log, access };
     tokio::select! {
         () = life.go_on() => {}
         () = either(&mut stop, &mut interrupt) => {}
         () = workers.lost() => tracing::error!("a worker thread died; the sidecar stops, to be started anew"),
     }
 
+    let grace = life.shared.current.load().plan.config.shutdown.grace;
     tracing::info!(grace_s = grace.as_secs(), calls = life.shared.calls(), "draining");
     life.story.enter(Phase::Draining);
     health.drain().await;
@@ -131,7 +131,7 @@ struct Life<'a> {
     generations: Generations,
     watch: Watch,
     log: &'a Log,
-    tokens: generation::Allowed,
+    access: generation::Access,
 }
 
 impl Life<'_> {
@@ -156,13 +156,12 @@ impl Life<'_> {
             .map_err(|faults| faults.iter().map(ToString::to_string).collect())
             .and_then(|config| self.generations.next(config, &self.shared.current.load()));
         match made {
-            Ok((current, tokens)) => {
-                let filter = current.plan.config.telemetry.log.clone();
+            Ok(generation) => {
+                let filter = generation.current.plan.config.telemetry.log.clone();
                 if let Err(error) = self.log.set_filter(&filter) {
                     tracing::warn!(%error, "telemetry.log stays as it was");
                 }
-                self.shared.current.store(Arc::new(current));
-                self.tokens.store(tokens);
+                self.shared.current.store(Arc::new(generation.replace(&self.access)));
                 self.story.reloaded();
                 tracing::info!("the configuration was loaded anew");
                 true

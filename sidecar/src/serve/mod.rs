@@ -30,10 +30,9 @@ use hyper_util::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::heard::Heard;
+use self::{heard::Heard, tls::Certificate};
 use crate::{
     config::Limits,
     telemetry::{Door, Telemetry},
@@ -81,7 +80,7 @@ pub struct Connections {
     /// Bounds on them.
     pub limits: Limits,
     /// The certificate to serve with, if any.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<Certificate>,
     /// How many are open over both doors and all threads.
     pub open: Arc<AtomicUsize>,
     /// Where they are counted.
@@ -155,7 +154,7 @@ impl Connections {
         let _ = stream.set_nodelay(true);
         match &self.tls {
             None => self.http(TokioIo::new(stream), service).await,
-            Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+            Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
                 Ok(Ok(stream)) => self.http(TokioIo::new(stream), service).await,
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),

@@ -29,6 +29,7 @@ use super::{
 use crate::{
     call::{Engine, correlation},
     clock,
+    doors::MaxBody,
     error::{ErrorKind, Failure},
     telemetry::{Door, Refusal},
 };
@@ -40,8 +41,7 @@ const GRACE: Duration = Duration::from_millis(5);
 pub(super) struct Guard<E> {
     pub(super) engine: Arc<E>,
     pub(super) authorize: Authorize,
-    /// Bytes of a request's message, decompressed.
-    pub(super) max_message: usize,
+    pub(super) max_message: MaxBody,
 }
 
 impl<E: Engine> Guard<E> {
@@ -49,7 +49,7 @@ impl<E: Engine> Guard<E> {
     fn service(&self, caller: Caller, streams: bool) -> InferenceServiceServer<Inference<E>> {
         let inference = Inference { engine: Arc::clone(&self.engine), caller };
         let server = InferenceServiceServer::new(inference)
-            .max_decoding_message_size(self.max_message)
+            .max_decoding_message_size((self.max_message)())
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Zstd);
         if streams {
@@ -65,7 +65,8 @@ impl<E> NamedService for Guard<E> {
 
 impl<E> Clone for Guard<E> {
     fn clone(&self) -> Self {
-        Self { engine: Arc::clone(&self.engine), authorize: Arc::clone(&self.authorize), max_message: self.max_message }
+        let Self { engine, authorize, max_message } = self;
+        Self { engine: Arc::clone(engine), authorize: Arc::clone(authorize), max_message: Arc::clone(max_message) }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     call::{Call, Engine, Reply, correlation, unknown_model},
     chat::{parse::parse, request::Operation},
     clock,
+    doors::MaxBody,
     error::{ErrorKind, Failure},
     provider::http::Gathered,
     telemetry::{Door, Refusal},
@@ -33,8 +34,8 @@ pub struct OpenAi<E> {
     pub engine: Arc<E>,
     /// Who may call.
     pub authorise: Authorise,
-    /// Bytes that a request's body may have.
-    pub max_body: usize,
+    /// How large a request may be.
+    pub max_body: MaxBody,
     /// The names that callers may use, for `/v1/models`.
     pub models: Arc<dyn Fn() -> Vec<Arc<str>> + Send + Sync>,
 }
@@ -82,7 +83,7 @@ impl<E: Engine> OpenAi<E> {
             Err(failure) => return refused(failure, None),
         };
         let patience = timeout.map(|timeout| (arrived + timeout).since(clock::now()));
-        let body = match read_body(body, self.max_body, patience).await {
+        let body = match read_body(body, (self.max_body)(), patience).await {
             Ok(body) => body,
             Err((status, failure)) => return refused(failure, status),
         };
