@@ -99,7 +99,6 @@ impl Generations {
             Some(file) => Tokens::read(file).map_err(|fault| vec![fault])?,
         };
         let tls = config.auth.tls.as_ref().map(tls::read).transpose().map_err(|fault| vec![fault])?;
-        let labels = Arc::new(self.telemetry.labels_for(&config));
         let retries = config.retry_budget.clone();
         let gate = |settings: &Arc<config::Provider>| {
             let (telemetry, name, scope) = (Arc::clone(&self.telemetry), Arc::clone(&settings.name), settings.scope);
@@ -109,6 +108,8 @@ impl Generations {
             Arc::new(Gate::new(settings, &retries, on_move))
         };
         let plan = Plan::try_new(config, self.workers, before, gate)?;
+        // Nothing is told of a generation that does not come about.
+        let labels = Arc::new(self.telemetry.labels_for(&plan.config));
         for upstream in &plan.upstreams {
             self.telemetry.set_breaker(&upstream.settings.name, upstream.gate.standing().state.into());
         }

@@ -40,3 +40,22 @@ async fn a_rotated_certificate_comes_with_the_next_generation_and_a_bad_one_refu
     assert_eq!(faults.len(), 1, "whether there is TLS at all is fixed at the start: {faults:?}");
     fs::remove_file(elsewhere.path()).unwrap();
 }
+
+#[test]
+fn of_a_refused_generation_metrics_know_nothing() {
+    let generations = generations();
+    let (current, _) = generations.first(Config::default()).unwrap().begin();
+    let before = breakers(&generations);
+    assert_eq!(before.len(), 1);
+    let mut config = Config::default();
+    let provider = Arc::make_mut(&mut config.providers[0]);
+    (provider.name, provider.kind, provider.base_url) =
+        ("other".into(), config::ProviderKind::OpenAi, "not a URL".into());
+    assert!(generations.next(config, &current).is_err());
+    assert_eq!(breakers(&generations), before);
+}
+
+fn breakers(generations: &Generations) -> Vec<String> {
+    let page = generations.telemetry.render();
+    page.lines().filter(|line| line.starts_with("fusebox_breaker_state{")).map(str::to_owned).collect()
+}
