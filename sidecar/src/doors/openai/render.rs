@@ -11,7 +11,11 @@ use serde_json::{Map, Value, json};
 
 use super::Body;
 use crate::{
-    call::{Refused, outcome::Outcome, stream::Stream},
+    call::{
+        Refused,
+        outcome::{Outcome, Source},
+        stream::Stream,
+    },
     error::Failure,
 };
 
@@ -44,13 +48,22 @@ pub(super) fn stream(stream: Stream, outcome: &Outcome) -> Response<Body> {
 
 /// A call that was tried and not answered.
 pub(super) fn refused(refused: &Refused) -> Response<Body> {
-    let mut response = refusal(&refused.failure, &refused.outcome.correlation_id, None);
+    let mut response = error(&refused.failure, &refused.outcome.correlation_id, None);
     tell(&refused.outcome, response.headers_mut());
+    if let Some(provider) = &refused.failure.provider {
+        insert(response.headers_mut(), PROVIDER, provider);
+    }
     response
 }
 
-/// A request refused; `status` where HTTP has a better word than the table.
+/// A request refused before it was a call; `status` where HTTP has a better word than the table.
 pub(super) fn refusal(failure: &Failure, correlation_id: &Arc<str>, status: Option<StatusCode>) -> Response<Body> {
+    let mut response = error(failure, correlation_id, status);
+    tell_quality(None, 0, response.headers_mut());
+    response
+}
+
+fn error(failure: &Failure, correlation_id: &Arc<str>, status: Option<StatusCode>) -> Response<Body> {
     let status = status
         .or_else(|| StatusCode::from_u16(failure.http_status()).ok())
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -130,16 +143,19 @@ fn response(status: StatusCode, body: Body, content_type: HeaderValue) -> Respon
 
 fn tell(outcome: &Outcome, headers: &mut HeaderMap) {
     insert(headers, CORRELATION_ID, &outcome.correlation_id);
-    if let Some(source) = outcome.source {
-        headers.insert(SOURCE, HeaderValue::from_static(source.name()));
-        headers.insert(QUALITY, HeaderValue::from_static("full"));
-    } else {
-        headers.insert(QUALITY, HeaderValue::from_static("unavailable"));
-    }
     if let Some(provider) = &outcome.provider {
         insert(headers, PROVIDER, provider);
     }
-    headers.insert(ATTEMPTS, HeaderValue::from(outcome.attempts.len()));
+    tell_quality(outcome.source, outcome.attempts.len(), headers);
+}
+
+/// `None`: there is no answer.
+fn tell_quality(source: Option<Source>, attempts: usize, headers: &mut HeaderMap) {
+    if let Some(source) = source {
+        headers.insert(SOURCE, HeaderValue::from_static(source.name()));
+    }
+    headers.insert(QUALITY, HeaderValue::from_static(if source.is_some() { "full" } else { "unavailable" }));
+    headers.insert(ATTEMPTS, HeaderValue::from(attempts));
     headers.insert(DEGRADATION_LEVEL, HeaderValue::from_static("full"));
 }
 
