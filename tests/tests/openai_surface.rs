@@ -3,12 +3,12 @@
 use fusebox_tests::{
     provider::{
         Provider,
-        act::{text, tokens},
+        act::{json, text, tokens},
     },
     sidecar::{Config, Sidecar},
 };
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::hello;
 

@@ -4,7 +4,7 @@ use fusebox_tests::{
     client::Http,
     provider::{
         Provider,
-        act::{hang, tokens},
+        act::{hang, json, tokens},
     },
     sidecar::{Config, Sidecar},
 };
@@ -89,7 +89,7 @@ async fn a_call_in_flight_ends_as_it_began() {
 
 #[tokio::test]
 async fn what_was_learnt_of_an_unchanged_provider_is_kept() {
-    let a = Provider::start(fusebox_tests::provider::act::json(500, &json!({}))).await;
+    let a = Provider::start(json(500, &json!({}))).await;
     let breaker = json!({"breaker": {"failure_threshold": 2, "open_for": "60s", "probe": "passive"}});
     let sidecar = Sidecar::start(Config::one(&a).each(&breaker)).await;
     let doors = Doors::of(&sidecar).await;
