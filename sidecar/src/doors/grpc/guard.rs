@@ -7,7 +7,10 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -46,8 +49,8 @@ pub(super) struct Guard<E> {
 
 impl<E: Engine> Guard<E> {
     /// The service for one call. It is not compressed for where it streams: a token is smaller than gzip's header.
-    fn service(&self, caller: Caller, streams: bool) -> InferenceServiceServer<Inference<E>> {
-        let inference = Inference { engine: Arc::clone(&self.engine), caller };
+    fn service(&self, caller: Caller, asked: Arc<AtomicBool>, streams: bool) -> InferenceServiceServer<Inference<E>> {
+        let inference = Inference { engine: Arc::clone(&self.engine), caller, asked };
         let server = InferenceServiceServer::new(inference)
             .max_decoding_message_size((self.max_message)())
             .accept_compressed(CompressionEncoding::Gzip)
@@ -83,15 +86,16 @@ impl<E: Engine> Service<Request<Body>> for Guard<E> {
         let caller = Caller::read(request.headers(), clock::now());
         let (engine, who) = (Arc::clone(&self.engine), caller.who.clone());
         let patience = caller.timeout.unwrap_or(MAX_DEADLINE).min(MAX_DEADLINE);
+        let asked = Arc::new(AtomicBool::new(false));
         let work = if (self.authorize)(bearer(request.headers())) {
             let streams = request.uri().path().ends_with("/StreamGenerate");
-            Work::Serving(self.service(caller, streams).call(request))
+            Work::Serving(self.service(caller, Arc::clone(&asked), streams).call(request))
         } else {
             let failure = Failure::new(ErrorKind::Authentication, "the bearer token is missing or not known here");
             Work::Refused(Some(unasked(&*engine, &who, &failure)))
         };
         let backstop = sleep_until(clock::at(who.arrived + patience));
-        Answering { engine, who, work, backstop, in_grace: false }
+        Answering { engine, who, asked, work, backstop, in_grace: false }
     }
 }
 
@@ -111,6 +115,7 @@ pin_project! {
     pub(super) struct Answering<E> {
         engine: Arc<E>,
         who: Who,
+        asked: Arc<AtomicBool>,
         work: Work,
         // For a caller whose message does not come before its deadline, or ever: until it has, nobody else watches it.
         #[pin]
@@ -145,7 +150,11 @@ impl<E: Engine> Future for Answering<E> {
                 ready!(backstop.poll(cx));
             }
             let failure = Failure::new(ErrorKind::InferenceTimeout, "the deadline passed before there was an answer");
-            *this.work = Work::Refused(Some(unasked(&**this.engine, this.who, &failure)));
+            // A call that the engine has is counted by it as it is dropped, and only there.
+            if !this.asked.load(Relaxed) {
+                tell(&**this.engine, this.who, &failure);
+            }
+            *this.work = Work::Refused(Some(status::unasked(&failure, &this.who.correlation_id)));
         }
         let Work::Refused(status) = this.work else { return Poll::Pending };
         let response = status.take().map(Status::into_http).unwrap_or_default();

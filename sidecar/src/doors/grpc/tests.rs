@@ -268,6 +268,7 @@ async fn a_call_that_outlives_its_deadline_is_dropped_and_told_so() {
     assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "INFERENCE_TIMEOUT"));
     assert!(status.metadata().contains_key("x-correlation-id"));
     dropped.await.unwrap_err();
+    assert!(served.engine.refusals.lock().is_empty(), "the engine has counted it, as it was dropped");
 }
 
 #[tokio::test]
@@ -285,6 +286,7 @@ async fn a_message_that_never_comes_is_not_waited_for_past_the_deadline() {
     let status = Status::from_header_map(response.headers()).unwrap();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "INFERENCE_TIMEOUT"));
     assert!(served.engine.calls.lock().is_empty());
+    assert_eq!(*served.engine.refusals.lock(), [ErrorKind::InferenceTimeout]);
 }
 
 /// Under paused time no connection would do: the guard is asked directly.
