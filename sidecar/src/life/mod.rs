@@ -31,7 +31,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long spans and log lines may take to leave.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// Why the sidecar did not start.
+/// Why the sidecar did not start, or did not last until it was told to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration is wrong. Every fault is named.
@@ -50,6 +50,9 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
+    /// A thread that serves calls died, and the sidecar has drained because of it.
+    #[error("a worker thread died; start the sidecar anew")]
+    WorkerDied,
     /// The operating system refused something else.
     #[error("the sidecar could not start: {0}")]
     System(#[from] io::Error),
@@ -58,7 +61,7 @@ pub enum StartError {
 /// Serves calls until told to stop, then drains.
 ///
 /// # Errors
-/// Whatever keeps it from starting; nothing once it serves.
+/// Whatever keeps it from starting; once it serves, only a worker's death.
 pub async fn run(sources: Sources) -> Result<(), StartError> {
     let source = sources.file.as_ref().map_or("defaults and environment".into(), |file| file.display().to_string());
     let (config, watch) = Watch::begin(sources).map_err(StartError::Config)?;
@@ -82,11 +85,14 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     health.serving(true).await;
     addresses.announce()?;
     let mut life = Life { shared, story, generations, watch, log: &log, access };
-    tokio::select! {
-        () = life.go_on() => {}
-        () = either(&mut stop, &mut interrupt) => {}
-        () = workers.lost() => tracing::error!("a worker thread died; the sidecar stops, to be started anew"),
-    }
+    let why = tokio::select! {
+        () = life.go_on() => Ok(()),
+        () = either(&mut stop, &mut interrupt) => Ok(()),
+        () = workers.lost() => {
+            tracing::error!("a worker thread died; the sidecar stops, to be started anew");
+            Err(StartError::WorkerDied)
+        }
+    };
 
     let grace = life.shared.current.load().plan.config.shutdown.grace;
     tracing::info!(grace_s = grace.as_secs(), calls = life.shared.calls(), "draining");
@@ -103,7 +109,7 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     drop(admin);
     telemetry.flush(FLUSH);
     log.flush(FLUSH);
-    Ok(())
+    why
 }
 
 async fn either(stop: &mut Signal, interrupt: &mut Signal) {

@@ -164,3 +164,37 @@ impl Worker {
         tokio::try_join!(http, grpc).map(|_| ())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workers(draining: &CancellationToken) -> (Workers, Alive) {
+        let (alive_sender, alive) = mpsc::channel(1);
+        let (died_sender, died) = mpsc::channel(1);
+        let held = Alive { _ended: alive_sender, died: died_sender, draining: draining.clone() };
+        (Workers { alive, died }, held)
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_panics_is_missed() {
+        let (mut workers, alive) = workers(&CancellationToken::new());
+        let thread = thread::spawn(move || {
+            let _alive = alive;
+            panic!("as a worker might");
+        });
+        workers.lost().await;
+        workers.ended().await;
+        thread.join().unwrap_err();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_ends_as_it_was_told_is_not_missed() {
+        let draining = CancellationToken::new();
+        let (mut workers, alive) = workers(&draining);
+        draining.cancel();
+        drop(alive);
+        workers.ended().await;
+        assert!(tokio::time::timeout(std::time::Duration::from_secs(60), workers.lost()).await.is_err());
+    }
+}
