@@ -110,7 +110,7 @@ fn route(method: &Method, path: &str) -> Result<Route, (StatusCode, Failure)> {
         "/v1/embeddings" => (Route::Call(Operation::Embed), Method::POST),
         "/v1/models" => (Route::Models, Method::GET),
         other => match other.strip_prefix("/v1/models/").filter(|name| !name.is_empty()) {
-            Some(name) => (Route::Model(name.to_owned()), Method::GET),
+            Some(name) => (Route::Model(percent_decoded(name)), Method::GET),
             None => {
                 let message = format!(
                     "no endpoint at {}; there are /v1/chat/completions, /v1/completions, /v1/embeddings and /v1/models",
@@ -125,6 +125,27 @@ fn route(method: &Method, path: &str) -> Result<Route, (StatusCode, Failure)> {
     }
     let message = format!("{path} takes {expected}, not {method}");
     Err((StatusCode::METHOD_NOT_ALLOWED, Failure::new(ErrorKind::InvalidInput, message).detail("allow", expected)))
+}
+
+/// `text` with `%2F` and the like as the bytes that they stand for. What stands for none is left as it is.
+fn percent_decoded(text: &str) -> String {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, others @ ..] = rest {
+        let escaped = match others {
+            [high, low, ..] if *first == b'%' => digit(*high).zip(digit(*low)),
+            _ => None,
+        };
+        if let Some((high, low)) = escaped {
+            bytes.push(high << 4 | low);
+            rest = &others[2..];
+        } else {
+            bytes.push(*first);
+            rest = others;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The body, whole, within `patience` if the caller has told it.
@@ -168,6 +189,27 @@ async fn read_body(
         Err(_) => {
             let failure = cut(format!("it was not all sent within {} s", BODY_TIMEOUT.as_secs()));
             Err((Some(StatusCode::REQUEST_TIMEOUT), failure))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_models_name_may_be_escaped() {
+        for (sent, meant) in [
+            ("llama", "llama"),
+            ("meta%2Fllama%2f3", "meta/llama/3"),
+            ("gr%C3%B6%C3%9Fe", "größe"),
+            ("100%", "100%"),
+            ("%2", "%2"),
+            ("%zz%+1", "%zz%+1"),
+            ("a+b", "a+b"),
+        ] {
+            let route = route(&Method::GET, &format!("/v1/models/{sent}"));
+            assert!(matches!(route, Ok(Route::Model(name)) if name == meant), "{sent}");
         }
     }
 }
