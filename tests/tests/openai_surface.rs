@@ -243,6 +243,7 @@ async fn what_is_not_there_says_so_in_the_same_shape() {
         assert!(answer.error()["message"].is_string(), "{method} {path}: {}", answer.text());
         assert!(answer.header("x-correlation-id").is_some());
         assert_eq!(answer.header("allow").is_some(), status == 405, "{method} {path}");
+        assert_eq!(answer.error()["details"], json!({}), "{method} {path}");
     }
     for method in [Method::HEAD, Method::OPTIONS] {
         let answer = http.request(method.clone(), "/v1/chat/completions", "").send().await;

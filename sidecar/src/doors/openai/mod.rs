@@ -12,6 +12,7 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
+use self::render::Word;
 use crate::{
     call::{Call, Engine, Reply, correlation, unknown_model},
     chat::{parse::parse, request::Operation},
@@ -56,9 +57,9 @@ impl<E: Engine> OpenAi<E> {
         let arrived = clock::now();
         let id =
             correlation::taken_or_made(request.headers().get(correlation::HEADER).map(http::HeaderValue::as_bytes));
-        let refused = |failure: Failure, status: Option<StatusCode>| {
+        let refused = |failure: Failure, word: Option<Word>| {
             self.engine.refused(&Refusal { failure: &failure, correlation_id: &id, arrived, door: Door::Http });
-            Ok(render::refusal(&failure, &id, status))
+            Ok(render::refusal(&failure, &id, word))
         };
         if !(self.authorise)(head::bearer(request.headers())) {
             return refused(
@@ -75,7 +76,7 @@ impl<E: Engine> OpenAi<E> {
                     None => render::refusal(&unknown_model(&name), &id, None),
                 });
             }
-            Err((status, failure)) => return refused(failure, Some(status)),
+            Err((word, failure)) => return refused(failure, Some(word)),
         };
         let (head, body) = request.into_parts();
         let (options, timeout) = match head::options(&head.headers) {
@@ -85,7 +86,7 @@ impl<E: Engine> OpenAi<E> {
         let patience = timeout.map(|timeout| (arrived + timeout).since(clock::now()));
         let body = match read_body(body, (self.max_body)(), patience).await {
             Ok(body) => body,
-            Err((status, failure)) => return refused(failure, status),
+            Err((status, failure)) => return refused(failure, status.map(Word::from)),
         };
         let request = match parse(operation, body) {
             Ok(request) => request,
@@ -103,7 +104,7 @@ impl<E: Engine> OpenAi<E> {
     }
 }
 
-fn route(method: &Method, path: &str) -> Result<Route, (StatusCode, Failure)> {
+fn route(method: &Method, path: &str) -> Result<Route, (Word, Failure)> {
     let (route, expected) = match path {
         "/v1/chat/completions" => (Route::Call(Operation::Chat), Method::POST),
         "/v1/completions" => (Route::Call(Operation::Completion), Method::POST),
@@ -116,7 +117,7 @@ fn route(method: &Method, path: &str) -> Result<Route, (StatusCode, Failure)> {
                     "no endpoint at {}; there are /v1/chat/completions, /v1/completions, /v1/embeddings and /v1/models",
                     path.chars().take(80).collect::<String>()
                 );
-                return Err((StatusCode::NOT_FOUND, Failure::new(ErrorKind::InvalidInput, message)));
+                return Err((StatusCode::NOT_FOUND.into(), Failure::new(ErrorKind::InvalidInput, message)));
             }
         },
     };
@@ -124,7 +125,8 @@ fn route(method: &Method, path: &str) -> Result<Route, (StatusCode, Failure)> {
         return Ok(route);
     }
     let message = format!("{path} takes {expected}, not {method}");
-    Err((StatusCode::METHOD_NOT_ALLOWED, Failure::new(ErrorKind::InvalidInput, message).detail("allow", expected)))
+    let word = Word { status: StatusCode::METHOD_NOT_ALLOWED, allow: Some(expected) };
+    Err((word, Failure::new(ErrorKind::InvalidInput, message)))
 }
 
 /// `text` with `%2F` and the like as the bytes that they stand for. What stands for none is left as it is.
