@@ -1,6 +1,7 @@
 //! The ways in: each translates to a call and back, and does nothing else.
 
 pub mod admin;
+mod caller;
 pub mod grpc;
 pub mod openai;
 

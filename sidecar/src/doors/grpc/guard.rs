@@ -25,14 +25,14 @@ use tower_service::Service;
 
 use super::{
     Authorize,
-    options::{Caller, Who, bearer},
+    options::{Caller, Who},
     service::Inference,
     status,
 };
 use crate::{
     call::{Engine, correlation},
     clock,
-    doors::MaxBody,
+    doors::{MaxBody, caller},
     error::{ErrorKind, Failure},
     telemetry::{Door, Refusal},
 };
@@ -83,13 +83,13 @@ impl<E: Engine> Service<Request<Body>> for Guard<E> {
     }
 
     fn call(&mut self, request: Request<Body>) -> Answering<E> {
-        let caller = Caller::read(request.headers(), clock::now());
-        let (engine, who) = (Arc::clone(&self.engine), caller.who.clone());
-        let patience = caller.timeout.unwrap_or(MAX_DEADLINE).min(MAX_DEADLINE);
+        let said = Caller::read(request.headers(), clock::now());
+        let (engine, who) = (Arc::clone(&self.engine), said.who.clone());
+        let patience = said.timeout.unwrap_or(MAX_DEADLINE).min(MAX_DEADLINE);
         let asked = Arc::new(AtomicBool::new(false));
-        let work = if (self.authorize)(bearer(request.headers())) {
+        let work = if (self.authorize)(caller::bearer(request.headers())) {
             let streams = request.uri().path().ends_with("/StreamGenerate");
-            Work::Serving(self.service(caller, Arc::clone(&asked), streams).call(request))
+            Work::Serving(self.service(said, Arc::clone(&asked), streams).call(request))
         } else {
             let failure = Failure::new(ErrorKind::Authentication, "the bearer token is missing or not known here");
             Work::Refused(Some(unasked(&*engine, &who, &failure)))

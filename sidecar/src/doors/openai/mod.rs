@@ -17,7 +17,7 @@ use crate::{
     call::{Call, Engine, Reply, correlation, unknown_model},
     chat::{parse::parse, request::Operation},
     clock,
-    doors::MaxBody,
+    doors::{MaxBody, caller},
     error::{ErrorKind, Failure},
     provider::http::Gathered,
     telemetry::{Door, Refusal},
@@ -61,7 +61,7 @@ impl<E: Engine> OpenAi<E> {
             self.engine.refused(&Refusal { failure: &failure, correlation_id: &id, arrived, door: Door::Http });
             Ok(render::refusal(&failure, &id, word))
         };
-        if !(self.authorise)(head::bearer(request.headers())) {
+        if !(self.authorise)(caller::bearer(request.headers())) {
             return refused(
                 Failure::new(ErrorKind::Authentication, "the bearer token is missing or not known here"),
                 None,
