@@ -1,6 +1,7 @@
 //! Everything has a limit: what a provider may send, how many calls there may be, how slow a caller may be.
 
 use fusebox_tests::{
+    client::Http,
     provider::{
         Provider,
         act::{hang, text, tokens},
@@ -70,6 +71,32 @@ async fn a_caller_that_does_not_come_to_the_point_is_hung_up_on() {
     sidecar.http().wire(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-ty").await;
     assert!(began.elapsed() >= ms(190) && began.elapsed() < ms(2000), "{:?}", began.elapsed());
     assert_eq!(sidecar.http().chat(&hello("chat", false)).send().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_does_not_keep_its_place() {
+    let provider = Provider::start(tokens(1)).await;
+    let sidecar = Sidecar::start(Config::one(&provider).with(json!({"limits": {"header_timeout": "200ms"}}))).await;
+    let grpc = Http::new(sidecar.grpc_address());
+    let preface: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    for door in [sidecar.http(), &grpc] {
+        for said in [&b""[..], b"PRI * H", preface] {
+            let began = std::time::Instant::now();
+            door.wire(said).await;
+            assert!(began.elapsed() >= ms(190) && began.elapsed() < ms(2000), "{said:?}: {:?}", began.elapsed());
+        }
+    }
+    sidecar.metrics_until("no connection", |metrics| metrics.sum("fusebox_connections", &[]) == 0.0).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_has_asked_may_rest_between_two_calls() {
+    let provider = Provider::start(tokens(1).after(ms(500))).await;
+    let sidecar = Sidecar::start(Config::one(&provider).with(json!({"limits": {"header_timeout": "100ms"}}))).await;
+    let doors = Doors::of(&sidecar).await;
+    for way in Way::ALL {
+        assert_eq!(doors.call(way, "chat").await.kind(), "ok", "{way:?}: cut off while it waited for its answer");
+    }
 }
 
 #[tokio::test]

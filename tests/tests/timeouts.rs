@@ -226,3 +226,17 @@ async fn a_refusal_whose_body_stalls_keeps_its_kind_and_its_wait() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_body_that_comes_too_slowly_is_not_waited_for_past_the_callers_deadline() {
+    let provider = Provider::start(tokens(1)).await;
+    let sidecar = Sidecar::start(Config::one(&provider)).await;
+    let began = std::time::Instant::now();
+    let head =
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-fusebox-timeout-ms: 200\r\ncontent-length: 99\r\n\r\n{";
+    let answer = sidecar.http().wire(head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+    assert!(answer.contains("\"inference_timeout\""), "{answer}");
+    assert!(began.elapsed() >= ms(190) && began.elapsed() < ms(1500), "{:?}", began.elapsed());
+    assert_eq!(provider.calls(), 0);
+}

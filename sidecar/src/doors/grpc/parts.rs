@@ -131,6 +131,11 @@ impl<S: Stream<Item = Result<Chunk, Failure>> + Unpin> Parts<S> {
     fn broken(&mut self, failure: Failure) -> Status {
         self.source = None;
         self.unread = Bytes::new();
+        // When it began this was a success's outcome.
+        self.how.source = None;
+        if let Some(last) = self.how.attempts.last_mut() {
+            last.error = Some(failure.kind);
+        }
         status::refused(&Refused { failure, outcome: self.how.clone() })
     }
 }
