@@ -19,6 +19,7 @@ mod contract;
 mod drain;
 mod error_table;
 mod grpc_surface;
+mod house;
 mod idempotency;
 mod openai_surface;
 mod provider;
