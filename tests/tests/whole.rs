@@ -20,6 +20,7 @@ mod contract;
 mod drain;
 mod error_table;
 mod grpc_surface;
+mod house;
 mod idempotency;
 mod limits;
 mod openai_surface;
