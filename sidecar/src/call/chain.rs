@@ -165,7 +165,7 @@ impl<'a> Chain<'a> {
                 reroute_refusals: self.plan.config.content_filter == ContentFilter::Failover,
                 asked_wait: failure.wait,
                 // A wait that the provider named ends with its cool-down; no other refusal is worth waiting for.
-                may_retry: failure.kind == ErrorKind::RateLimited || gate.would_admit(),
+                may_retry: !failure.final_here && (failure.kind == ErrorKind::RateLimited || gate.would_admit()),
                 took: now.since(begun),
                 halved: next.changes.halved,
                 dice: fastrand::f64(),

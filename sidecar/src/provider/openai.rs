@@ -104,6 +104,11 @@ fn whole(operation: Operation, body: Bytes) -> Result<Whole, Failure> {
     if !says_something {
         return Err(said_nothing(facts.finish));
     }
+    // Cut short in the making, it would be whole JSON all the same.
+    if facts.finished != facts.choices {
+        let message = "the provider's answer does not say why it finished";
+        return Err(Failure::new(ErrorKind::InvalidResponse, message));
+    }
     let (finish, usage, model) = (facts.finish, facts.usage, facts.model.map(std::borrow::Cow::into_owned));
     Ok(Whole { body, finish, usage, model })
 }

@@ -18,7 +18,10 @@ use super::{
     outcome, status,
 };
 use crate::{
-    call::{Refused, outcome::Outcome},
+    call::{
+        Refused,
+        outcome::{Outcome, Quality},
+    },
     chat::{
         answer::{Chunk, Finish, Usage},
         sse,
@@ -133,6 +136,7 @@ impl<S: Stream<Item = Result<Chunk, Failure>> + Unpin> Parts<S> {
         self.unread = Bytes::new();
         // When it began this was a success's outcome.
         self.how.source = None;
+        self.how.quality = Quality::Unavailable;
         if let Some(last) = self.how.attempts.last_mut() {
             last.error = Some(failure.kind);
         }

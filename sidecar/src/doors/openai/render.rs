@@ -11,11 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::Body;
 use crate::{
-    call::{
-        Refused,
-        outcome::Outcome,
-        stream::Stream,
-    },
+    call::{Refused, outcome::Outcome, stream::Stream},
     error::Failure,
 };
 
