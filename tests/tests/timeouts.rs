@@ -215,7 +215,7 @@ async fn a_deadline_that_is_no_number_is_refused() {
 
 #[tokio::test]
 async fn a_refusal_whose_body_stalls_keeps_its_kind_and_its_wait() {
-    let limited = || answer(429, &json!({"error": {"message": "slow down"}})).header("retry-after", "7");
+    let limited = || answer(429, &json!({"error": {"message": "Rate limit reached"}})).header("retry-after", "7");
     for stalling in [limited().hang(), limited().keep_alives(ms(20))] {
         for way in Way::ALL {
             let provider = Provider::start(stalling.clone()).await;

@@ -38,9 +38,9 @@ const TOLD: [(&str, ErrorKind); 7] = [
         r#"{"object":"error","message":"CUDA out of memory","type":"InternalServerError","code":500}"#,
         ErrorKind::OutOfMemory,
     ),
-    (r#"{"object":"error","message":"slow down","type":"RateLimitError","code":429}"#, ErrorKind::RateLimited),
+    (r#"{"object":"error","message":"Rate limit reached","type":"RateLimitError","code":429}"#, ErrorKind::RateLimited),
     (r#"{"type":"error","message":"the model is overloaded"}"#, ErrorKind::ModelOverloaded),
-    (r#"{"detail":{"message":"slow down","code":429}}"#, ErrorKind::RateLimited),
+    (r#"{"detail":{"message":"Rate limit reached","code":429}}"#, ErrorKind::RateLimited),
     (r#"{"__type":"com.amazon#ThrottlingException","message":"Rate exceeded"}"#, ErrorKind::RateLimited),
     (r#"[{"error":{"code":429,"message":"Quota","status":"RESOURCE_EXHAUSTED"}}]"#, ErrorKind::RateLimited),
 ];
