@@ -11,6 +11,7 @@
 
 mod admin;
 mod anthropic;
+mod auth;
 mod breaker;
 mod cancel;
 mod chaos;
