@@ -23,6 +23,7 @@ mod grpc_surface;
 mod idempotency;
 mod openai_surface;
 mod provider;
+mod proxy;
 mod reload;
 mod retries;
 mod streams;
