@@ -12,6 +12,7 @@
 mod admin;
 mod anthropic;
 mod auth;
+mod bounds;
 mod breaker;
 mod cancel;
 mod chaos;
