@@ -32,3 +32,4 @@ mod support;
 mod telemetry;
 mod timeouts;
 mod tls;
+mod traces;
