@@ -22,6 +22,7 @@ mod drain;
 mod error_table;
 mod grpc_surface;
 mod idempotency;
+mod life;
 mod openai_surface;
 mod provider;
 mod proxy;
