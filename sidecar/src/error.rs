@@ -21,6 +21,8 @@ pub struct Failure {
     pub details: Vec<(&'static str, String)>,
     /// Whether the provider was passed over without being asked.
     pub unasked: bool,
+    /// Whether the provider said not to ask it again.
+    pub final_here: bool,
     /// The provider's raw words, for logs at debug and nobody else.
     pub inside: Option<String>,
 }
@@ -46,6 +48,7 @@ impl Failure {
             fields: Vec::new(),
             details: Vec::new(),
             unasked: false,
+            final_here: false,
             inside: None,
         }
     }

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             eprintln!("fusebox-sidecar: {error}");
             match error {
                 StartError::Config(_) | StartError::Unusable(_) => ExitCode::from(WRONG_CONFIGURATION),
-                StartError::Listen { .. } | StartError::System(_) => ExitCode::FAILURE,
+                StartError::Listen { .. } | StartError::WorkerDied | StartError::System(_) => ExitCode::FAILURE,
             }
         }
     }

@@ -148,6 +148,17 @@ async fn an_active_probe_closes_it_without_spending_a_callers_call() {
 }
 
 #[tokio::test]
+async fn an_active_probe_that_is_answered_too_late_opens_it_again() {
+    let provider = Provider::start(broken()).await;
+    let (sidecar, doors) = start(&provider, json!({"probe": "active", "slow_first_token": "100ms"})).await;
+    trip(&doors, 3).await;
+    provider.play(tokens(1).after(ms(200)));
+    let again = |metrics: &Metrics| moves(metrics, "half_open", "open") == 1.0;
+    let metrics = sidecar.metrics_until("the breaker to open again", again).await;
+    assert_eq!(moves(&metrics, "half_open", "closed"), 0.0);
+}
+
+#[tokio::test]
 async fn with_active_probes_no_caller_finds_out_the_hard_way() {
     let provider = Provider::start(broken()).await;
     let (_sidecar, doors) = start(&provider, json!({"probe": "active", "open_for": "50ms"})).await;

@@ -24,14 +24,18 @@ const DEADLINE: Duration = ms(1500);
 const MARGIN: Duration = ms(500);
 
 /// Every way to fail, and as many good answers. Left out: a refused key, which ends a provider for good,
-/// and cool-downs of seconds.
+/// and cool-downs of a second and more.
 fn acts() -> Vec<Act> {
     let all = [faults::statuses(), faults::silences(), faults::breaks(0), faults::breaks(1), faults::breaks(TOKENS)];
-    let lasting = |fault: &faults::Fault| fault.wait.is_some() || fault.kinds.contains(&"authentication");
+    let lasting = |fault: &faults::Fault| ["rate_limited", "authentication"].contains(&fault.kinds[0]);
     let mut acts: Vec<Act> = all.concat().into_iter().filter(|fault| !lasting(fault)).map(|fault| fault.act).collect();
     acts.push(answer(429, &json!({})).header("retry-after-ms", "30"));
-    let good =
-        [tokens(TOKENS), tokens(TOKENS).every(ms(1)), tokens(TOKENS).byte_by_byte(), tokens(TOKENS).without_done()];
+    let good = [
+        tokens(TOKENS),
+        tokens(TOKENS).every(ms(1)),
+        tokens(TOKENS).crlf().split_at(333),
+        tokens(TOKENS).without_done(),
+    ];
     let count = acts.len();
     acts.extend(good.into_iter().cycle().take(count));
     acts
@@ -42,9 +46,11 @@ fn check(way: Way, ended: &Ended) {
     let tokens: Vec<&str> = ended.text.split_whitespace().collect();
     let whole = usize::try_from(TOKENS).unwrap();
     match &ended.problem {
+        // A document that came whole and says nothing of why it stopped is passed on as it is, finish reason and all.
+        None if !way.streams() && ended.finish.is_empty() => {}
         None => {
             assert_eq!(tokens.len(), whole, "a truncated answer is called good, by {way:?}: {ended:#?}");
-            assert!(!way.streams() || !ended.finish.is_empty(), "{way:?}: {ended:#?}");
+            assert!(!ended.finish.is_empty(), "{way:?}: {ended:#?}");
         }
         Some(problem) => {
             assert!(tokens.len() <= whole, "{way:?}: {ended:#?}");

@@ -3,12 +3,12 @@
 use fusebox_tests::{
     provider::{
         Provider,
-        act::{text, tokens},
+        act::{json, text, tokens},
     },
     sidecar::{Config, Sidecar},
 };
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::hello;
 
@@ -243,12 +243,41 @@ async fn what_is_not_there_says_so_in_the_same_shape() {
         assert!(answer.error()["message"].is_string(), "{method} {path}: {}", answer.text());
         assert!(answer.header("x-correlation-id").is_some());
         assert_eq!(answer.header("allow").is_some(), status == 405, "{method} {path}");
+        assert_eq!(answer.error()["details"], json!({}), "{method} {path}");
     }
     for method in [Method::HEAD, Method::OPTIONS] {
         let answer = http.request(method.clone(), "/v1/chat/completions", "").send().await;
         assert!(answer.status.as_u16() < 500, "{method}: {}", answer.status);
     }
     assert_eq!(provider.calls(), 0);
+}
+
+#[tokio::test]
+async fn every_error_says_what_the_call_came_to() {
+    let provider = Provider::start(json(500, &json!({}))).await;
+    let tokens = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(tokens.path(), "let-me-in").unwrap();
+    let sidecar = Sidecar::start(Config::one(&provider).with(json!({"auth": {"tokens_file": tokens.path()}}))).await;
+    let http = sidecar.http();
+    let chat = |body: &Value| http.chat(body).header("authorization", "Bearer let-me-in");
+    let get = |path: &str| http.get(path).header("authorization", "Bearer let-me-in");
+    for (what, request, status, attempts, by) in [
+        ("without a token", http.chat(&hello("chat", false)), 401, "0", None),
+        ("no such path", get("/v1/nothing"), 404, "0", None),
+        ("no such method", get("/v1/chat/completions"), 405, "0", None),
+        ("no messages", chat(&json!({"model": "chat"})), 422, "0", None),
+        ("no such model", chat(&hello("chatt", false)), 404, "0", None),
+        ("a provider that fails", chat(&hello("chat", false)), 502, "1", Some("a")),
+    ] {
+        let answer = request.send().await;
+        assert_eq!(answer.status.as_u16(), status, "{what}: {}", answer.text());
+        assert!(answer.header("x-correlation-id").is_some(), "{what}");
+        assert_eq!(answer.header("x-fusebox-quality"), Some("unavailable"), "{what}");
+        assert_eq!(answer.header("x-fusebox-attempts"), Some(attempts), "{what}");
+        assert_eq!(answer.header("x-fusebox-degradation-level"), Some("full"), "{what}");
+        assert_eq!(answer.header("x-fusebox-provider"), by, "{what}");
+        assert_eq!(answer.header("x-fusebox-source"), None, "{what}: there is no answer to have one");
+    }
 }
 
 #[tokio::test]

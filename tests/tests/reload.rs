@@ -2,7 +2,10 @@
 
 use fusebox_tests::{
     client::Http,
-    provider::{Provider, act::tokens},
+    provider::{
+        Provider,
+        act::{hang, json, tokens},
+    },
     sidecar::{Config, Sidecar},
 };
 use serde_json::json;
@@ -86,7 +89,7 @@ async fn a_call_in_flight_ends_as_it_began() {
 
 #[tokio::test]
 async fn what_was_learnt_of_an_unchanged_provider_is_kept() {
-    let a = Provider::start(fusebox_tests::provider::act::json(500, &json!({}))).await;
+    let a = Provider::start(json(500, &json!({}))).await;
     let breaker = json!({"breaker": {"failure_threshold": 2, "open_for": "60s", "probe": "passive"}});
     let sidecar = Sidecar::start(Config::one(&a).each(&breaker)).await;
     let doors = Doors::of(&sidecar).await;
@@ -97,4 +100,39 @@ async fn what_was_learnt_of_an_unchanged_provider_is_kept() {
     sidecar.signal("HUP").await;
     until_models(sidecar.http(), &["chat", "second"]).await;
     assert_eq!(doors.call(Way::HttpWhole, "chat").await.kind(), "circuit_open", "a reload is no pardon");
+}
+
+#[tokio::test]
+async fn the_limit_on_a_body_is_the_new_one() {
+    let a = Provider::start(tokens(1)).await;
+    let sidecar = Sidecar::start(Config::one(&a)).await;
+    let doors = Doors::of(&sidecar).await;
+    let ways = [Way::HttpWhole, Way::GrpcWhole];
+    for way in ways {
+        assert_eq!(doors.call(way, "chat").await.kind(), "ok", "{way:?}");
+    }
+    sidecar.rewrite(&Config::one(&a).model("second", &["a"]).with(json!({"limits": {"max_body": 10}})));
+    sidecar.signal("HUP").await;
+    until_models(sidecar.http(), &["chat", "second"]).await;
+    for way in ways {
+        assert_eq!(doors.call(way, "chat").await.kind(), "invalid_input", "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_grace_of_a_stop_is_the_new_one() {
+    let a = Provider::start(hang()).await;
+    let mut sidecar = Sidecar::start(Config::one(&a).with(json!({"shutdown": {"grace": "60s"}}))).await;
+    let doors = Doors::of(&sidecar).await;
+    let new = Config::one(&a).model("second", &["a"]).with(json!({"shutdown": {"grace": "100ms"}}));
+    sidecar.rewrite(&new);
+    sidecar.signal("HUP").await;
+    until_models(sidecar.http(), &["chat", "second"]).await;
+    let mut call = Box::pin(doors.call(Way::HttpWhole, "chat"));
+    tokio::select! { biased; _ = &mut call => panic!("over too soon"), _ = a.saw(1) => {} }
+    sidecar.signal("TERM").await;
+    let ended = call.await;
+    assert_eq!(ended.failed().http, Some(503), "{ended:#?}");
+    assert!(ended.took < ms(3000), "{ended:#?}");
+    assert!(sidecar.ended().await.success());
 }

@@ -56,6 +56,7 @@ async fn each_kind_is_tried_here_as_often_as_its_row_says() {
         ("502 with a page", 4),
         ("503 overloaded", 4),
         ("reset before the head", 4),
+        ("429 with no body", 4),
         ("424 generation failed", 4),
         ("an empty answer", 4),
         ("500 out of memory, in vllm's words", 2),

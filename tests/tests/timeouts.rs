@@ -6,7 +6,7 @@ use fusebox_tests::{
     client::grpc::ask,
     provider::{
         Provider, Unreachable,
-        act::{hang, headers, tokens},
+        act::{hang, headers, json as answer, tokens},
     },
     sidecar::{Config, Sidecar},
 };
@@ -210,5 +210,33 @@ async fn a_deadline_that_is_no_number_is_refused() {
         assert_eq!(answer.error()["type"], "invalid_input");
         assert!(answer.text().contains("x-fusebox-timeout-ms"), "{}", answer.text());
     }
+    assert_eq!(provider.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_refusal_whose_body_stalls_keeps_its_kind_and_its_wait() {
+    let limited = || answer(429, &json!({"error": {"message": "slow down"}})).header("retry-after", "7");
+    for stalling in [limited().hang(), limited().keep_alives(ms(20))] {
+        for way in Way::ALL {
+            let provider = Provider::start(stalling.clone()).await;
+            let (_sidecar, doors) = with_timeouts(&provider, json!({"total": "4s", "first_token": "4s"})).await;
+            let ended = doors.call(way, "chat").await;
+            assert_eq!((ended.kind(), ended.failed().wait), ("rate_limited", Some(ms(7000))), "{ended:#?}");
+            assert!(ended.took < ms(2000), "{ended:#?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_comes_too_slowly_is_not_waited_for_past_the_callers_deadline() {
+    let provider = Provider::start(tokens(1)).await;
+    let sidecar = Sidecar::start(Config::one(&provider)).await;
+    let began = std::time::Instant::now();
+    let head =
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-fusebox-timeout-ms: 200\r\ncontent-length: 99\r\n\r\n{";
+    let answer = sidecar.http().wire(head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+    assert!(answer.contains("\"inference_timeout\""), "{answer}");
+    assert!(began.elapsed() >= ms(190) && began.elapsed() < ms(1500), "{:?}", began.elapsed());
     assert_eq!(provider.calls(), 0);
 }

@@ -10,7 +10,6 @@ pub mod come_back;
 pub mod deadline;
 pub mod error;
 pub mod moment;
-pub mod rank;
 pub mod retry;
 mod text;
 pub mod window;

@@ -29,8 +29,12 @@ pub(super) struct Question<'a> {
     /// The request with a complaint about its last answer, where there is one.
     again: Option<Request>,
     max_tokens: Option<u64>,
+    /// What the provider's own settings would give it.
+    own: Duration,
     /// Until the whole answer, or a stream's first token.
     timeout: Duration,
+    /// Until the whole answer, streamed or not: what the provider is told.
+    sent_on: Duration,
 }
 
 /// What an attempt got.
@@ -74,25 +78,36 @@ impl Changes {
 }
 
 impl<'a> Question<'a> {
-    pub(super) fn new(
-        call: &'a Call,
-        seat: &'a Seat,
-        changes: &Changes,
-        allowance: impl Fn(Duration) -> Duration,
-    ) -> Self {
+    pub(super) fn new(call: &'a Call, seat: &'a Seat, changes: &Changes, remaining: Duration, others: u32) -> Self {
         let timeouts = &seat.upstream.settings.timeouts;
-        let limit = match call.request.stream {
-            true => call.options.first_token_timeout.unwrap_or(timeouts.first_token),
-            false => timeouts.total,
+        let (own, wanted, whole) = match call.request.stream {
+            true => {
+                let wanted = call.options.first_token_timeout.unwrap_or(timeouts.first_token);
+                (timeouts.first_token, wanted, timeouts.stream_total)
+            }
+            false => (timeouts.total, timeouts.total, timeouts.total),
         };
+        let wanted = deadline::longer(wanted, changes.timeouts).min(whole.max(own));
         let half = || call.request.max_tokens.map_or(TOKENS_UNSAID, |tokens| (tokens / 2).max(1));
         Self {
             call,
             model: seat.model.as_deref(),
             again: changes.complain.then(|| call.request.complaining()).flatten(),
             max_tokens: changes.halved.then(half),
-            timeout: allowance(deadline::longer(limit, changes.timeouts)),
+            own,
+            timeout: deadline::allowance(remaining, wanted, others),
+            sent_on: if call.request.stream {
+                remaining.min(whole)
+            } else {
+                deadline::allowance(remaining, wanted, others)
+            },
         }
+    }
+
+    /// Whether the provider had so much of its own time that silence says something of it. What a caller in a
+    /// hurry cuts off does not.
+    pub(super) fn was_fair(&self) -> bool {
+        self.timeout.saturating_mul(2) >= self.own
     }
 }
 
@@ -111,7 +126,7 @@ pub(super) async fn make(
         max_tokens: question.max_tokens,
         correlation_id: &question.call.correlation_id,
         trace,
-        timeout: question.timeout,
+        timeout: question.sent_on.max(Duration::from_millis(1)),
     };
     let answer = pin!(async {
         let Reply { answer, warnings } = provider.ask(ask).await?;

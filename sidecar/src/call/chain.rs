@@ -3,15 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use fusebox_rules::{
-    breaker::Asker,
+    breaker::{Asker, Transition},
     deadline,
+    error::FailOver,
     moment::Moment,
-    retry::{self, Change, Facts, Verdict, WaitReason},
+    retry::{self, Facts, Verdict, WaitReason},
 };
 
 use super::{
     Call,
-    attempt::{self, Answer, Changes, Question},
+    attempt::{self, Answer, Changes, Got, Question},
     failures::Failures,
     outcome::Attempt,
     plan::{Plan, Route, Seat},
@@ -20,8 +21,8 @@ use crate::{
     clock,
     config::{ContentFilter, ContextOverflow},
     error::{ErrorKind, Failure},
-    gate::Refusal,
-    telemetry::CallTrace,
+    gate::{Pass, Refusal},
+    telemetry::{self, CallTrace},
 };
 
 /// Attempts in one call, whatever is configured.
@@ -38,6 +39,8 @@ pub(super) struct Chain<'a> {
     pub(super) attempts: Vec<Attempt>,
     /// For people: what was left out of the question that was answered, or asked less for.
     pub(super) warnings: Vec<String>,
+    /// Whether less was asked for than the caller did.
+    pub(super) limited: bool,
     attempts_left: u32,
 }
 
@@ -47,6 +50,8 @@ pub(super) struct Found<'a> {
     pub(super) seat: &'a Seat,
     /// Whether it was the first by rank.
     pub(super) first: bool,
+    /// The model as the caller named it.
+    pub(super) named: &'a str,
 }
 
 /// How asking one provider ended.
@@ -80,6 +85,7 @@ impl<'a> Chain<'a> {
             trace,
             attempts: Vec::with_capacity(1),
             warnings: Vec::new(),
+            limited: false,
             attempts_left,
         }
     }
@@ -91,52 +97,66 @@ impl<'a> Chain<'a> {
     pub(super) async fn run(&mut self) -> Result<Found<'a>, Failure> {
         let order = self.route.order(self.call.request.operation);
         let mut failures = Failures::default();
+        let mut before: Option<(usize, ErrorKind)> = None;
         for (position, seat) in order.iter().copied().enumerate() {
             if failures.rules_out(seat) {
                 continue;
             }
-            let rest = &order[position + 1..];
-            match self.ask(seat, rest).await {
-                Asked::Answered(answer) => return Ok(Found { answer, seat, first: position == 0 }),
-                Asked::FailOver(failure) => {
-                    if let Some(next) = rest.first() {
-                        self.trace.fallback(seat.upstream.index, next.upstream.index, failure.kind);
-                    }
-                    failures.add(seat, failure);
+            let index = seat.upstream.index;
+            if let Some((from, kind)) = before {
+                self.trace.fallback(from, index, kind);
+            }
+            let rest: Vec<_> = order[position + 1..].iter().copied().filter(|seat| !failures.rules_out(seat)).collect();
+            let failure = match self.ask(seat, &rest).await {
+                Asked::Answered(answer) => {
+                    return Ok(Found { answer, seat, first: position == 0, named: &self.call.request.model });
                 }
+                Asked::FailOver(failure) => failure,
+                // Nobody else would take the call at once; somebody may after a wait.
+                Asked::GiveUp(failure) if self.may_go_on(failure.kind) => failure,
                 Asked::GiveUp(failure) => {
                     failures.add(seat, failure);
                     break;
                 }
-            }
+            };
+            before = Some((index, failure.kind));
+            failures.add(seat, failure);
         }
         Err(failures.into_one(self.call.request.operation))
     }
 
+    fn may_go_on(&self, kind: ErrorKind) -> bool {
+        let elsewhere = matches!(kind.row().fail_over, FailOver::Yes | FailOver::First);
+        elsewhere && self.attempts_left > 0 && self.deadline > clock::now()
+    }
+
     /// Asks one provider, again where the table and the policy allow it.
     async fn ask(&mut self, seat: &'a Seat, rest: &[&Seat]) -> Asked {
-        let policy = &seat.upstream.settings.retry;
+        let gate = &seat.upstream.gate;
         let began = clock::now();
-        let mut retries = 0;
+        let mut asked = 0u32;
         let mut next = Next::default();
-        seat.upstream.gate.deposit();
+        gate.deposit();
         loop {
-            let others = able(rest);
-            let asked = clock::now();
-            let failure = match seat.upstream.gate.admit(Asker::Caller) {
+            let begun = clock::now();
+            if begun >= self.deadline {
+                return Asked::GiveUp(too_late());
+            }
+            let failure = match gate.admit(Asker::Caller) {
                 Err(refusal) => refused(seat, refusal),
-                Ok(pass) => {
-                    self.attempts_left -= 1;
-                    match self.attempt(seat, pass, &next, others).await {
-                        Ok(answer) => return Asked::Answered(answer),
-                        Err(failure) => failure,
-                    }
-                }
+                Ok(pass) => match self.attempt(seat, pass, &mut next, able(rest)).await {
+                    Ok(answer) => return Asked::Answered(answer),
+                    Err(failure) => failure,
+                },
             };
+            if !failure.unasked {
+                asked += 1;
+                self.attempts_left -= 1;
+            }
             let now = clock::now();
             let facts = Facts {
                 kind: failure.kind,
-                retries_here: retries + self.call.options.retries_before,
+                retries_here: asked.saturating_sub(1).saturating_add(self.call.options.retries_before),
                 elapsed_here: now.since(began),
                 remaining: self.deadline.since(now),
                 attempts_left: self.attempts_left,
@@ -144,30 +164,27 @@ impl<'a> Chain<'a> {
                 larger_window: self.larger_window(seat, rest),
                 reroute_refusals: self.plan.config.content_filter == ContentFilter::Failover,
                 asked_wait: failure.wait,
-                may_retry: true,
-                took: now.since(asked),
+                // A wait that the provider named ends with its cool-down; no other refusal is worth waiting for.
+                may_retry: failure.kind == ErrorKind::RateLimited || gate.would_admit(),
+                took: now.since(begun),
                 halved: next.changes.halved,
                 dice: fastrand::f64(),
             };
-            match retry::decide(policy, &facts) {
+            match retry::decide(&seat.upstream.settings.retry, &facts) {
                 Verdict::RetryHere { wait, wait_reason, change } => {
-                    // A provider that is failing everyone is not to be asked more often for it.
-                    if !seat.upstream.gate.withdraw() {
-                        return if facts.others > 0 { Asked::FailOver(failure) } else { Asked::GiveUp(failure) };
+                    if !failure.unasked {
+                        // A provider that is failing everyone is not to be asked more often for it.
+                        if !gate.withdraw() {
+                            return if facts.others > 0 { Asked::FailOver(failure) } else { Asked::GiveUp(failure) };
+                        }
+                        self.trace.retry(seat.upstream.index, failure.kind, wait, wait_reason);
                     }
-                    if change == Change::HalfTheTokens {
-                        self.warnings.push(format!(
-                            "{} ran out of memory and was asked for half the tokens",
-                            seat.upstream.settings.name
-                        ));
-                    }
-                    self.trace.retry(seat.upstream.index, failure.kind, wait, wait_reason);
                     if !wait.is_zero() {
                         tokio::time::sleep(wait).await;
                     }
-                    retries += 1;
                     next.changes.add(change);
-                    (next.waited, next.wait_reason) = (wait, Some(wait_reason));
+                    next.waited += wait;
+                    next.wait_reason = Some(wait_reason);
                 }
                 Verdict::FailOver => return Asked::FailOver(failure),
                 Verdict::GiveUp => return Asked::GiveUp(failure),
@@ -175,50 +192,63 @@ impl<'a> Chain<'a> {
         }
     }
 
-    async fn attempt(
-        &mut self,
-        seat: &Seat,
-        mut pass: crate::gate::Pass,
-        next: &Next,
-        others: u32,
-    ) -> Result<Answer, Failure> {
+    /// Asks once, and tells the provider's gate what that says of it.
+    async fn attempt(&mut self, seat: &Seat, mut pass: Pass, next: &mut Next, others: u32) -> Result<Answer, Failure> {
         let started = clock::now();
         let remaining = self.deadline.since(started);
+        let index = seat.upstream.index;
         let number = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let mut trace = self.trace.attempt(seat.upstream.index, seat.model.as_deref(), number);
-        let question =
-            Question::new(self.call, seat, &next.changes, |limit| deadline::allowance(remaining, limit, others));
+        let mut trace = self.trace.attempt(index, seat.model.as_deref(), number);
+        let question = Question::new(self.call, seat, &next.changes, remaining, others);
         let result = attempt::make(&question, seat.upstream.client(self.worker), &trace.headers(self.call)).await;
         let took = clock::now().since(started);
-        self.attempts.push(Attempt {
-            provider: Arc::clone(&seat.upstream.settings.name),
-            started_after: started.since(self.call.arrived),
-            took,
-            error: result.as_ref().err().map(|failure| failure.kind),
-            waited: next.waited,
-            wait_reason: next.wait_reason.unwrap_or(WaitReason::None),
-        });
-        let result = result.map(|(got, warnings)| {
-            self.warnings.extend(warnings);
-            got
-        });
+        let error = result.as_ref().err().map(|failure| failure.kind);
+        if result.as_ref().err().is_none_or(|failure| !failure.unasked) {
+            self.attempts.push(Attempt {
+                provider: Arc::clone(&seat.upstream.settings.name),
+                started_after: started.since(self.call.arrived),
+                took,
+                error,
+                waited: std::mem::take(&mut next.waited),
+                wait_reason: next.wait_reason.take().unwrap_or(WaitReason::None),
+            });
+        }
         match result {
-            Ok(attempt::Got::Whole(whole)) => {
-                pass.succeeded();
-                trace.ended(Ok(&attempt::facts(&whole)));
-                Ok(Answer::Whole(whole))
-            }
-            Ok(attempt::Got::Begun(begun)) => {
-                pass.first_token(took);
-                trace.first_token();
-                Ok(Answer::Begun { begun, started, pass, trace })
+            Ok((got, warnings)) => {
+                self.warnings.extend(warnings);
+                self.limited = next.changes.halved;
+                if self.limited {
+                    let name = &seat.upstream.settings.name;
+                    self.warnings.push(format!("{name} ran out of memory and was asked for half the tokens"));
+                }
+                Ok(match got {
+                    Got::Whole(whole) => {
+                        self.moved(index, pass.succeeded());
+                        trace.ended(Ok(&attempt::facts(&whole)));
+                        Answer::Whole(whole)
+                    }
+                    Got::Begun(begun) => {
+                        self.moved(index, pass.first_token(took));
+                        trace.first_token();
+                        Answer::Begun { begun, started, pass, trace }
+                    }
+                })
             }
             Err(failure) => {
                 let failure = failure.by(&seat.upstream.settings.name);
-                pass.failed(failure.kind, failure.wait);
+                if failure.kind != ErrorKind::InferenceTimeout || question.was_fair() {
+                    self.moved(index, pass.failed(failure.kind, failure.wait));
+                }
                 trace.ended(Err(&failure));
                 Err(failure)
             }
+        }
+    }
+
+    /// Notes on the call's own trace that it moved a breaker.
+    fn moved(&mut self, provider: usize, moved: Option<Transition>) {
+        if let Some(moved) = moved {
+            self.trace.tripped(provider, telemetry::Transition::from(&moved));
         }
     }
 
@@ -232,6 +262,11 @@ impl<'a> Chain<'a> {
 fn able(seats: &[&Seat]) -> u32 {
     let able = seats.iter().filter(|seat| seat.upstream.gate.would_admit()).count();
     u32::try_from(able).unwrap_or(u32::MAX)
+}
+
+/// The call's time was up before a provider could be asked.
+fn too_late() -> Failure {
+    Failure::new(ErrorKind::InferenceTimeout, "the call's deadline passed before a provider could be asked").unasked()
 }
 
 /// A provider that was not asked.

@@ -21,8 +21,7 @@ pub fn made() -> Arc<str> {
 }
 
 /// `id` if it may stand in a header and a log line: 1 to 128 visible ASCII characters.
-#[must_use]
-pub fn sane(id: &[u8]) -> Option<&str> {
+fn sane(id: &[u8]) -> Option<&str> {
     let fits = (1..=MAX_LEN).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic);
     if fits { std::str::from_utf8(id).ok() } else { None }
 }

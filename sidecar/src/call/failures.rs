@@ -24,8 +24,8 @@ impl<'a> Failures<'a> {
             .any(|(other, failure)| failure.kind == ErrorKind::ContextLengthExceeded && !seat.may_hold_more_than(other))
     }
 
-    /// The one failure that the caller hears: the last whose call may be sent again, else the last. Those who were
-    /// asked speak before those who were passed over. It names each provider and what became of it.
+    /// The one failure that the caller hears: the last whose call may be sent again, else the last; of these, of those
+    /// who were asked before those who were passed over. It names each provider and what became of it.
     pub(super) fn into_one(self, operation: Operation) -> Failure {
         let tried: Vec<String> = self
             .met
@@ -33,7 +33,7 @@ impl<'a> Failures<'a> {
             .map(|(seat, failure)| format!("{}: {}", seat.upstream.settings.name, failure.kind))
             .collect();
         let soonest = self.met.iter().filter_map(|(_, failure)| failure.wait).min();
-        let weight = |failure: &Failure| (!failure.unasked, failure.kind.row().retryable);
+        let weight = |failure: &Failure| (failure.kind.row().retryable, !failure.unasked);
         let Some((_, mut failure)) = self.met.into_iter().max_by_key(|(_, failure)| weight(failure)) else {
             let message = format!("no enabled provider of this model serves {}", operation.path());
             return Failure::new(ErrorKind::ModelNotFound, message);
@@ -43,7 +43,7 @@ impl<'a> Failures<'a> {
             failure.wait = soonest;
         }
         if tried.len() > 1 {
-            failure.message = format!("every provider failed; the last fault that may pass: {}", failure.message);
+            failure.message = format!("no provider could answer: {}", failure.message);
         }
         failure.detail("providers", tried.join(", "))
     }

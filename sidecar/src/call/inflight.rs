@@ -8,23 +8,28 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     future::poll_fn,
     hash::{BuildHasher, RandomState},
+    pin::Pin,
     sync::{Arc, Weak},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
-use tokio::task::AbortHandle;
+use tokio::{task::AbortHandle, time::Sleep};
 
 use super::{Answered, Call, Refused, Reply, Sidecar, outcome::Outcome, stream::Stream};
 use crate::{
     chat::answer::{Chunk, Whole},
     clock,
     error::{ErrorKind, Failure, FieldFault},
-    telemetry::Refusal,
 };
 
 /// Bytes of a streamed answer that are kept for those who come late.
 const MAX_KEPT: usize = 64 << 20;
+
+/// How long after its deadline a call waits for the word of the one under way, which has the same deadline if it is
+/// its own and knows more to say.
+const GRACE: Duration = Duration::from_millis(3);
 
 /// The calls in flight under a key.
 #[derive(Debug, Default)]
@@ -66,27 +71,15 @@ enum Head {
 pub(super) async fn join(sidecar: &Sidecar, key: Arc<str>, call: Call) -> Result<Answered, Box<Refused>> {
     let told = match sidecar.shared.in_flight.enter(sidecar, key, &call) {
         Ok(told) => told,
-        Err(failure) => {
-            let outcome = Outcome::new(&call);
-            let refusal = Refusal {
-                failure: &failure,
-                correlation_id: &call.correlation_id,
-                arrived: call.arrived,
-                door: call.door,
-            };
-            sidecar.shared.telemetry.refused(&refusal);
-            return Err(Box::new(Refused { failure, outcome }));
-        }
+        Err(failure) => return Err(sidecar.turned_away(&call, failure)),
     };
+    let until = call.timeout.map(|patience| clock::at(call.arrived + patience + GRACE));
     let head = poll_fn(|cx| told.poll_head(cx));
-    let head = match call.timeout {
+    let head = match until {
         None => head.await,
-        Some(patience) => match tokio::time::timeout_at(clock::at(call.arrived + patience), head).await {
+        Some(until) => match tokio::time::timeout_at(until, head).await {
             Ok(head) => head,
-            Err(_) => Head::Refused(
-                Failure::new(ErrorKind::InferenceTimeout, "the equal call under way was not answered in time"),
-                Outcome::new(&call),
-            ),
+            Err(_) => return Err(sidecar.turned_away(&call, too_late())),
         },
     };
     let own = |outcome: Outcome| Outcome { correlation_id: Arc::clone(&call.correlation_id), ..outcome };
@@ -94,7 +87,8 @@ pub(super) async fn join(sidecar: &Sidecar, key: Arc<str>, call: Call) -> Result
         Head::Whole(outcome, whole) => Ok(Answered { outcome: own(outcome), reply: Reply::Whole(whole) }),
         Head::Stream(outcome) => {
             let outcome = own(outcome);
-            let listener = Listener { told: Arc::clone(&told), next: 0, outcome: outcome.clone() };
+            let ends = until.map(|until| Box::pin(tokio::time::sleep_until(until)));
+            let listener = Listener { told: Arc::clone(&told), next: 0, ends, outcome: outcome.clone() };
             Ok(Answered { outcome, reply: Reply::Stream(Stream::Told(listener)) })
         }
         Head::Refused(failure, outcome) => Err(Box::new(Refused { failure, outcome: own(outcome) })),
@@ -114,7 +108,8 @@ impl InFlight {
             None => {
                 let told = Arc::new(Told { fingerprint, state: Mutex::default() });
                 calls.insert(Arc::clone(&key), Arc::downgrade(&told));
-                let teller = Teller { told: Arc::downgrade(&told), key, sidecar: sidecar.clone() };
+                let teller =
+                    Teller { told: Arc::downgrade(&told), key, sidecar: sidecar.clone(), outcome: Outcome::new(call) };
                 #[allow(clippy::disallowed_methods, reason = "owned by Told, which ends it when nobody listens")]
                 let task = tokio::spawn(teller.tell(call.clone()));
                 told.state.lock().task = Some(task.abort_handle());
@@ -129,6 +124,8 @@ struct Teller {
     told: Weak<Told>,
     key: Arc<str>,
     sidecar: Sidecar,
+    /// What is told if the way ends without a word.
+    outcome: Outcome,
 }
 
 impl Teller {
@@ -169,12 +166,18 @@ impl Drop for Teller {
         }
         drop(calls);
         // Whatever happened here, nobody is left waiting.
-        self.update(|state| {
-            if let Some(Head::Stream(_)) = state.head {
+        self.update(|state| match &state.head {
+            None => state.head = Some(Head::Refused(lost(), self.outcome.clone())),
+            Some(Head::Stream(_)) => {
                 state.end.get_or_insert_with(|| Err(lost()));
             }
+            Some(Head::Whole(..) | Head::Refused(..)) => {}
         });
     }
+}
+
+fn too_late() -> Failure {
+    Failure::new(ErrorKind::InferenceTimeout, "the call's deadline passed before the equal call under way was answered")
 }
 
 fn lost() -> Failure {
@@ -226,6 +229,8 @@ impl Told {
 pub struct Listener {
     told: Arc<Told>,
     next: usize,
+    /// This listener's own deadline.
+    ends: Option<Pin<Box<Sleep>>>,
     outcome: Outcome,
 }
 
@@ -234,7 +239,14 @@ impl Listener {
         &self.outcome
     }
 
-    pub(super) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Chunk, Failure>>> {
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, Failure>>> {
+        if self.ends.as_mut().is_some_and(|ends| ends.as_mut().poll(cx).is_ready()) {
+            (self.ends, self.next) = (None, usize::MAX);
+            return Poll::Ready(Some(Err(too_late())));
+        }
+        if self.next == usize::MAX {
+            return Poll::Ready(None);
+        }
         let mut state = self.told.state.lock();
         if let Some(chunk) = state.chunks.get(self.next) {
             self.next += 1;

@@ -227,15 +227,26 @@ impl Sidecar {
                 Err(Failure::new(ErrorKind::ShuttingDown, "the sidecar is shutting down and could not wait any longer"))
             }
         };
-        let Chain { deadline, attempts, warnings, trace, .. } = chain;
+        let Chain { deadline, attempts, warnings, limited, trace, .. } = chain;
         let mut outcome = Outcome { attempts, warnings, ..Outcome::new(&call) };
         match found {
             Ok(found) => {
-                outcome.found(&found);
+                outcome.found(&found, limited);
                 Ok(self.reply(found, outcome, deadline, trace, place))
             }
             Err(failure) => Err(refuse(trace, failure, outcome)),
         }
+    }
+
+    /// A call that does not go the way of a call: counted, and told why.
+    fn turned_away(&self, call: &Call, failure: Failure) -> Box<Refused> {
+        self.shared.telemetry.refused(&Refusal {
+            failure: &failure,
+            correlation_id: &call.correlation_id,
+            arrived: call.arrived,
+            door: call.door,
+        });
+        Box::new(Refused { failure, outcome: Outcome::new(call) })
     }
 
     /// A place among the calls in flight.

@@ -12,6 +12,8 @@ use crate::error::ErrorKind;
 pub struct Outcome {
     /// Where the answer came from; `None`: there is none.
     pub source: Option<Source>,
+    /// How much of what was asked for the answer is.
+    pub quality: Quality,
     /// The provider that answered.
     pub provider: Option<Arc<str>>,
     /// The model that it was asked for.
@@ -28,21 +30,55 @@ impl Outcome {
     /// The outcome of a call that has not been tried yet.
     #[must_use]
     pub fn new(call: &Call) -> Self {
+        Self::untried(&call.correlation_id)
+    }
+
+    /// The same, of what was refused before it was a call.
+    #[must_use]
+    pub fn untried(correlation_id: &Arc<str>) -> Self {
         Self {
             source: None,
+            quality: Quality::Unavailable,
             provider: None,
             provider_model: None,
             warnings: Vec::new(),
             attempts: Vec::new(),
-            correlation_id: Arc::clone(&call.correlation_id),
+            correlation_id: Arc::clone(correlation_id),
         }
     }
 
-    /// Notes who answered.
-    pub(super) fn found(&mut self, found: &Found<'_>) {
+    /// Notes who answered, and whether less was asked for than the caller did.
+    pub(super) fn found(&mut self, found: &Found<'_>, limited: bool) {
+        self.quality = if limited { Quality::Limited } else { Quality::Full };
         self.source = Some(if found.first { Source::Primary } else { Source::Fallback });
         self.provider = Some(Arc::clone(&found.seat.upstream.settings.name));
-        self.provider_model.clone_from(&found.seat.model);
+        self.provider_model = Some(match &found.seat.model {
+            Some(model) => Arc::clone(model),
+            None => Arc::from(&*found.named),
+        });
+    }
+}
+
+/// How much of what was asked for an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Quality {
+    /// All of it.
+    Full,
+    /// Less: fewer tokens were asked for.
+    Limited,
+    /// There is none.
+    Unavailable,
+}
+
+impl Quality {
+    /// Its name in headers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Limited => "limited",
+            Self::Unavailable => "unavailable",
+        }
     }
 }
 

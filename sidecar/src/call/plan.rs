@@ -90,12 +90,7 @@ impl Plan {
         for (index, settings) in config.providers.iter().enumerate() {
             let kept = before.and_then(|plan| plan.upstreams.iter().find(|old| old.settings.name == settings.name));
             let gate = match kept {
-                Some(old) if old.settings.breaker == settings.breaker => {
-                    if old.settings.api_key != settings.api_key {
-                        old.gate.key_changed();
-                    }
-                    Arc::clone(&old.gate)
-                }
+                Some(old) if is_the_same(&old.settings, settings) => Arc::clone(&old.gate),
                 _ => gate(settings),
             };
             // Whatever changed may change how a client dials or signs, so clients are made anew.
@@ -111,17 +106,32 @@ impl Plan {
         if !faults.is_empty() {
             return Err(faults);
         }
+        if let Some(before) = before {
+            before.hand_over(&upstreams, &config);
+        }
         let routes: HashMap<_, _> = config
             .models
             .iter()
             .enumerate()
-            .map(|(index, model)| (Arc::clone(&model.name), Arc::new(route(Some(index), &model.providers, &upstreams))))
+            .map(|(index, model)| (Arc::clone(&model.name), Arc::new(route(index, model, &upstreams))))
             .collect();
         let default = match config.models.first().and_then(|model| routes.get(&model.name)) {
             Some(first) => Arc::clone(first),
             None => Arc::new(pass_through(&upstreams)),
         };
         Ok(Self { config, upstreams, routes, default })
+    }
+
+    /// Tells the gates that are kept what the new configuration says of their providers; called once it is known to be
+    /// good as a whole.
+    fn hand_over(&self, upstreams: &[Arc<Upstream>], config: &Config) {
+        for new in upstreams {
+            let Some(old) = self.upstreams.iter().find(|old| Arc::ptr_eq(&old.gate, &new.gate)) else { continue };
+            if old.settings.api_key != new.settings.api_key {
+                new.gate.key_changed();
+            }
+            new.gate.adopt(&new.settings, &config.retry_budget);
+        }
     }
 
     /// Who serves the model that a caller calls `name`; `None`: no such model is configured.
@@ -131,18 +141,25 @@ impl Plan {
     }
 }
 
-fn route(model: Option<usize>, served: &[config::Served], upstreams: &[Arc<Upstream>]) -> Route {
-    let seats = served
+/// Whether what is known of one still holds for the other: it is the same server, judged by the same rules.
+fn is_the_same(old: &config::Provider, new: &config::Provider) -> bool {
+    let judged = |provider: &config::Provider| (provider.breaker.clone(), provider.timeouts.total, provider.scope);
+    (old.kind, &old.base_url) == (new.kind, &new.base_url) && judged(old) == judged(new)
+}
+
+fn route(index: usize, model: &config::Model, upstreams: &[Arc<Upstream>]) -> Route {
+    let seats = model
+        .providers
         .iter()
         .filter_map(|served| Some((served, upstreams.get(served.provider)?)))
         .filter(|(_, upstream)| upstream.settings.enabled)
         .map(|(served, upstream)| Seat {
             upstream: Arc::clone(upstream),
-            model: served.model.clone(),
+            model: Some(served.model.as_ref().map_or_else(|| Arc::clone(&model.name), Arc::clone)),
             context_window: served.context_window,
         })
         .collect();
-    Route { model, seats: by_rank(seats) }
+    Route { model: Some(index), seats: by_rank(seats) }
 }
 
 fn pass_through(upstreams: &[Arc<Upstream>]) -> Route {

@@ -211,12 +211,10 @@ impl Rest {
 
     fn complete(self, outcome: &Outcome) {
         self.attempt.ended(Ok(&Facts { model: self.model.as_deref(), finish: self.finish, usage: self.usage }));
-        let streamed = clock::now().since(self.limits.first_token);
-        if self.limits.breaker.is_slow(self.tokens, streamed) {
-            self.pass.slow();
-        } else {
-            self.pass.succeeded();
-        }
+        // Some send several tokens an event; and how long the caller took to read is not the provider's doing.
+        let tokens = self.usage.map_or(self.tokens, |usage| usage.output_tokens.max(self.tokens));
+        let streamed = self.last_token.since(self.limits.first_token);
+        let _ = if self.limits.breaker.is_slow(tokens, streamed) { self.pass.slow() } else { self.pass.succeeded() };
         self.call.ended(CallEnd {
             source: outcome.source,
             error: None,
@@ -232,7 +230,10 @@ impl Rest {
             last.error = Some(failure.kind);
         }
         self.attempt.ended(Err(failure));
-        self.pass.failed(failure.kind, failure.wait);
+        // A deadline that the caller set says nothing of the provider.
+        if failure.kind != ErrorKind::InferenceTimeout || clock::now() < self.limits.deadline {
+            let _ = self.pass.failed(failure.kind, failure.wait);
+        }
         self.call.ended(CallEnd {
             source: outcome.source,
             error: Some(failure),

@@ -3,7 +3,7 @@
 use std::{fmt, ops::Range};
 
 use bytes::Bytes;
-use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{
@@ -54,6 +54,7 @@ struct Found<'de> {
     max_tokens: Option<&'de RawValue>,
     stream: bool,
     choices: Option<u32>,
+    prompts: Option<u32>,
 }
 
 impl Found<'_> {
@@ -66,7 +67,7 @@ impl Found<'_> {
             model: model.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default(),
             model_span: self.model.map(|value| span_in(body, value.get())),
             stream: self.stream,
-            choices: self.choices.unwrap_or(1),
+            choices: self.choices.unwrap_or(1).saturating_mul(self.prompts.unwrap_or(1)),
             max_tokens: max_tokens.and_then(|text| text.parse().ok()),
             max_tokens_span: max_tokens.map(|text| span_in(body, text)),
         }
@@ -77,6 +78,29 @@ impl Found<'_> {
 fn span_in(whole: &[u8], part: &str) -> Range<usize> {
     let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
     start..start + part.len()
+}
+
+/// How many prompts there are: a list of texts or of lists of tokens holds several, a text or a list of tokens is one.
+fn prompts_in(prompt: &RawValue) -> u32 {
+    struct Count;
+    impl<'de> Visitor<'de> for Count {
+        type Value = u32;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of prompts")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<u32, A::Error> {
+            let (mut prompts, mut tokens) = (0_u32, false);
+            while let Some(item) = list.next_element::<&RawValue>()? {
+                tokens |= item.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
+                prompts = prompts.saturating_add(1);
+            }
+            Ok(if tokens { 1 } else { prompts.max(1) })
+        }
+    }
+    // What is no list is one prompt, or a fault that is noted elsewhere.
+    serde_json::Deserializer::from_str(prompt.get()).deserialize_seq(Count).unwrap_or(1)
 }
 
 /// The walk's outermost step, which also keeps what it needs.
@@ -104,7 +128,7 @@ impl<'de> Visitor<'de> for Top<'_, 'de> {
             let path = Path::Key(&Path::Root, field.name);
             let check = Check { shape: field.shape, path: &path, faults: self.faults, nullable: !field.required };
             let seen = match field.name {
-                "model" | "max_tokens" | "max_completion_tokens" | "stream" | "n" => {
+                "model" | "max_tokens" | "max_completion_tokens" | "stream" | "n" | "prompt" => {
                     let value: &'de RawValue = map.next_value()?;
                     self.keep(field.name, value);
                     // The value has been read once already, so it is JSON; only its shape can be wrong.
@@ -127,10 +151,12 @@ impl<'de> Top<'_, 'de> {
             "model" => self.found.model = Some(value),
             "stream" => self.found.stream = value.get() == "true",
             "n" => self.found.choices = value.get().parse().ok(),
-            _ if value.get() == "null" => {}
+            "prompt" => self.found.prompts = Some(prompts_in(value)),
             // `max_completion_tokens` took the older name's place, so it counts where both are given.
-            "max_tokens" if self.found.max_tokens.is_some() => {}
-            _ => self.found.max_tokens = Some(value),
+            "max_completion_tokens" if value.get() != "null" => self.found.max_tokens = Some(value),
+            // A null is kept for its place, in which a number can be put.
+            _ if self.found.max_tokens.is_none_or(|kept| kept.get() == "null") => self.found.max_tokens = Some(value),
+            _ => {}
         }
     }
 }

@@ -50,16 +50,17 @@ pub struct Request {
     pub model_span: Option<Range<usize>>,
     /// `stream`
     pub stream: bool,
-    /// `n`: how many choices are asked for; at least 1.
+    /// How many choices are asked for, `n` for each prompt; at least 1.
     pub choices: u32,
     /// `max_tokens` or `max_completion_tokens`.
     pub max_tokens: Option<u64>,
-    /// Where in `body` that number stands.
+    /// Where in `body` that number, or a null in its place, stands.
     pub max_tokens_span: Option<Range<usize>>,
 }
 
 impl Request {
-    /// The document with `model` (and, where given, the number of tokens) replaced; nothing else is touched.
+    /// The document with `model` (and, where given, the number of tokens) replaced, or added where it is absent; nothing
+    /// else is touched. Embeddings have no such number.
     #[must_use]
     pub fn body_for(&self, model: Option<&str>, max_tokens: Option<u64>) -> Bytes {
         let mut edits: Vec<(Range<usize>, String)> = Vec::new();
@@ -70,8 +71,11 @@ impl Request {
                 None => edits.push((self.after_brace(), format!("\"model\":{quoted},"))),
             }
         }
-        if let (Some(tokens), Some(span)) = (max_tokens, &self.max_tokens_span) {
-            edits.push((span.clone(), tokens.to_string()));
+        if let Some(tokens) = max_tokens.filter(|_| self.operation != Operation::Embed) {
+            match &self.max_tokens_span {
+                Some(span) => edits.push((span.clone(), tokens.to_string())),
+                None => edits.push((self.after_brace(), format!("\"max_tokens\":{tokens},"))),
+            }
         }
         if edits.is_empty() {
             return self.body.clone();

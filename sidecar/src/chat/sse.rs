@@ -152,7 +152,7 @@ fn last_end(bytes: &[u8], from: usize) -> usize {
 }
 
 /// The first event of `bytes` at or after `at`, which is moved past it.
-fn next_event<'a>(bytes: &'a [u8], at: &mut usize) -> Option<Event<'a>> {
+pub(crate) fn next_event<'a>(bytes: &'a [u8], at: &mut usize) -> Option<Event<'a>> {
     let mut start = *at;
     let mut name = None;
     let mut data: Option<Cow<'a, [u8]>> = None;

@@ -46,12 +46,7 @@ fn opinion(config: &Config) -> String {
         let _ = writeln!(said, "  {advice}");
     }
     let (providers, models) = (config.providers.len(), config.models.len());
-    let _ = writeln!(
-        said,
-        "the configuration is good: {}, {}",
-        count(providers, "provider"),
-        count(models, "model")
-    );
+    let _ = writeln!(said, "the configuration is good: {}, {}", count(providers, "provider"), count(models, "model"));
     said
 }
 

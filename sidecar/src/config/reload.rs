@@ -184,7 +184,7 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("listen.http", *http == new.listen.http),
         ("listen.admin", *admin == new.listen.admin),
         ("listen.workers", *workers == new.listen.workers),
-        ("auth.tls", *tls == new.auth.tls),
+        ("auth.tls", tls.is_some() == new.auth.tls.is_some()),
         ("telemetry.otlp_endpoint", *otlp_endpoint == new.telemetry.otlp_endpoint),
         ("telemetry.log_format", *log_format == new.telemetry.log_format),
         ("limits.max_headers", *max_headers == new.limits.max_headers),

@@ -315,6 +315,7 @@ const WRONG: &[(&str, &str)] = &[
     ("providers: [{name: a, kind: simulated, retry: {max_delay: 1ms}}]", "providers[0].retry.max_delay: base_delay (1s) is longer than max_delay (1ms)"),
     ("providers: [{name: a, kind: simulated, retry: {backoff_factor: 0.5}}]", "providers[0].retry.backoff_factor: 0.5 is less than 1"),
     ("providers: [{name: a, kind: simulated, breaker: {max_open_for: 1s}}]", "providers[0].breaker.max_open_for: open_for (1m) is longer"),
+    ("providers: [{name: a, kind: simulated, breaker: {half_open_max_calls: 33}}]", "providers[0].breaker.half_open_max_calls: 33 is more than 32, the most allowed"),
     ("providers: [{name: a, kind: simulated, breaker: {failure_rate: 50%}}]", "providers[0].breaker.failure_rate: 50% is not a number"),
     ("providers: [{name: a, kind: simulated, simulated: {failure: shed}}]", "providers[0].simulated.failure: shed is not one of rate_limited, "),
     ("models: [{name: a}, {name: a}]", "models[1].name: a is already the name of models[0]"),

@@ -13,7 +13,7 @@ use std::{
 };
 
 use fusebox_rules::{
-    breaker::{self, Admission, Asker, Breaker, News, Permit, Transition},
+    breaker::{self, Admission, Asker, Breaker, News, PROBE_LEASE, Permit, Transition},
     budget::{self, Budget, Payment},
     error::{Blame, ErrorKind},
     moment::Moment,
@@ -21,10 +21,8 @@ use fusebox_rules::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::clock;
+use crate::{clock, config};
 
-/// A rate-limited provider that did not say when to come back is left alone for this long.
-const COOL_DOWN: Duration = Duration::from_secs(1);
 /// A provider is never left alone for longer on its own word.
 const MAX_COOL_DOWN: Duration = Duration::from_secs(3600);
 
@@ -41,7 +39,11 @@ pub struct Gate {
     /// The breaker's generation while it admits freely; [`ASK`] while it must be asked.
     free: AtomicU64,
     cool_until: AtomicU64,
+    /// How long a provider is left alone that asks for it and does not say until when.
+    cool_down_nanos: AtomicU64,
     key_refused_until: AtomicU64,
+    /// How often the key has changed: a refusal of an older one is no news.
+    keys: AtomicU64,
     in_flight: AtomicU32,
     budget: Mutex<Budget>,
     /// Whether it is callers' calls that find out if the provider has recovered.
@@ -77,23 +79,34 @@ pub struct Standing {
 }
 
 impl Gate {
-    /// A gate that has seen nothing, whose probes may take `lease`, and which tells `on_move` of its breaker's moves.
+    /// A gate that has seen nothing, and tells `on_move` of its breaker's moves.
     #[must_use]
-    pub fn new(settings: breaker::Settings, lease: Duration, retries: &budget::Settings, on_move: OnMove) -> Self {
+    pub fn new(provider: &config::Provider, retries: &budget::Settings, on_move: OnMove) -> Self {
         let now = clock::now();
+        let settings = provider.breaker.clone();
         let callers_probe = settings.probe == breaker::Probe::Passive;
+        // Shorter, and the news of a slow provider's recovery would never be heard.
+        let lease = provider.timeouts.total.max(PROBE_LEASE);
         let breaker = Breaker::new(settings).with_probe_lease(lease);
         Self {
             free: AtomicU64::new(breaker.generation()),
             breaker: Mutex::new(breaker),
             cool_until: AtomicU64::new(0),
+            cool_down_nanos: AtomicU64::new(nanos(provider.retry.base_delay)),
             key_refused_until: AtomicU64::new(0),
+            keys: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
             budget: Mutex::new(Budget::new(retries, now)),
             callers_probe,
             moved: Notify::new(),
             on_move,
         }
+    }
+
+    /// Takes over what a new configuration says of anything but the breaker, whose state is kept.
+    pub fn adopt(&self, provider: &config::Provider, retries: &budget::Settings) {
+        self.cool_down_nanos.store(nanos(provider.retry.base_delay), Relaxed);
+        *self.budget.lock() = Budget::new(retries, clock::now());
     }
 
     /// Whether a call may go there now. Its pass must be told what became of the call.
@@ -108,7 +121,7 @@ impl Gate {
         let free = self.free.load(Relaxed);
         let permit = if free == ASK { self.ask(asker, now)? } else { Permit::free(free, now) };
         self.in_flight.fetch_add(1, Relaxed);
-        Ok(Pass { gate: Arc::clone(self), permit, judged: false })
+        Ok(Pass { gate: Arc::clone(self), permit, keyed: self.keys.load(Relaxed), judged: false })
     }
 
     /// Whether a call would be let through now; asking takes nothing.
@@ -153,12 +166,13 @@ impl Gate {
         }
     }
 
-    fn record(&self, permit: &mut Permit, news: News) {
+    fn record(&self, permit: &mut Permit, news: News) -> Option<Transition> {
         let mut breaker = self.breaker.lock();
         let moved = breaker.record(permit, news, clock::now());
         self.store(&breaker);
         drop(breaker);
         self.tell(moved);
+        moved
     }
 
     /// The new state stands before anyone is told of it.
@@ -186,16 +200,21 @@ impl Gate {
 
     /// Leaves the provider alone for `wait`. Of two such wishes the later end wins.
     fn cool_down(&self, wait: Option<Duration>) {
-        let until = clock::now() + wait.unwrap_or(COOL_DOWN).min(MAX_COOL_DOWN);
+        let until = clock::now()
+            + wait.unwrap_or_else(|| Duration::from_nanos(self.cool_down_nanos.load(Relaxed))).min(MAX_COOL_DOWN);
         self.cool_until.fetch_max(until.as_nanos(), Relaxed);
     }
 
-    fn key_refused(&self) {
+    fn key_refused(&self, keyed: u64) {
+        if keyed != self.keys.load(Relaxed) {
+            return;
+        }
         self.key_refused_until.store((clock::now() + KEY_RECHECK).as_nanos(), Relaxed);
     }
 
     /// Hears that the provider's key has changed.
     pub fn key_changed(&self) {
+        self.keys.fetch_add(1, Relaxed);
         self.key_refused_until.store(0, Relaxed);
     }
 
@@ -250,6 +269,10 @@ impl Gate {
     }
 }
 
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Gate").field(&self.standing()).finish()
@@ -261,45 +284,48 @@ impl std::fmt::Debug for Gate {
 pub struct Pass {
     gate: Arc<Gate>,
     permit: Permit,
+    /// Which of the provider's keys the call was sent with.
+    keyed: u64,
     judged: bool,
 }
 
 impl Pass {
-    /// The first token came, this long after the call was sent.
-    pub fn first_token(&mut self, took: Duration) {
-        self.gate.record(&mut self.permit, News::FirstToken { took });
+    /// The first token came, this long after the call was sent. Says if that moved the breaker, as do the others.
+    pub fn first_token(&mut self, took: Duration) -> Option<Transition> {
+        self.gate.record(&mut self.permit, News::FirstToken { took })
     }
 
     /// The answer is complete and good.
-    pub fn succeeded(mut self) {
-        self.judge(News::Succeeded);
+    pub fn succeeded(mut self) -> Option<Transition> {
+        self.judge(News::Succeeded)
     }
 
     /// The answer is complete and came too slowly.
-    pub fn slow(mut self) {
-        self.judge(News::Slow);
+    pub fn slow(mut self) -> Option<Transition> {
+        self.judge(News::Slow)
     }
 
     /// The call failed; the table says what that says of the provider.
-    pub fn failed(mut self, kind: ErrorKind, wait: Option<Duration>) {
+    pub fn failed(mut self, kind: ErrorKind, wait: Option<Duration>) -> Option<Transition> {
         match kind.row().blame {
-            Blame::Breaker => self.judge(News::Failed),
+            Blame::Breaker => return self.judge(News::Failed),
             Blame::CoolDown => self.gate.cool_down(wait),
-            Blame::Key => self.gate.key_refused(),
+            Blame::Key => self.gate.key_refused(self.keyed),
             Blame::None => {}
         }
+        None
     }
 
-    fn judge(&mut self, news: News) {
+    fn judge(&mut self, news: News) -> Option<Transition> {
         self.judged = true;
-        self.gate.record(&mut self.permit, news);
+        self.gate.record(&mut self.permit, news)
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
         if !self.judged {
-            self.gate.record(&mut self.permit, News::Unused);
+            let _ = self.gate.record(&mut self.permit, News::Unused);
         }
         self.gate.in_flight.fetch_sub(1, Relaxed);
     }

@@ -85,13 +85,10 @@ async fn once(upstream: &Upstream, question: &Request, mut pass: Pass) {
     };
     let found = result.as_ref().err().map(|failure| failure.kind);
     tracing::debug!(target: "fusebox::breaker", provider = &*upstream.settings.name, error = found.map(ErrorKind::name), "probed");
-    match result {
-        Ok(_) => pass.succeeded(),
-        // It answers, and what it says against the probe is not that it is ill.
-        Err(failure) if failure.kind.row().blame == Blame::None => {
-            pass.first_token(clock::now().since(started));
-            pass.succeeded();
-        }
-        Err(failure) => pass.failed(failure.kind, failure.wait),
-    }
+    let took = clock::now().since(started);
+    let _ = match result {
+        // It answers; what it may say against the probe is not that it is ill.
+        Err(failure) if failure.kind.row().blame != Blame::None => pass.failed(failure.kind, failure.wait),
+        Ok(_) | Err(_) => pass.first_token(took).or_else(|| pass.succeeded()),
+    };
 }

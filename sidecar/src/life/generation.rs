@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use fusebox_rules::breaker::{self, PROBE_LEASE};
+use fusebox_rules::breaker;
+use rustls::ServerConfig;
 
 use crate::{
     call::{Current, plan::Plan},
     config::{self, Config, needs_restart},
     gate::Gate,
-    serve::tokens::Tokens,
+    serve::{
+        tls::{self, Certificate},
+        tokens::Tokens,
+    },
     telemetry::{Telemetry, Transition},
 };
 
@@ -19,18 +23,46 @@ pub(super) struct Generations {
     workers: usize,
 }
 
-/// Who may call, exchanged with the configuration.
+/// All of one: what calls use, and what the doors do.
+pub(super) struct Generation {
+    pub(super) current: Current,
+    tokens: Tokens,
+    tls: Option<Arc<ServerConfig>>,
+}
+
+/// Who may call and whom they find, exchanged with the configuration.
 #[derive(Debug, Clone)]
-pub(super) struct Allowed(Arc<ArcSwap<Tokens>>);
+pub(super) struct Access {
+    tokens: Arc<ArcSwap<Tokens>>,
+    /// What the doors show of themselves; `None`: they speak without TLS.
+    pub(super) certificate: Option<Certificate>,
+}
 
-impl Allowed {
-    pub(super) fn store(&self, tokens: Tokens) {
-        self.0.store(Arc::new(tokens));
-    }
-
+impl Access {
     /// Whether the holder of `token`, or of none, may call now.
     pub(super) fn allow(&self, token: Option<&str>) -> bool {
-        self.0.load().allow(token)
+        self.tokens.load().allow(token)
+    }
+}
+
+impl Generation {
+    /// What calls use, and access as the doors share it from now on.
+    pub(super) fn begin(self) -> (Current, Access) {
+        let access = Access {
+            tokens: Arc::new(ArcSwap::from_pointee(self.tokens)),
+            certificate: self.tls.map(Certificate::new),
+        };
+        (self.current, access)
+    }
+
+    /// What calls use, once `access` is this generation's.
+    pub(super) fn replace(self, access: &Access) -> Current {
+        access.tokens.store(Arc::new(self.tokens));
+        // Whether there is TLS at all is fixed at the start.
+        if let (Some(certificate), Some(tls)) = (&access.certificate, self.tls) {
+            certificate.store(tls);
+        }
+        self.current
     }
 }
 
@@ -43,16 +75,15 @@ impl Generations {
     ///
     /// # Errors
     /// Everything that the configuration names and that cannot be used.
-    pub(super) fn first(&self, config: Config) -> Result<(Current, Allowed), String> {
-        let (current, tokens) = self.make(config, None).map_err(|faults| faults.join("\n"))?;
-        Ok((current, Allowed(Arc::new(ArcSwap::from_pointee(tokens)))))
+    pub(super) fn first(&self, config: Config) -> Result<Generation, String> {
+        self.make(config, None).map_err(|faults| faults.join("\n"))
     }
 
     /// The one that follows `before`.
     ///
     /// # Errors
     /// As for the first; or keys have changed that only a restart can change.
-    pub(super) fn next(&self, config: Config, before: &Current) -> Result<(Current, Tokens), Vec<String>> {
+    pub(super) fn next(&self, config: Config, before: &Current) -> Result<Generation, Vec<String>> {
         let fixed = needs_restart(&before.plan.config, &config);
         if !fixed.is_empty() {
             let fault =
@@ -62,25 +93,29 @@ impl Generations {
         self.make(config, Some(&before.plan))
     }
 
-    fn make(&self, config: Config, before: Option<&Plan>) -> Result<(Current, Tokens), Vec<String>> {
+    fn make(&self, config: Config, before: Option<&Plan>) -> Result<Generation, Vec<String>> {
         let tokens = match &config.auth.tokens_file {
             None => Tokens::anyone(),
             Some(file) => Tokens::read(file).map_err(|fault| vec![fault])?,
         };
-        let labels = Arc::new(self.telemetry.labels_for(&config));
+        let tls = config.auth.tls.as_ref().map(tls::read).transpose().map_err(|fault| vec![fault])?;
         let retries = config.retry_budget.clone();
         let gate = |settings: &Arc<config::Provider>| {
             let (telemetry, name, scope) = (Arc::clone(&self.telemetry), Arc::clone(&settings.name), settings.scope);
-            let lease = settings.timeouts.total.max(PROBE_LEASE);
             let on_move = Box::new(move |moved: &breaker::Transition| {
                 telemetry.transition(&name, scope, Transition::from(moved));
             });
-            Arc::new(Gate::new(settings.breaker.clone(), lease, &retries, on_move))
+            Arc::new(Gate::new(settings, &retries, on_move))
         };
         let plan = Plan::try_new(config, self.workers, before, gate)?;
+        // Nothing is told of a generation that does not come about.
+        let labels = Arc::new(self.telemetry.labels_for(&plan.config));
         for upstream in &plan.upstreams {
             self.telemetry.set_breaker(&upstream.settings.name, upstream.gate.standing().state.into());
         }
-        Ok((Current { plan, labels }, tokens))
+        Ok(Generation { current: Current { plan, labels }, tokens, tls })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long spans and log lines may take to leave.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// Why the sidecar did not start.
+/// Why the sidecar did not start, or did not last until it was told to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration is wrong. Every fault is named.
@@ -50,6 +50,9 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
+    /// A thread that serves calls died, and the sidecar has drained because of it.
+    #[error("a worker thread died; start the sidecar anew")]
+    WorkerDied,
     /// The operating system refused something else.
     #[error("the sidecar could not start: {0}")]
     System(#[from] io::Error),
@@ -58,7 +61,7 @@ pub enum StartError {
 /// Serves calls until told to stop, then drains.
 ///
 /// # Errors
-/// Whatever keeps it from starting; nothing once it serves.
+/// Whatever keeps it from starting; once it serves, only a worker's death.
 pub async fn run(sources: Sources) -> Result<(), StartError> {
     let source = sources.file.as_ref().map_or("defaults and environment".into(), |file| file.display().to_string());
     let (config, watch) = Watch::begin(sources).map_err(StartError::Config)?;
@@ -67,28 +70,31 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     let telemetry = Telemetry::try_new(&config.telemetry, config.listen.workers + 1)
         .map_err(|error| StartError::Unusable(format!("telemetry.otlp_endpoint: {error}")))?;
     let bound = Bound::bind(&config.listen)?;
-    let grace = config.shutdown.grace;
     let generations = Generations::new(Arc::clone(&telemetry), config.listen.workers);
-    let (current, tokens) = generations.first(config).map_err(StartError::Unusable)?;
+    let (current, access) = generations.first(config).map_err(StartError::Unusable)?.begin();
     let shared = Arc::new(Shared::new(current, Arc::clone(&telemetry)));
     let story = Arc::new(Story::new(source, Arc::clone(&shared)));
     let health = Health::starting().await;
     let draining = CancellationToken::new();
     let addresses = bound.addresses;
     let admin = start_admin(bound.admin.try_clone()?, &telemetry, &story)?;
-    let mut workers = Workers::start(bound, &shared, &tokens, &health, &draining).map_err(StartError::Unusable)?;
+    let mut workers = Workers::start(bound, &shared, &access, &health, &draining)?;
     let (mut stop, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
 
     story.enter(Phase::Ready);
     health.serving(true).await;
     addresses.announce()?;
-    let mut life = Life { shared, story, generations, watch, log: &log, tokens };
-    tokio::select! {
-        () = life.go_on() => {}
-        () = either(&mut stop, &mut interrupt) => {}
-        () = workers.lost() => tracing::error!("a worker thread died; the sidecar stops, to be started anew"),
-    }
+    let mut life = Life { shared, story, generations, watch, log: &log, access };
+    let why = tokio::select! {
+        () = life.go_on() => Ok(()),
+        () = either(&mut stop, &mut interrupt) => Ok(()),
+        () = workers.lost() => {
+            tracing::error!("a worker thread died; the sidecar stops, to be started anew");
+            Err(StartError::WorkerDied)
+        }
+    };
 
+    let grace = life.shared.current.load().plan.config.shutdown.grace;
     tracing::info!(grace_s = grace.as_secs(), calls = life.shared.calls(), "draining");
     life.story.enter(Phase::Draining);
     health.drain().await;
@@ -103,7 +109,7 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     drop(admin);
     telemetry.flush(FLUSH);
     log.flush(FLUSH);
-    Ok(())
+    why
 }
 
 async fn either(stop: &mut Signal, interrupt: &mut Signal) {
@@ -131,7 +137,7 @@ struct Life<'a> {
     generations: Generations,
     watch: Watch,
     log: &'a Log,
-    tokens: generation::Allowed,
+    access: generation::Access,
 }
 
 impl Life<'_> {
@@ -156,13 +162,12 @@ impl Life<'_> {
             .map_err(|faults| faults.iter().map(ToString::to_string).collect())
             .and_then(|config| self.generations.next(config, &self.shared.current.load()));
         match made {
-            Ok((current, tokens)) => {
-                let filter = current.plan.config.telemetry.log.clone();
+            Ok(generation) => {
+                let filter = generation.current.plan.config.telemetry.log.clone();
                 if let Err(error) = self.log.set_filter(&filter) {
                     tracing::warn!(%error, "telemetry.log stays as it was");
                 }
-                self.shared.current.store(Arc::new(current));
-                self.tokens.store(tokens);
+                self.shared.current.store(Arc::new(generation.replace(&self.access)));
                 self.story.reloaded();
                 tracing::info!("the configuration was loaded anew");
                 true

@@ -12,15 +12,16 @@ use hyper_util::service::TowerToHyperService;
 use tokio::{runtime::Builder, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::{Addresses, StartError, generation::Allowed};
+use super::{Addresses, StartError, generation::Access};
 use crate::{
     call::{Shared, Sidecar},
-    config::{Config, Listen},
+    config::Listen,
     doors::{
+        MaxBody,
         grpc::{self, Health},
         openai::{Authorise, OpenAi},
     },
-    serve::{self, Connections, tls},
+    serve::{self, Connections},
     telemetry::Door,
 };
 
@@ -57,7 +58,7 @@ pub(super) struct Workers {
 struct Worker {
     index: usize,
     shared: Arc<Shared>,
-    tokens: Allowed,
+    access: Access,
     health: Health,
     connections: Connections,
     grpc: TcpListener,
@@ -68,20 +69,19 @@ impl Workers {
     /// Starts a thread for each pair of listeners.
     ///
     /// # Errors
-    /// The certificate cannot be used, or the system gives no thread.
+    /// The system gives no thread.
     pub(super) fn start(
         bound: Bound,
         shared: &Arc<Shared>,
-        tokens: &Allowed,
+        access: &Access,
         health: &Health,
         draining: &CancellationToken,
-    ) -> Result<Self, String> {
+    ) -> io::Result<Self> {
         let current = shared.current.load();
-        let Config { auth, limits, .. } = &current.plan.config;
         let connections = Connections {
             door: Door::Http,
-            limits: limits.clone(),
-            tls: auth.tls.as_ref().map(tls::acceptor).transpose()?,
+            limits: current.plan.config.limits.clone(),
+            tls: access.certificate.clone(),
             open: Arc::new(AtomicUsize::new(0)),
             telemetry: Arc::clone(&shared.telemetry),
             draining: draining.clone(),
@@ -92,22 +92,19 @@ impl Workers {
             let worker = Worker {
                 index,
                 shared: Arc::clone(shared),
-                tokens: tokens.clone(),
+                access: access.clone(),
                 health: health.clone(),
                 connections: connections.clone(),
                 grpc,
                 http,
             };
             let alive = Alive { _ended: alive_sender.clone(), died: died_sender.clone(), draining: draining.clone() };
-            thread::Builder::new()
-                .name(format!("worker-{index}"))
-                .spawn(move || {
-                    let _alive = alive;
-                    if let Err(error) = worker.work() {
-                        tracing::error!(%error, "a worker could not serve");
-                    }
-                })
-                .map_err(|error| error.to_string())?;
+            thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+                let _alive = alive;
+                if let Err(error) = worker.work() {
+                    tracing::error!(%error, "a worker could not serve");
+                }
+            })?;
         }
         Ok(Self { alive, died })
     }
@@ -147,22 +144,57 @@ impl Worker {
 
     async fn serve(self) -> io::Result<()> {
         let engine = Arc::new(Sidecar::new(Arc::clone(&self.shared), self.index));
-        let limits = &self.connections.limits;
-        let (tokens, shared) = (self.tokens.clone(), self.shared);
-        let allow: Authorise = Arc::new(move |token| tokens.allow(token));
+        let (access, shared) = (self.access, self.shared);
+        let allow: Authorise = Arc::new(move |token| access.allow(token));
+        let for_limit = Arc::clone(&shared);
+        let max_body: MaxBody = Arc::new(move || for_limit.current.load().plan.config.limits.max_body);
         let openai = Arc::new(OpenAi {
             engine: Arc::clone(&engine),
             authorise: Arc::clone(&allow),
-            max_body: limits.max_body,
+            max_body: Arc::clone(&max_body),
             models: Arc::new(move || {
                 shared.current.load().plan.config.models.iter().map(|model| Arc::clone(&model.name)).collect()
             }),
         });
-        let grpc = grpc::Door { engine, authorize: allow, health: self.health };
-        let routes = TowerToHyperService::new(grpc.routes(limits).map_err(io::Error::other)?);
+        let grpc = grpc::Door { engine, authorize: allow, max_message: max_body, health: self.health };
+        let routes = TowerToHyperService::new(grpc.routes().map_err(io::Error::other)?);
         let http =
             self.connections.clone().serve(self.http, service_fn(move |request| Arc::clone(&openai).handle(request)));
         let grpc = Connections { door: Door::Grpc, ..self.connections.clone() }.serve(self.grpc, routes);
         tokio::try_join!(http, grpc).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workers(draining: &CancellationToken) -> (Workers, Alive) {
+        let (alive_sender, alive) = mpsc::channel(1);
+        let (died_sender, died) = mpsc::channel(1);
+        let held = Alive { _ended: alive_sender, died: died_sender, draining: draining.clone() };
+        (Workers { alive, died }, held)
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_panics_is_missed() {
+        let (mut workers, alive) = workers(&CancellationToken::new());
+        let thread = thread::spawn(move || {
+            let _alive = alive;
+            panic!("as a worker might");
+        });
+        workers.lost().await;
+        workers.ended().await;
+        thread.join().unwrap_err();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_ends_as_it_was_told_is_not_missed() {
+        let draining = CancellationToken::new();
+        let (mut workers, alive) = workers(&draining);
+        draining.cancel();
+        drop(alive);
+        workers.ended().await;
+        assert!(tokio::time::timeout(std::time::Duration::from_secs(60), workers.lost()).await.is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
@@ -64,16 +64,26 @@ impl Dialer {
     }
 }
 
-/// Only a provider behind TLS needs the system's roots: a pod without any may still call its neighbour.
+/// Only a provider behind TLS needs the system's roots: a pod without any may still call its neighbour. They are many
+/// and do not change, so they are read once a process; not finding any is not kept.
 fn tls(secure: bool) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    if secure {
-        let found = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(found.certs);
-        if roots.is_empty() {
-            return Err("no certificate authorities found; install ca-certificates or set SSL_CERT_FILE".into());
-        }
+    static BY_SYSTEMS_ROOTS: OnceLock<ClientConfig> = OnceLock::new();
+    if !secure {
+        return trusting(RootCertStore::empty());
     }
+    if let Some(config) = BY_SYSTEMS_ROOTS.get() {
+        return Ok(config.clone());
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err("no certificate authorities found; install ca-certificates or set SSL_CERT_FILE".into());
+    }
+    let config = trusting(roots)?;
+    Ok(BY_SYSTEMS_ROOTS.get_or_init(|| config).clone())
+}
+
+fn trusting(roots: RootCertStore) -> Result<ClientConfig, String> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
@@ -182,5 +192,17 @@ impl Write for Wire {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_roots_are_read_once_a_process() {
+        // A configuration that was made anew would have a resolver of its own.
+        let [first, second] = [(); 2].map(|()| tls(true).unwrap().client_auth_cert_resolver);
+        assert!(Arc::ptr_eq(&first, &second));
     }
 }

@@ -40,7 +40,9 @@ pub fn from_response(status: u16, headers: &HeaderMap, body: &[u8]) -> Failure {
     }
     let kind = classify(Some(status), &words, body.trim_ascii().is_empty());
     let wait = wait_in_headers(kind, headers).or_else(|| wait_in_words(kind, &words));
-    failure(kind, &words).wait(wait).detail("provider_status", status).inside(inside(&format!("HTTP {status}: "), body))
+    let failure = failure(kind, &words).wait(wait).detail("provider_status", status);
+    Failure { final_here: come_back::forbids_retry(texts(headers)), ..failure }
+        .inside(inside(&format!("HTTP {status}: "), body))
 }
 
 /// The failure that an event of a stream, or an answer with a status of success, tells of in place of an answer;
@@ -128,8 +130,12 @@ fn wait_in_headers(kind: ErrorKind, headers: &HeaderMap) -> Option<Duration> {
     if !kind.row().retryable {
         return None;
     }
-    let texts = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    come_back::wait(texts.filter(|(name, _)| matters(name)), clock::unix_now())
+    come_back::wait(texts(headers).filter(|(name, _)| matters(name)), clock::unix_now())
+}
+
+/// The headers that are text.
+fn texts(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
 }
 
 fn wait_in_words(kind: ErrorKind, words: &Words) -> Option<Duration> {

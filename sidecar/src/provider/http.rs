@@ -30,8 +30,13 @@ const PLAIN_IDLE: Duration = Duration::from_secs(4);
 const TLS_IDLE: Duration = Duration::from_secs(55);
 /// Idle connections kept to one provider.
 const MAX_IDLE: usize = 1024;
+/// Between two pings of an HTTP/2 connection on which an answer is awaited, and how long each may stay unanswered: many
+/// calls share it, and all of them hang with it.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Bytes of an error's body that are read; what matters of it comes first.
 const MAX_FAULT: usize = 64 * 1024;
+/// How long is waited for all of it.
+const FAULT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A client for one provider. Its connections belong to the runtime that asks.
 #[derive(Debug)]
@@ -61,7 +66,8 @@ impl Client {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(if secure { TLS_IDLE } else { PLAIN_IDLE })
             .pool_max_idle_per_host(MAX_IDLE)
-            .http2_keep_alive_interval(Duration::from_secs(20))
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .http2_keep_alive_timeout(KEEP_ALIVE)
             .http2_adaptive_window(true)
             .build(dialer);
         Ok(Self { pool, headers, max_answer })
@@ -81,7 +87,7 @@ impl Client {
             return Ok(response);
         }
         let (head, body) = response.into_parts();
-        let body = read_up_to(body, MAX_FAULT).await;
+        let body = read_fault(body).await;
         Err(fault::from_response(head.status.as_u16(), &head.headers, &body))
     }
 
@@ -178,18 +184,23 @@ pub(super) fn announces(head: &HeaderMap, content_type: &str) -> bool {
     value.as_bytes().get(..content_type.len()).is_some_and(|start| start.eq_ignore_ascii_case(content_type.as_bytes()))
 }
 
-async fn read_up_to(mut body: Incoming, limit: usize) -> Bytes {
+/// An error's body, or as much of it as comes in time: its head alone says most of what matters.
+async fn read_fault(mut body: Incoming) -> Bytes {
     let mut read = Gathered::default();
-    while let Some(Ok(frame)) = body.frame().await {
-        if let Ok(data) = frame.into_data() {
-            read.add(data);
+    let reading = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            if let Ok(data) = frame.into_data() {
+                read.add(data);
+            }
+            if read.len() >= MAX_FAULT {
+                break;
+            }
         }
-        if read.len() >= limit {
-            break;
-        }
-    }
+    };
+    // Out of time or at the end: what came is what there is.
+    let _ = tokio::time::timeout(FAULT_PATIENCE, reading).await;
     let mut bytes = read.into_bytes();
-    bytes.truncate(limit);
+    bytes.truncate(MAX_FAULT);
     bytes
 }
 

@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     call::TraceContext,
     chat::{
-        answer::Whole,
+        answer::{Finish, Whole},
         request::{Operation, Request},
     },
     config::{self, ProviderKind},
@@ -113,7 +113,12 @@ pub const fn serves(kind: ProviderKind, operation: Operation) -> bool {
     }
 }
 
-/// An answer that says nothing is no answer.
-fn empty_answer() -> Failure {
-    Failure::new(ErrorKind::InvalidResponse, "the provider's answer was empty")
+/// The failure that a complete answer without a word is.
+fn said_nothing(finish: Option<Finish>) -> Failure {
+    match finish {
+        Some(Finish::ContentFilter) => {
+            Failure::new(ErrorKind::ContentFiltered, fault::sentence(ErrorKind::ContentFiltered))
+        }
+        _ => Failure::new(ErrorKind::InvalidResponse, "the provider's answer was empty"),
+    }
 }

@@ -11,12 +11,13 @@ use http::{HeaderMap, HeaderValue, Uri, header::AUTHORIZATION};
 use super::{
     Answer, Ask, Reply, fault,
     http::{Client, announces},
+    said_nothing,
     stream::{Chunks, Dialect},
 };
 use crate::{
     chat::{
         answer::{Chunk, Finish, Whole},
-        inspect::inspect,
+        inspect::{Facts, inspect},
         request::{Operation, Request},
         sse::Events,
     },
@@ -88,13 +89,13 @@ impl OpenAi {
 /// Judges an answer that came whole.
 fn whole(operation: Operation, body: Bytes) -> Result<Whole, Failure> {
     let facts = inspect(&body).map_err(|error| {
-        Failure::new(ErrorKind::InvalidResponse, "the provider's answer is not the JSON it should be")
-            .inside(error.to_string())
+        fault::from_event(&body).unwrap_or_else(|| {
+            Failure::new(ErrorKind::InvalidResponse, "the provider's answer is not the JSON it should be")
+                .inside(error.to_string())
+        })
     })?;
-    if facts.error {
-        return Err(
-            fault::from_event(&body).unwrap_or_else(|| Failure::new(ErrorKind::ProviderError, "the provider failed"))
-        );
+    if let Some(failure) = told_instead(&facts, &body, "the provider failed") {
+        return Err(failure);
     }
     let says_something = match operation {
         Operation::Embed => facts.embeddings > 0,
@@ -107,19 +108,22 @@ fn whole(operation: Operation, body: Bytes) -> Result<Whole, Failure> {
     Ok(Whole { body, finish, usage, model })
 }
 
-fn said_nothing(finish: Option<Finish>) -> Failure {
-    match finish {
-        Some(Finish::ContentFilter) => {
-            Failure::new(ErrorKind::ContentFiltered, "the provider refused the content of this call")
-        }
-        _ => super::empty_answer(),
+/// The failure that `json`, whose facts these are, tells of in place of an answer; `failed` is said of one that names
+/// nothing more. Some servers mark an error by other fields than `error`: those are looked for where nothing is
+/// answered.
+fn told_instead(facts: &Facts<'_>, json: &[u8], failed: &str) -> Option<Failure> {
+    let answers = facts.choices != 0 || facts.usage.is_some() || facts.embeddings > 0;
+    if answers && !facts.error {
+        return None;
     }
+    let told = fault::from_event(json);
+    told.or_else(|| facts.error.then(|| Failure::new(ErrorKind::ProviderError, failed)))
 }
 
 /// How far an OpenAI stream has got.
 #[derive(Debug)]
 pub(super) struct Progress {
-    /// `n`
+    /// Choices asked for.
     asked: u32,
     present: u128,
     finished: u128,
@@ -164,13 +168,18 @@ impl Progress {
     }
 
     fn read(&mut self, name: Option<&str>, data: &[u8], chunk: &mut Chunk) -> Result<(), Failure> {
+        const FAILED: &str = "the provider failed in mid-answer";
         let facts = inspect(data).map_err(|error| {
-            Failure::new(ErrorKind::StreamBroken, "the provider's stream held an event that is not JSON")
-                .inside(error.to_string())
+            fault::from_event(data).unwrap_or_else(|| {
+                Failure::new(ErrorKind::StreamBroken, "the provider's stream held an event that is not JSON")
+                    .inside(error.to_string())
+            })
         })?;
-        if facts.error || name == Some("error") {
-            return Err(fault::from_event(data)
-                .unwrap_or_else(|| Failure::new(ErrorKind::ProviderError, "the provider failed in mid-answer")));
+        if let Some(failure) = told_instead(&facts, data, FAILED) {
+            return Err(failure);
+        }
+        if name == Some("error") {
+            return Err(fault::from_event(data).unwrap_or_else(|| Failure::new(ErrorKind::ProviderError, FAILED)));
         }
         self.present |= facts.choices;
         self.finished |= facts.finished;
@@ -217,3 +226,6 @@ impl Progress {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

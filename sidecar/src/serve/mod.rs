@@ -3,6 +3,7 @@
 //! Each worker thread has listeners of its own on the same addresses (SO_REUSEPORT), and serves on one thread what
 //! it accepts, provider's connections included: no call crosses threads.
 
+mod heard;
 pub mod tls;
 pub mod tokens;
 
@@ -29,9 +30,9 @@ use hyper_util::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::{heard::Heard, tls::Certificate};
 use crate::{
     config::Limits,
     telemetry::{Door, Telemetry},
@@ -79,7 +80,7 @@ pub struct Connections {
     /// Bounds on them.
     pub limits: Limits,
     /// The certificate to serve with, if any.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<Certificate>,
     /// How many are open over both doors and all threads.
     pub open: Arc<AtomicUsize>,
     /// Where they are counted.
@@ -153,7 +154,7 @@ impl Connections {
         let _ = stream.set_nodelay(true);
         match &self.tls {
             None => self.http(TokioIo::new(stream), service).await,
-            Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+            Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
                 Ok(Ok(stream)) => self.http(TokioIo::new(stream), service).await,
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
@@ -172,13 +173,24 @@ impl Connections {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let builder = self.builder();
+        let (service, heard) = Heard::listen(service);
         let mut connection = std::pin::pin!(builder.serve_connection(io, service));
         let ended = tokio::select! {
             biased;
-            ended = connection.as_mut() => ended,
-            () = self.draining.cancelled() => {
+            ended = connection.as_mut() => Some(ended),
+            () = self.draining.cancelled() => None,
+            () = heard.nothing_within(self.limits.header_timeout) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                tokio::select! {
+                    biased;
+                    ended = connection => ended,
+                    // The farewell is not heard either.
+                    () = heard.nothing_within(self.limits.header_timeout) => Ok(()),
+                }
             }
         };
         if let Err(error) = ended {

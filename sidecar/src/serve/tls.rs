@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use arc_swap::ArcSwap;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
@@ -12,11 +13,34 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::config::Tls;
 
-/// An acceptor of TLS connections, HTTP/2 before HTTP/1.1.
+/// The certificate in force. Connections keep the one that they began with.
+#[derive(Debug, Clone)]
+pub struct Certificate(Arc<ArcSwap<ServerConfig>>);
+
+impl Certificate {
+    /// One that can be exchanged.
+    #[must_use]
+    pub fn new(config: Arc<ServerConfig>) -> Self {
+        Self(Arc::new(ArcSwap::new(config)))
+    }
+
+    /// Connections accepted from now on are served with `config`.
+    pub fn store(&self, config: Arc<ServerConfig>) {
+        self.0.store(config);
+    }
+
+    /// What accepts a connection now.
+    #[must_use]
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.0.load_full())
+    }
+}
+
+/// What `tls` names, read: HTTP/2 before HTTP/1.1.
 ///
 /// # Errors
 /// Which file cannot be used, and why.
-pub fn acceptor(tls: &Tls) -> Result<TlsAcceptor, String> {
+pub fn read(tls: &Tls) -> Result<Arc<ServerConfig>, String> {
     let provider = Arc::new(ring::default_provider());
     let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -38,7 +62,7 @@ pub fn acceptor(tls: &Tls) -> Result<TlsAcceptor, String> {
     let mut config =
         config.with_single_cert(chain, key).map_err(|error| fault("auth.tls.cert_file", &tls.cert_file, error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Arc::new(config))
 }
 
 fn certificates(key: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -53,3 +77,6 @@ fn certificates(key: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, 
 fn fault(key: &str, file: &Path, error: impl std::fmt::Display) -> String {
     format!("{key}: {} cannot be used: {error}", file.display())
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

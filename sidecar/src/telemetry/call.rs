@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     call::{
-        Call,
+        Call, Priority,
         outcome::{Attempt, Outcome, Source, WaitReason},
     },
     chat::{
@@ -41,6 +41,7 @@ pub struct CallTrace {
     model: Option<usize>,
     pub(super) operation: Operation,
     pub(super) door: Door,
+    priority: Priority,
     arrived: Moment,
     /// From the arrival.
     pub(super) first_token: Option<Duration>,
@@ -91,6 +92,7 @@ impl CallTrace {
             model,
             operation: call.request.operation,
             door,
+            priority: call.options.priority,
             arrived: call.arrived,
             first_token: None,
             attempts: 0,
@@ -192,7 +194,7 @@ impl CallTrace {
         metrics.call_took(took, overhead);
         metrics.call_left();
         if kind == Some(ErrorKind::Shed) {
-            metrics.shed();
+            metrics.shed(self.priority);
         }
     }
 

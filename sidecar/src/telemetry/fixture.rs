@@ -134,6 +134,7 @@ pub(super) fn outcome(attempts: &[(&str, Option<ErrorKind>)]) -> Outcome {
     let answered = attempts.last().filter(|attempt| attempt.error.is_none());
     Outcome {
         source: answered.map(|_| Source::Primary),
+        quality: crate::call::outcome::Quality::Full,
         provider: answered.map(|attempt| Arc::clone(&attempt.provider)),
         provider_model: None,
         warnings: Vec::new(),

@@ -9,7 +9,10 @@ use super::{
     *,
 };
 use crate::{
-    call::outcome::{Source, WaitReason},
+    call::{
+        Priority,
+        outcome::{Source, WaitReason},
+    },
     chat::answer::Usage,
     error::ErrorKind,
 };
@@ -138,6 +141,22 @@ fn retries_refusals_and_a_broken_stream_are_told_by_their_kinds() {
     }
     assert_eq!(page.value("fusebox_shed_total{priority=\"interactive\"}"), Some(1.0));
     assert_eq!(page.value("fusebox_in_flight"), Some(0.0));
+}
+
+#[test]
+fn whoever_is_shed_is_counted_under_its_own_priority() {
+    let (telemetry, labels) = telemetry(None);
+    let shed = Failure::new(ErrorKind::Shed, "too many calls");
+    for (priority, times) in [(Priority::Interactive, 1), (Priority::Batch, 2)] {
+        let mut call = call("chat");
+        call.options.priority = priority;
+        for _ in 0..times {
+            telemetry.begin(&labels, &call, Door::Http).ended(failed(&outcome(&[]), &shed));
+        }
+    }
+    let page = page(&telemetry);
+    assert_eq!(page.value("fusebox_shed_total{priority=\"interactive\"}"), Some(1.0));
+    assert_eq!(page.value("fusebox_shed_total{priority=\"batch\"}"), Some(2.0));
 }
 
 #[test]

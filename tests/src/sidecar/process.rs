@@ -44,11 +44,22 @@ impl Sidecar {
     /// Starts the sidecar and waits until it is ready.
     pub async fn start(config: Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let ready = folder.path().join("ready.json");
         write_config(folder.path(), &config);
-        let mut child = command(&config)
-            .args(["run", "--config"])
-            .arg(folder.path().join("config.yaml"))
+        let mut command = command(&config.env);
+        command.args(["run", "--config"]).arg(folder.path().join("config.yaml"));
+        Self::ready(command, folder).await
+    }
+
+    /// Starts the sidecar with no configuration but `arguments`, and waits until it is ready.
+    pub async fn start_bare(arguments: &[&str]) -> Self {
+        let mut command = command(&[]);
+        command.args(arguments);
+        Self::ready(command, tempfile::tempdir().unwrap()).await
+    }
+
+    async fn ready(mut command: Command, folder: TempDir) -> Self {
+        let ready = folder.path().join("ready.json");
+        let mut child = command
             .env("FUSEBOX_READY_FILE", &ready)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {PROGRAM}: {error}"));
@@ -87,8 +98,15 @@ impl Sidecar {
     pub async fn run(arguments: &[&str], config: &Config) -> Output {
         let folder = tempfile::tempdir().unwrap();
         write_config(folder.path(), config);
-        let mut command = command(config);
+        let mut command = command(&config.env);
         command.args(arguments).arg("--config").arg(folder.path().join("config.yaml"));
+        tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends").unwrap()
+    }
+
+    /// Runs the sidecar's program with `arguments` and these variables alone, in `folder`, to its end.
+    pub async fn run_bare(arguments: &[&str], env: &[(String, String)], folder: &Path) -> Output {
+        let mut command = command(env);
+        command.args(arguments).current_dir(folder);
         tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends").unwrap()
     }
 
@@ -220,10 +238,10 @@ fn replace(path: &Path, text: &str) {
     fs::rename(&beside, path).unwrap();
 }
 
-/// The program with no environment but the configuration's.
-fn command(config: &Config) -> Command {
+/// The program with no environment but `env`.
+fn command(env: &[(String, String)]) -> Command {
     let mut command = Command::new(program());
-    command.env_clear().envs(config.env.iter().map(|(name, value)| (name, value)));
+    command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }

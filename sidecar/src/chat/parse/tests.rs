@@ -25,6 +25,25 @@ fn a_request_says_what_decisions_need() {
 }
 
 #[test]
+fn each_prompt_of_a_completion_has_choices_of_its_own() {
+    for (fields, choices) in [
+        (r#""prompt":"a""#, 1),
+        (r#""prompt":"a","n":3"#, 3),
+        (r#""prompt":[]"#, 1),
+        (r#""prompt":["a"]"#, 1),
+        (r#""prompt":["a","b"]"#, 2),
+        (r#""n":3,"prompt":["a","b"]"#, 6),
+        (r#""prompt":[1,2,3,4]"#, 1),
+        (r#""prompt":[ [1,2], [3] ],"n":2"#, 4),
+    ] {
+        let request = parse(Operation::Completion, Bytes::from(format!("{{{fields}}}"))).unwrap();
+        assert_eq!(request.choices, choices, "{fields}");
+    }
+    let request = chat(r#"{"prompt":["a","b"],"messages":[{"role":"user","content":"hi"}]}"#).unwrap();
+    assert_eq!(request.choices, 1, "a chat has no prompts");
+}
+
+#[test]
 fn only_the_model_and_the_tokens_are_replaced() {
     let request =
         chat(r#"{"a": 1.0e2,"model":"x","max_tokens":8,"messages":[{"role":"user","content":"é"}]}"#).unwrap();
@@ -34,6 +53,34 @@ fn only_the_model_and_the_tokens_are_replaced() {
     );
     assert_eq!(request.body_for(None, None), request.body);
     assert_eq!(request.body_for(Some("x"), None), request.body);
+}
+
+#[test]
+fn a_number_of_tokens_is_added_where_none_was_given() {
+    for (operation, before, after) in [
+        (Operation::Chat, r#"{"messages":[M]}"#, r#"{"max_tokens":4,"messages":[M]}"#),
+        (Operation::Chat, r#"{"max_tokens":null,"messages":[M]}"#, r#"{"max_tokens":4,"messages":[M]}"#),
+        (
+            Operation::Chat,
+            r#"{"max_tokens":null,"max_completion_tokens":9,"messages":[M]}"#,
+            r#"{"max_tokens":null,"max_completion_tokens":4,"messages":[M]}"#,
+        ),
+        (
+            Operation::Chat,
+            r#"{"max_tokens":9,"max_completion_tokens":null,"messages":[M]}"#,
+            r#"{"max_tokens":4,"max_completion_tokens":null,"messages":[M]}"#,
+        ),
+        (Operation::Completion, r#"{"prompt":"x"}"#, r#"{"max_tokens":4,"prompt":"x"}"#),
+        (Operation::Embed, r#"{"input":"x"}"#, r#"{"input":"x"}"#),
+    ] {
+        let document = |text: &str| Bytes::from(text.replace('M', r#"{"role":"user","content":"hi"}"#));
+        let request = parse(operation, document(before)).unwrap();
+        assert_eq!(request.body_for(None, Some(4)), document(after), "{before}");
+        assert_eq!(request.body_for(None, None), request.body);
+    }
+    let request = chat(r#" {"messages":[{"role":"user","content":"hi"}]}"#).unwrap();
+    let both = r#" {"model":"m","max_tokens":4,"messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(request.body_for(Some("m"), Some(4)), both.as_bytes());
 }
 
 #[test]

@@ -71,9 +71,11 @@ fn each_unwise_thing_is_said_at_its_place() {
         (&[("cache.mode", "off")], "cache"),
         (&[("degradation.reduced_above", "0.5")], "degradation"),
         (&[("run_budgets.max_calls", "5")], "run_budgets"),
-        (&[("context_overflow", "error")], "context_overflow"),
-        (&[("content_filter", "failover")], "content_filter"),
+        (&[("context_overflow", "truncate")], "context_overflow"),
+        (&[("content_filter.rewrite", "Be kind.")], "content_filter"),
         (&[("validation.max_reprompts", "1")], "validation.max_reprompts"),
+        (&[("validation.max_input_chars", "1")], "validation.max_input_chars"),
+        (&[("validation.max_image_bytes", "1KiB")], "validation.max_image_bytes"),
         (&[("health.interval", "1s")], "health"),
         (&[("providers.0.rate_limit.tokens_per_minute", "1000")], "providers[0].rate_limit"),
         (&[("providers.0.scope", "fleet")], "providers[0].scope"),
@@ -81,6 +83,13 @@ fn each_unwise_thing_is_said_at_its_place() {
     ] {
         let (paths, said) = with(settings);
         assert_eq!(paths, [path], "{settings:?}: {said}");
+    }
+}
+
+#[test]
+fn what_has_an_effect_is_not_said_to_have_none() {
+    for setting in [("context_overflow", "error"), ("content_filter", "failover")] {
+        assert_eq!(with(&[setting]).0, [""; 0], "{setting:?}");
     }
 }
 

@@ -177,7 +177,7 @@ fn breaker(at: &mut Section<'_>) -> breaker::Settings {
         max_open_for: at
             .key("max_open_for", "the longest, each failed recovery doubling it")
             .duration(10 * MINUTE, MILLISECOND..=DAY),
-        half_open_max_calls: at.key("half_open_max_calls", "probes at once").count(3, 1..=1_000),
+        half_open_max_calls: at.key("half_open_max_calls", "probes at once").count(3, 1..=breaker::MAX_PROBES),
         success_threshold: at.key("success_threshold", "probes in a row that close it").count(3, 1..=1_000),
         ramp: at
             .key("ramp", "how long the share of calls let through then takes to grow to all")

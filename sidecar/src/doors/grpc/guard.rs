@@ -7,12 +7,16 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use fusebox_proto::v1::inference_service_server::{InferenceServiceServer, SERVICE_NAME};
+use fusebox_rules::deadline::MAX_DEADLINE;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
@@ -21,13 +25,14 @@ use tower_service::Service;
 
 use super::{
     Authorize,
-    options::{Caller, Who, bearer},
+    options::{Caller, Who},
     service::Inference,
     status,
 };
 use crate::{
     call::{Engine, correlation},
     clock,
+    doors::{MaxBody, caller},
     error::{ErrorKind, Failure},
     telemetry::{Door, Refusal},
 };
@@ -39,16 +44,15 @@ const GRACE: Duration = Duration::from_millis(5);
 pub(super) struct Guard<E> {
     pub(super) engine: Arc<E>,
     pub(super) authorize: Authorize,
-    /// Bytes of a request's message, decompressed.
-    pub(super) max_message: usize,
+    pub(super) max_message: MaxBody,
 }
 
 impl<E: Engine> Guard<E> {
     /// The service for one call. It is not compressed for where it streams: a token is smaller than gzip's header.
-    fn service(&self, caller: Caller, streams: bool) -> InferenceServiceServer<Inference<E>> {
-        let inference = Inference { engine: Arc::clone(&self.engine), caller };
+    fn service(&self, caller: Caller, asked: Arc<AtomicBool>, streams: bool) -> InferenceServiceServer<Inference<E>> {
+        let inference = Inference { engine: Arc::clone(&self.engine), caller, asked };
         let server = InferenceServiceServer::new(inference)
-            .max_decoding_message_size(self.max_message)
+            .max_decoding_message_size((self.max_message)())
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Zstd);
         if streams {
@@ -64,7 +68,8 @@ impl<E> NamedService for Guard<E> {
 
 impl<E> Clone for Guard<E> {
     fn clone(&self) -> Self {
-        Self { engine: Arc::clone(&self.engine), authorize: Arc::clone(&self.authorize), max_message: self.max_message }
+        let Self { engine, authorize, max_message } = self;
+        Self { engine: Arc::clone(engine), authorize: Arc::clone(authorize), max_message: Arc::clone(max_message) }
     }
 }
 
@@ -78,18 +83,19 @@ impl<E: Engine> Service<Request<Body>> for Guard<E> {
     }
 
     fn call(&mut self, request: Request<Body>) -> Answering<E> {
-        let caller = Caller::read(request.headers(), clock::now());
-        let (engine, who) = (Arc::clone(&self.engine), caller.who.clone());
-        let deadline = caller.timeout.map(|timeout| caller.who.arrived + timeout);
-        let work = if (self.authorize)(bearer(request.headers())) {
+        let said = Caller::read(request.headers(), clock::now());
+        let (engine, who) = (Arc::clone(&self.engine), said.who.clone());
+        let patience = said.timeout.unwrap_or(MAX_DEADLINE).min(MAX_DEADLINE);
+        let asked = Arc::new(AtomicBool::new(false));
+        let work = if (self.authorize)(caller::bearer(request.headers())) {
             let streams = request.uri().path().ends_with("/StreamGenerate");
-            Work::Serving(self.service(caller, streams).call(request))
+            Work::Serving(self.service(said, Arc::clone(&asked), streams).call(request))
         } else {
             let failure = Failure::new(ErrorKind::Authentication, "the bearer token is missing or not known here");
             Work::Refused(Some(unasked(&*engine, &who, &failure)))
         };
-        let backstop = deadline.map(|deadline| sleep_until(clock::at(deadline)));
-        Answering { engine, who, work, backstop, in_grace: false }
+        let backstop = sleep_until(clock::at(who.arrived + patience));
+        Answering { engine, who, asked, work, backstop, in_grace: false }
     }
 }
 
@@ -109,10 +115,11 @@ pin_project! {
     pub(super) struct Answering<E> {
         engine: Arc<E>,
         who: Who,
+        asked: Arc<AtomicBool>,
         work: Work,
-        // For a caller whose message does not come before its deadline: until then nobody else watches it.
+        // For a caller whose message does not come before its deadline, or ever: until it has, nobody else watches it.
         #[pin]
-        backstop: Option<Sleep>,
+        backstop: Sleep,
         in_grace: bool,
     }
 }
@@ -135,7 +142,7 @@ impl<E: Engine> Future for Answering<E> {
                     answered.map(|response| stamped(completed(response, &**this.engine, this.who), this.who)),
                 );
             }
-            let Some(mut backstop) = this.backstop.as_pin_mut() else { return Poll::Pending };
+            let mut backstop = this.backstop;
             ready!(backstop.as_mut().poll(cx));
             if !std::mem::replace(this.in_grace, true) {
                 // Counted from here: on a busy thread both the engine's timer and this one are seen late.
@@ -143,7 +150,11 @@ impl<E: Engine> Future for Answering<E> {
                 ready!(backstop.poll(cx));
             }
             let failure = Failure::new(ErrorKind::InferenceTimeout, "the deadline passed before there was an answer");
-            *this.work = Work::Refused(Some(unasked(&**this.engine, this.who, &failure)));
+            // A call that the engine has is counted by it as it is dropped, and only there.
+            if !this.asked.load(Relaxed) {
+                tell(&**this.engine, this.who, &failure);
+            }
+            *this.work = Work::Refused(Some(status::unasked(&failure, &this.who.correlation_id)));
         }
         let Work::Refused(status) = this.work else { return Poll::Pending };
         let response = status.take().map(Status::into_http).unwrap_or_default();

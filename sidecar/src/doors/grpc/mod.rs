@@ -27,7 +27,8 @@ use tonic_reflection::server::{Builder, Error};
 
 use self::guard::Guard;
 pub use self::health::Health;
-use crate::{call::Engine, config::Limits};
+use super::MaxBody;
+use crate::call::Engine;
 
 /// Whether a bearer token, or the lack of one, may call.
 pub type Authorize = Arc<dyn Fn(Option<&str>) -> bool + Send + Sync>;
@@ -38,6 +39,8 @@ pub struct Door<E> {
     pub engine: Arc<E>,
     /// Who may call; health and reflection are open to all.
     pub authorize: Authorize,
+    /// How large a request's message may be.
+    pub max_message: MaxBody,
     /// What is reported to health checks.
     pub health: Health,
 }
@@ -48,11 +51,11 @@ impl<E: Engine> Door<E> {
     ///
     /// # Errors
     /// The descriptors built into the program cannot be read.
-    pub fn routes(&self, limits: &Limits) -> Result<Routes, Error> {
+    pub fn routes(&self) -> Result<Routes, Error> {
         let guard = Guard {
             engine: Arc::clone(&self.engine),
             authorize: Arc::clone(&self.authorize),
-            max_message: limits.max_body,
+            max_message: Arc::clone(&self.max_message),
         };
         Ok(Routes::new(guard)
             .add_service(self.health.service())

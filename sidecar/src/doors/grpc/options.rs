@@ -4,18 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use fusebox_proto::v1;
 use fusebox_rules::moment::Moment;
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderValue};
 
 use super::faults::Faults;
 use crate::{
     call::{Options, Priority, TraceContext, correlation},
     config::CacheMode,
+    doors::caller,
 };
 
 const TIMEOUT: &str = "grpc-timeout";
 const RUN_ID: &str = "x-fusebox-run-id";
-/// Longer keys are refused: they are held for as long as their answers.
-const MAX_KEY_BYTES: usize = 256;
 
 /// Which call it is.
 #[derive(Debug, Clone)]
@@ -51,11 +50,11 @@ impl Caller {
             read
         });
         let run_id = metadata.get(RUN_ID).and_then(|sent| {
-            let sane = correlation::sane(sent.as_bytes()).map(Arc::from);
-            if sane.is_none() {
-                faults.note(format_args!("metadata.{RUN_ID}"), "must be 1 to 128 visible ASCII characters");
+            let key = caller::key(sent.as_bytes()).map(Arc::from);
+            if key.is_none() {
+                faults.note(format_args!("metadata.{RUN_ID}"), format!("must be {}", caller::KEY));
             }
-            sane
+            key
         });
         let sent_id = metadata.get(correlation::HEADER).map(HeaderValue::as_bytes);
         Self {
@@ -73,25 +72,21 @@ impl Caller {
     }
 }
 
-/// The token of `authorization: Bearer TOKEN`.
-pub(super) fn bearer(metadata: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = metadata.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
-}
-
 /// What `caller` allows for its call, all told.
 pub(super) fn allowed(sent: Option<v1::CallOptions>, caller: &Caller, faults: &mut Faults) -> Options {
     let sent = sent.unwrap_or_default();
     if sent.max_attempts == Some(0) {
         faults.note("options.max_attempts", "must be at least 1");
     }
-    if sent.idempotency_key.len() > MAX_KEY_BYTES {
-        faults.note("options.idempotency_key", format!("must be at most {MAX_KEY_BYTES} bytes"));
+    // An empty one is none.
+    let idempotency_key = Some(sent.idempotency_key).filter(|key| !key.is_empty());
+    if idempotency_key.as_ref().is_some_and(|key| caller::key(key.as_bytes()).is_none()) {
+        faults.note("options.idempotency_key", format!("must be {}", caller::KEY));
     }
     Options {
         max_attempts: sent.max_attempts,
         first_token_timeout: sent.first_token_timeout.and_then(|wait| first_token_timeout(&wait, faults)),
-        idempotency_key: Some(sent.idempotency_key).filter(|key| !key.is_empty()).map(Arc::from),
+        idempotency_key: idempotency_key.map(Arc::from),
         retries_before: caller.retries_before,
         cache: cache(sent.cache, faults),
         allow_degraded: sent.allow_degraded,
@@ -282,21 +277,6 @@ mod tests {
         assert_eq!(faults.paths(), expected.map(|name| format!("options.{name}")));
         for (seconds, nanos) in [(0, 0), (0, -1), (i64::MIN, 0), (1, 1_000_000_000)] {
             assert_eq!(first_token_timeout(&prost_types::Duration { seconds, nanos }, &mut faults), None);
-        }
-    }
-
-    #[test]
-    fn only_a_bearers_token_is_a_token() {
-        let table = [
-            (Some("Bearer abc"), Some("abc")),
-            (Some("bearer  abc"), Some("abc")),
-            (Some("Basic abc"), None),
-            (Some("Bearer"), None),
-            (None, None),
-        ];
-        for (sent, expected) in table {
-            let entries: Vec<_> = sent.map(|value| ("authorization", value)).into_iter().collect();
-            assert_eq!(bearer(&metadata(&entries)), expected, "{sent:?}");
         }
     }
 }

@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use fusebox_proto::v1;
 
-use crate::call::outcome::{Attempt, Outcome, Source};
+use crate::call::outcome::{Attempt, Outcome, Quality, Source};
 
 /// `outcome` as the contract has it.
 pub(super) fn outcome(outcome: &Outcome) -> v1::Outcome {
-    let (source, quality) = match outcome.source {
-        None => (v1::Source::Unspecified, v1::Quality::Unavailable),
-        Some(Source::Primary) => (v1::Source::Primary, v1::Quality::Full),
-        Some(Source::Fallback) => (v1::Source::Fallback, v1::Quality::Full),
+    let source = match outcome.source {
+        None => v1::Source::Unspecified,
+        Some(Source::Primary) => v1::Source::Primary,
+        Some(Source::Fallback) => v1::Source::Fallback,
+    };
+    let quality = match outcome.quality {
+        Quality::Full => v1::Quality::Full,
+        Quality::Limited => v1::Quality::Limited,
+        Quality::Unavailable => v1::Quality::Unavailable,
     };
     v1::Outcome {
         source: source.into(),
@@ -66,6 +71,7 @@ mod tests {
         };
         let translated = outcome(&Outcome {
             source: Some(Source::Fallback),
+            quality: Quality::Full,
             provider: Some("openai".into()),
             provider_model: Some("gpt".into()),
             warnings: vec!["vllm was silent".into()],
@@ -88,6 +94,7 @@ mod tests {
     fn no_answer_is_of_no_quality() {
         let nothing = Outcome {
             source: None,
+            quality: Quality::Unavailable,
             provider: None,
             provider_model: None,
             warnings: Vec::new(),

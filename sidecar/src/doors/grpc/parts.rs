@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{
     call::{Refused, outcome::Outcome},
-    chat::answer::{Chunk, Finish, Usage},
+    chat::{
+        answer::{Chunk, Finish, Usage},
+        sse,
+    },
     error::{ErrorKind, Failure},
 };
 
@@ -30,6 +33,8 @@ pub(super) struct Parts<S> {
     source: Option<S>,
     /// Events that have come and are not yet translated.
     unread: Bytes,
+    /// How far they have been.
+    read: usize,
     /// The answer's id, from the first event that told it.
     id: String,
     finish: Option<Finish>,
@@ -45,6 +50,7 @@ impl<S: Stream<Item = Result<Chunk, Failure>> + Unpin> Parts<S> {
         Self {
             source: Some(source),
             unread: Bytes::new(),
+            read: 0,
             id: String::new(),
             finish: None,
             usage: None,
@@ -55,20 +61,29 @@ impl<S: Stream<Item = Result<Chunk, Failure>> + Unpin> Parts<S> {
 
     /// An answer that came whole.
     pub(super) fn whole(only: v1::StreamGenerateResponse, how: Outcome) -> Self {
-        Self { source: None, unread: Bytes::new(), id: String::new(), finish: None, usage: None, how, last: Some(only) }
+        Self {
+            source: None,
+            unread: Bytes::new(),
+            read: 0,
+            id: String::new(),
+            finish: None,
+            usage: None,
+            how,
+            last: Some(only),
+        }
     }
 
     /// Takes in what came together.
     fn take(&mut self, chunk: Chunk) {
-        self.unread = chunk.events;
+        (self.unread, self.read) = (chunk.events, 0);
         self.finish = chunk.finish.or(self.finish);
         self.usage = chunk.usage.or(self.usage);
     }
 
     /// The next message among the unread events.
     fn next_unread(&mut self) -> Option<Result<v1::StreamGenerateResponse, Failure>> {
-        while let Some(data) = next_data(&mut self.unread) {
-            match from_chat::delta(&data) {
+        while let Some(event) = sse::next_event(&self.unread, &mut self.read) {
+            match from_chat::delta(&event.data) {
                 Ok(delta) => {
                     if let Some(message) = self.message(delta) {
                         return Some(Ok(message));
@@ -116,6 +131,11 @@ impl<S: Stream<Item = Result<Chunk, Failure>> + Unpin> Parts<S> {
     fn broken(&mut self, failure: Failure) -> Status {
         self.source = None;
         self.unread = Bytes::new();
+        // When it began this was a success's outcome.
+        self.how.source = None;
+        if let Some(last) = self.how.attempts.last_mut() {
+            last.error = Some(failure.kind);
+        }
         status::refused(&Refused { failure, outcome: self.how.clone() })
     }
 }
@@ -143,22 +163,6 @@ impl<S: Stream<Item = Result<Chunk, Failure>> + Unpin> Stream for Parts<S> {
             }
         }
     }
-}
-
-/// Takes the next `data:` line's value off `events`, without copying it.
-fn next_data(events: &mut Bytes) -> Option<Bytes> {
-    while !events.is_empty() {
-        let end = events.iter().position(|byte| *byte == b'\n').map_or(events.len(), |at| at + 1);
-        let line = events.split_to(end);
-        if line.starts_with(b"data:") {
-            let value = line.slice(b"data:".len()..);
-            // JSON's own reader skips the blanks around it; an end mark is not JSON.
-            if !matches!(value.trim_ascii(), b"" | b"[DONE]") {
-                return Some(value);
-            }
-        }
-    }
-    None
 }
 
 #[cfg(test)]

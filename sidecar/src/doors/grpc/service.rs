@@ -1,6 +1,9 @@
 //! `InferenceService` for one call: its request to a [`Call`], the engine's answer back.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use bytes::Bytes;
 use fusebox_proto::v1::{self, inference_service_server::InferenceService};
@@ -33,6 +36,8 @@ const WORTH_COMPRESSING: usize = 1024;
 pub(super) struct Inference<E> {
     pub(super) engine: Arc<E>,
     pub(super) caller: Caller,
+    /// Set once the engine has the call: what becomes of it is the engine's to count.
+    pub(super) asked: Arc<AtomicBool>,
 }
 
 impl<E: Engine> Inference<E> {
@@ -62,6 +67,7 @@ impl<E: Engine> Inference<E> {
 
     async fn answer(&self, call: Result<Call, Failure>) -> Result<Answered, Status> {
         let call = call.map_err(|failure| unasked(&*self.engine, &self.caller.who, &failure))?;
+        self.asked.store(true, Relaxed);
         self.engine.answer(call).await.map_err(|refused| status::refused(&refused))
     }
 

@@ -43,15 +43,7 @@ pub(super) fn unasked(failure: &Failure, correlation_id: &Arc<str>) -> Status {
 
 /// The same, under a code of the gRPC library's choice.
 pub(super) fn unasked_as(code: Code, failure: &Failure, correlation_id: &Arc<str>) -> Status {
-    let outcome = Outcome {
-        source: None,
-        provider: None,
-        provider_model: None,
-        warnings: Vec::new(),
-        attempts: Vec::new(),
-        correlation_id: Arc::clone(correlation_id),
-    };
-    status(code, failure, &outcome)
+    status(code, failure, &Outcome::untried(correlation_id))
 }
 
 /// What an error of the library's own means here. It gives up only on requests: too large, cut short, not protobuf,

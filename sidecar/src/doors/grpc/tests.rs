@@ -4,16 +4,18 @@ use std::{future::pending, time::Duration};
 
 use bytes::Bytes;
 use fusebox_proto::v1;
+use fusebox_rules::deadline::MAX_DEADLINE;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use parking_lot::Mutex;
 use tokio::{sync::oneshot, task::JoinSet};
 use tonic::{Code, Request, Status, codec::CompressionEncoding};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 use tonic_types::StatusExt as _;
+use tower_service::Service as _;
 
 use self::fixture::{
-    answered, completion, finish, hello, plain_client, reason, refused, say, serve, serve_to, streamed, streaming,
-    watched, with,
+    answered, completion, finish, guarded, hello, plain_client, reason, refused, say, serve, serve_to, streamed,
+    streaming, watched, with,
 };
 use super::*;
 use crate::{
@@ -266,6 +268,7 @@ async fn a_call_that_outlives_its_deadline_is_dropped_and_told_so() {
     assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "INFERENCE_TIMEOUT"));
     assert!(status.metadata().contains_key("x-correlation-id"));
     dropped.await.unwrap_err();
+    assert!(served.engine.refusals.lock().is_empty(), "the engine has counted it, as it was dropped");
 }
 
 #[tokio::test]
@@ -283,6 +286,29 @@ async fn a_message_that_never_comes_is_not_waited_for_past_the_deadline() {
     let status = Status::from_header_map(response.headers()).unwrap();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "INFERENCE_TIMEOUT"));
     assert!(served.engine.calls.lock().is_empty());
+    assert_eq!(*served.engine.refusals.lock(), [ErrorKind::InferenceTimeout]);
+}
+
+/// Under paused time no connection would do: the guard is asked directly.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_never_comes_is_not_waited_for_for_ever_without_a_deadline() {
+    let mut guard = guarded(|call| async move { answered(&call, completion("hi")) }.boxed());
+    for timeout in [None, Some("99999999H")] {
+        let mut request = http::Request::post("http://x/fusebox.v1.InferenceService/Generate")
+            .header("content-type", "application/grpc");
+        if let Some(timeout) = timeout {
+            request = request.header("grpc-timeout", timeout);
+        }
+        let silent = tonic::body::Body::new(http_body_util::StreamBody::new(stream::pending::<
+            Result<http_body::Frame<Bytes>, Status>,
+        >()));
+        let began = clock::now();
+        let response = guard.call(request.body(silent).unwrap()).await.unwrap();
+        let status = Status::from_header_map(response.headers()).unwrap();
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{timeout:?}");
+        let waited = clock::now().since(began);
+        assert!(waited >= MAX_DEADLINE && waited < MAX_DEADLINE + Duration::from_secs(1), "{timeout:?}: {waited:?}");
+    }
 }
 
 #[tokio::test]

@@ -2,23 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderValue};
 
 use crate::{
     call::{Options, Priority, TraceContext},
     config::CacheMode,
+    doors::caller,
     error::{Failure, FieldFault},
 };
-
-/// Longer idempotency keys and run ids are refused: they are kept.
-const MAX_KEY: usize = 256;
-
-/// The bearer token, if there is one.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-}
 
 /// Trace context as it came.
 pub(super) fn trace(headers: &HeaderMap) -> TraceContext {
@@ -76,10 +67,7 @@ impl Reader<'_> {
     }
 
     fn key(&mut self, name: &'static str) -> Option<Arc<str>> {
-        self.take(name, "1 to 256 visible characters", |text| {
-            let fits = (1..=MAX_KEY).contains(&text.len());
-            fits.then(|| Arc::from(text))
-        })
+        self.take(name, caller::KEY, |text| caller::key(text.as_bytes()).map(Arc::from))
     }
 }
 
@@ -114,13 +102,5 @@ mod tests {
         let failure = options(&bad).unwrap_err();
         let paths: Vec<_> = failure.fields.iter().map(|fault| fault.path.as_str()).collect();
         assert_eq!(paths, ["x-fusebox-timeout-ms", "x-fusebox-cache", "idempotency-key"]);
-    }
-
-    #[test]
-    fn only_a_bearer_token_is_a_token() {
-        assert_eq!(bearer(&headers(&[("authorization", "Bearer abc")])), Some("abc"));
-        assert_eq!(bearer(&headers(&[("authorization", "bearer  abc ")])), Some("abc"));
-        assert_eq!(bearer(&headers(&[("authorization", "Basic abc")])), None);
-        assert_eq!(bearer(&headers(&[])), None);
     }
 }

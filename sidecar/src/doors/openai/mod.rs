@@ -12,10 +12,12 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
+use self::render::Word;
 use crate::{
     call::{Call, Engine, Reply, correlation, unknown_model},
     chat::{parse::parse, request::Operation},
     clock,
+    doors::{MaxBody, caller},
     error::{ErrorKind, Failure},
     provider::http::Gathered,
     telemetry::{Door, Refusal},
@@ -33,8 +35,8 @@ pub struct OpenAi<E> {
     pub engine: Arc<E>,
     /// Who may call.
     pub authorise: Authorise,
-    /// Bytes that a request's body may have.
-    pub max_body: usize,
+    /// How large a request may be.
+    pub max_body: MaxBody,
     /// The names that callers may use, for `/v1/models`.
     pub models: Arc<dyn Fn() -> Vec<Arc<str>> + Send + Sync>,
 }
@@ -55,11 +57,11 @@ impl<E: Engine> OpenAi<E> {
         let arrived = clock::now();
         let id =
             correlation::taken_or_made(request.headers().get(correlation::HEADER).map(http::HeaderValue::as_bytes));
-        let refused = |failure: Failure, status: Option<StatusCode>| {
+        let refused = |failure: Failure, word: Option<Word>| {
             self.engine.refused(&Refusal { failure: &failure, correlation_id: &id, arrived, door: Door::Http });
-            Ok(render::refusal(&failure, &id, status))
+            Ok(render::refusal(&failure, &id, word))
         };
-        if !(self.authorise)(head::bearer(request.headers())) {
+        if !(self.authorise)(caller::bearer(request.headers())) {
             return refused(
                 Failure::new(ErrorKind::Authentication, "the bearer token is missing or not known here"),
                 None,
@@ -74,16 +76,17 @@ impl<E: Engine> OpenAi<E> {
                     None => render::refusal(&unknown_model(&name), &id, None),
                 });
             }
-            Err((status, failure)) => return refused(failure, Some(status)),
+            Err((word, failure)) => return refused(failure, Some(word)),
         };
         let (head, body) = request.into_parts();
         let (options, timeout) = match head::options(&head.headers) {
             Ok(read) => read,
             Err(failure) => return refused(failure, None),
         };
-        let body = match read_body(body, self.max_body).await {
+        let patience = timeout.map(|timeout| (arrived + timeout).since(clock::now()));
+        let body = match read_body(body, (self.max_body)(), patience).await {
             Ok(body) => body,
-            Err((status, failure)) => return refused(failure, Some(status)),
+            Err((status, failure)) => return refused(failure, status.map(Word::from)),
         };
         let request = match parse(operation, body) {
             Ok(request) => request,
@@ -101,20 +104,20 @@ impl<E: Engine> OpenAi<E> {
     }
 }
 
-fn route(method: &Method, path: &str) -> Result<Route, (StatusCode, Failure)> {
+fn route(method: &Method, path: &str) -> Result<Route, (Word, Failure)> {
     let (route, expected) = match path {
         "/v1/chat/completions" => (Route::Call(Operation::Chat), Method::POST),
         "/v1/completions" => (Route::Call(Operation::Completion), Method::POST),
         "/v1/embeddings" => (Route::Call(Operation::Embed), Method::POST),
         "/v1/models" => (Route::Models, Method::GET),
         other => match other.strip_prefix("/v1/models/").filter(|name| !name.is_empty()) {
-            Some(name) => (Route::Model(name.to_owned()), Method::GET),
+            Some(name) => (Route::Model(percent_decoded(name)), Method::GET),
             None => {
                 let message = format!(
                     "no endpoint at {}; there are /v1/chat/completions, /v1/completions, /v1/embeddings and /v1/models",
                     path.chars().take(80).collect::<String>()
                 );
-                return Err((StatusCode::NOT_FOUND, Failure::new(ErrorKind::InvalidInput, message)));
+                return Err((StatusCode::NOT_FOUND.into(), Failure::new(ErrorKind::InvalidInput, message)));
             }
         },
     };
@@ -122,26 +125,54 @@ fn route(method: &Method, path: &str) -> Result<Route, (StatusCode, Failure)> {
         return Ok(route);
     }
     let message = format!("{path} takes {expected}, not {method}");
-    Err((StatusCode::METHOD_NOT_ALLOWED, Failure::new(ErrorKind::InvalidInput, message)))
+    let word = Word { status: StatusCode::METHOD_NOT_ALLOWED, allow: Some(expected) };
+    Err((word, Failure::new(ErrorKind::InvalidInput, message)))
 }
 
-async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, (StatusCode, Failure)> {
+/// `text` with `%2F` and the like as the bytes that they stand for. What stands for none is left as it is.
+fn percent_decoded(text: &str) -> String {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, others @ ..] = rest {
+        let escaped = match others {
+            [high, low, ..] if *first == b'%' => digit(*high).zip(digit(*low)),
+            _ => None,
+        };
+        if let Some((high, low)) = escaped {
+            bytes.push(high << 4 | low);
+            rest = &others[2..];
+        } else {
+            bytes.push(*first);
+            rest = others;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The body, whole, within `patience` if the caller has told it.
+///
+/// # Errors
+/// Why not, and the status where HTTP has a better word than the table.
+async fn read_body(
+    body: Incoming,
+    limit: usize,
+    patience: Option<Duration>,
+) -> Result<Bytes, (Option<StatusCode>, Failure)> {
     use http_body::Body as _;
     let too_large = || {
         let message = format!("the body is larger than the {limit} bytes allowed by limits.max_body");
-        (StatusCode::PAYLOAD_TOO_LARGE, Failure::new(ErrorKind::InvalidInput, message))
+        (Some(StatusCode::PAYLOAD_TOO_LARGE), Failure::new(ErrorKind::InvalidInput, message))
     };
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
-    let cut = |error: String| {
-        (StatusCode::BAD_REQUEST, Failure::new(ErrorKind::InvalidInput, format!("the body did not arrive: {error}")))
-    };
+    let cut = |error: String| Failure::new(ErrorKind::InvalidInput, format!("the body did not arrive: {error}"));
     let mut read = Gathered::default();
     let mut body = std::pin::pin!(body);
     let gather = async {
         while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-            let frame = frame.map_err(|error| cut(error.to_string()))?;
+            let frame = frame.map_err(|error| (Some(StatusCode::BAD_REQUEST), cut(error.to_string())))?;
             if let Ok(data) = frame.into_data() {
                 read.add(data);
                 if read.len() > limit {
@@ -151,12 +182,36 @@ async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, (StatusCode, F
         }
         Ok(())
     };
-    match timeout(BODY_TIMEOUT, gather).await {
+    match timeout(patience.unwrap_or(BODY_TIMEOUT).min(BODY_TIMEOUT), gather).await {
         Ok(Ok(())) => Ok(read.into_bytes()),
         Ok(Err(refusal)) => Err(refusal),
+        Err(_) if patience.is_some_and(|patience| patience <= BODY_TIMEOUT) => {
+            Err((None, Failure::new(ErrorKind::InferenceTimeout, "the deadline passed before the body had arrived")))
+        }
         Err(_) => {
-            let (_, failure) = cut(format!("it was not all sent within {} s", BODY_TIMEOUT.as_secs()));
-            Err((StatusCode::REQUEST_TIMEOUT, failure))
+            let failure = cut(format!("it was not all sent within {} s", BODY_TIMEOUT.as_secs()));
+            Err((Some(StatusCode::REQUEST_TIMEOUT), failure))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_models_name_may_be_escaped() {
+        for (sent, meant) in [
+            ("llama", "llama"),
+            ("meta%2Fllama%2f3", "meta/llama/3"),
+            ("gr%C3%B6%C3%9Fe", "größe"),
+            ("100%", "100%"),
+            ("%2", "%2"),
+            ("%zz%+1", "%zz%+1"),
+            ("a+b", "a+b"),
+        ] {
+            let route = route(&Method::GET, &format!("/v1/models/{sent}"));
+            assert!(matches!(route, Ok(Route::Model(name)) if name == meant), "{sent}");
         }
     }
 }

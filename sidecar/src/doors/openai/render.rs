@@ -4,14 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
 use serde_json::{Map, Value, json};
 
 use super::Body;
 use crate::{
-    call::{Refused, outcome::Outcome, stream::Stream},
+    call::{
+        Refused,
+        outcome::Outcome,
+        stream::Stream,
+    },
     error::Failure,
 };
 
@@ -26,6 +30,20 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+
+/// Where HTTP has a better word for an error than the table.
+#[derive(Debug)]
+pub(super) struct Word {
+    pub(super) status: StatusCode,
+    /// The method that would be right, where that is what is wrong.
+    pub(super) allow: Option<Method>,
+}
+
+impl From<StatusCode> for Word {
+    fn from(status: StatusCode) -> Self {
+        Self { status, allow: None }
+    }
+}
 
 /// An answer that came whole.
 pub(super) fn whole(body: Bytes, outcome: &Outcome) -> Response<Body> {
@@ -44,20 +62,32 @@ pub(super) fn stream(stream: Stream, outcome: &Outcome) -> Response<Body> {
 
 /// A call that was tried and not answered.
 pub(super) fn refused(refused: &Refused) -> Response<Body> {
-    let mut response = refusal(&refused.failure, &refused.outcome.correlation_id, None);
+    let mut response = error(&refused.failure, &refused.outcome.correlation_id, None);
     tell(&refused.outcome, response.headers_mut());
+    if let Some(provider) = &refused.failure.provider {
+        insert(response.headers_mut(), PROVIDER, provider);
+    }
     response
 }
 
-/// A request refused; `status` where HTTP has a better word than the table.
-pub(super) fn refusal(failure: &Failure, correlation_id: &Arc<str>, status: Option<StatusCode>) -> Response<Body> {
+/// A request refused before it was a call.
+pub(super) fn refusal(failure: &Failure, correlation_id: &Arc<str>, word: Option<Word>) -> Response<Body> {
+    let (status, allow) = word.map_or((None, None), |word| (Some(word.status), word.allow));
+    let mut response = error(failure, correlation_id, status);
+    if let Some(method) = allow {
+        insert(response.headers_mut(), ALLOW, method.as_str());
+    }
+    tell(&Outcome::untried(correlation_id), response.headers_mut());
+    response
+}
+
+fn error(failure: &Failure, correlation_id: &Arc<str>, status: Option<StatusCode>) -> Response<Body> {
     let status = status
         .or_else(|| StatusCode::from_u16(failure.http_status()).ok())
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = Bytes::from(error_document(failure, correlation_id).to_string());
     let mut response = response(status, Body::Whole(Some(body)), JSON);
     let headers = response.headers_mut();
-    insert(headers, CORRELATION_ID, correlation_id);
     if let Some(wait) = failure.wait {
         headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         headers.insert(RETRY_AFTER_MS, HeaderValue::from(whole_millis(wait)));
@@ -129,10 +159,8 @@ fn tell(outcome: &Outcome, headers: &mut HeaderMap) {
     insert(headers, CORRELATION_ID, &outcome.correlation_id);
     if let Some(source) = outcome.source {
         headers.insert(SOURCE, HeaderValue::from_static(source.name()));
-        headers.insert(QUALITY, HeaderValue::from_static("full"));
-    } else {
-        headers.insert(QUALITY, HeaderValue::from_static("unavailable"));
     }
+    headers.insert(QUALITY, HeaderValue::from_static(outcome.quality.name()));
     if let Some(provider) = &outcome.provider {
         insert(headers, PROVIDER, provider);
     }

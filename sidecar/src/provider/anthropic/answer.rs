@@ -9,7 +9,7 @@ use super::wire::{self, Counts};
 use crate::{
     chat::answer::{Finish, Whole},
     error::{ErrorKind, Failure},
-    provider::fault,
+    provider::{fault, said_nothing},
 };
 
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ pub fn translate(body: &[u8], created: u64) -> Result<Whole, Failure> {
     let (finish, word) = wire::finish(stop_reason);
     let said = said(&message.content);
     if finish != Finish::Length && said.is_empty() {
-        return Err(wire::said_nothing(finish));
+        return Err(said_nothing(Some(finish)));
     }
     let counts = message.usage;
     let mut document = json!({

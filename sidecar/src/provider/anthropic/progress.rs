@@ -2,16 +2,14 @@
 
 use bytes::BytesMut;
 
-use super::{
-    stream::{Step, Translator},
-    wire,
-};
+use super::stream::{Step, Translator};
 use crate::{
     chat::{
         answer::{Chunk, Finish},
         sse::Events,
     },
     error::{ErrorKind, Failure},
+    provider::said_nothing,
 };
 
 /// One stream, translated as its events come.
@@ -81,7 +79,7 @@ impl Progress {
             None => {
                 Err(Failure::new(ErrorKind::StreamBroken, "the provider's stream ended without saying why it finished"))
             }
-            Some(finish) if !self.said_anything && finish != Finish::Length => Err(wire::said_nothing(finish)),
+            Some(finish) if !self.said_anything && finish != Finish::Length => Err(said_nothing(Some(finish))),
             Some(_) => Ok(()),
         }
     }

@@ -3,10 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{
-    chat::answer::{Finish, Usage},
-    error::{ErrorKind, Failure},
-};
+use crate::chat::answer::{Finish, Usage};
 
 /// A `stop_reason` and OpenAI's word for it. A turn paused for the server's own tools, or stopped by the
 /// window's end, is cut short as one stopped by `max_tokens` is.
@@ -17,16 +14,6 @@ pub(super) fn finish(stop_reason: &str) -> (Finish, &'static str) {
         "tool_use" => (Finish::ToolCalls, "tool_calls"),
         "refusal" => (Finish::ContentFilter, "content_filter"),
         _ => (Finish::Other, "stop"),
-    }
-}
-
-/// The failure that a complete answer without a word is.
-pub(super) fn said_nothing(finish: Finish) -> Failure {
-    match finish {
-        Finish::ContentFilter => {
-            Failure::new(ErrorKind::ContentFiltered, "the provider refused the content of this call")
-        }
-        _ => Failure::new(ErrorKind::InvalidResponse, "the provider's answer was empty"),
     }
 }
 

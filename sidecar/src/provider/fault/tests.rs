@@ -290,3 +290,19 @@ proptest! {
         let _ = from_response(400, &HeaderMap::new(), text.as_bytes());
     }
 }
+
+#[test]
+fn a_provider_that_says_not_to_ask_again_is_heard() {
+    for (name, value, said) in [
+        ("x-should-retry", "false", true),
+        ("x-should-retry", "true", false),
+        ("grpc-retry-pushback-ms", "-1", true),
+        ("grpc-retry-pushback-ms", "100", false),
+        ("retry-after", "1", false),
+    ] {
+        let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
+        for status in [429, 503] {
+            assert_eq!(from_response(status, &headers, b"{}").final_here, said, "{name}: {value}");
+        }
+    }
+}

@@ -89,7 +89,7 @@ impl<'a> Asked<'a> {
     /// The plan for a chat or a completion.
     pub(super) fn script(self, request: &Request, model: &str, max_tokens: Option<u64>) -> Result<Script, Failure> {
         let prompts = self.prompts(request.operation);
-        let choices = request.choices.max(1) as usize;
+        let choices = self.document["n"].as_u64().map_or(1, |n| usize::try_from(n).unwrap_or(usize::MAX)).max(1);
         if prompts.len().saturating_mul(choices) > MAX_CHOICES {
             let message = format!("at most {MAX_CHOICES} choices can be simulated in one answer");
             return Err(Failure::fields(vec![FieldFault { path: "n".into(), message }]));

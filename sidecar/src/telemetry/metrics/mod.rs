@@ -24,13 +24,13 @@ use shards::Shards;
 pub use text::CONTENT_TYPE;
 use text::Text;
 
-use crate::{clock, config::Provider, telemetry::Door};
+use crate::{call::Priority, clock, config::Provider, telemetry::Door};
 
 /// Models counted by name in a process's life; one more is `other`.
 const MAX_MODELS: usize = 1_000;
 /// Providers counted by name in a process's life; one more is `other`.
 const MAX_PROVIDERS: usize = 256;
-/// Who may be shed, in the order in which they are not.
+/// Who may be shed, by [`Priority`].
 const PRIORITIES: [&str; 2] = ["interactive", "batch"];
 
 /// Everything that is counted.
@@ -118,9 +118,9 @@ impl Metrics {
         self.shared.mine().first_token.record(&LONG, after);
     }
 
-    /// A call was refused to protect those in flight. Every call is interactive until callers can say otherwise.
-    pub(super) fn shed(&self) {
-        self.shared.mine().shed[0].fetch_add(1, Relaxed);
+    /// A call was refused to protect those in flight.
+    pub(super) fn shed(&self, priority: Priority) {
+        self.shared.mine().shed[priority as usize].fetch_add(1, Relaxed);
     }
 
     /// A connection opened (1) or closed (-1).

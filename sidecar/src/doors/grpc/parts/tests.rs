@@ -1,9 +1,11 @@
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::StreamExt as _;
+use prost::Message as _;
 use tonic::Code;
 
 use super::*;
+use crate::call::outcome::{Attempt, WaitReason};
 
 /// Gives what it holds; then the end. Tells when it is dropped.
 struct Script {
@@ -22,6 +24,7 @@ impl Stream for Script {
 fn how() -> Outcome {
     Outcome {
         source: Some(crate::call::outcome::Source::Primary),
+        quality: crate::call::outcome::Quality::Full,
         provider: Some("p".into()),
         provider_model: None,
         warnings: Vec::new(),
@@ -124,20 +127,25 @@ async fn the_source_is_dropped_once_it_has_ended_and_before_the_last_message_is_
     assert_eq!(source.strong_count(), 0);
 }
 
-#[test]
-fn data_lines_are_found_among_all_else() {
-    let table: [(&str, &[&str]); 7] = [
-        ("data: 1\n\ndata: 2\n\n", &[" 1\n", " 2\n"]),
-        ("data:1\r\n\r\n", &["1\r\n"]),
-        ("event: x\nid: 7\ndata: 1\n\n", &[" 1\n"]),
-        (": keep-alive\n\n", &[]),
-        ("data: [DONE]\n\n", &[]),
-        ("data:\n\ndata: 1", &[" 1"]),
-        ("", &[]),
-    ];
-    for (events, expected) in table {
-        let mut left = Bytes::from_static(events.as_bytes());
-        let found: Vec<_> = std::iter::from_fn(|| next_data(&mut left)).collect();
-        assert_eq!(found, expected, "{events:?}");
-    }
+#[tokio::test]
+async fn a_broken_streams_outcome_is_that_of_a_failure() {
+    let (mut parts, _) =
+        parts(vec![Ok(events(&says("half"))), Err(Failure::new(ErrorKind::StreamBroken, "cut").by(&"p".into()))]);
+    let attempt = |provider: &str, error| Attempt {
+        provider: provider.into(),
+        started_after: Duration::ZERO,
+        took: Duration::ZERO,
+        error,
+        waited: Duration::ZERO,
+        wait_reason: WaitReason::None,
+    };
+    parts.how.attempts = vec![attempt("first", Some(ErrorKind::NetworkError)), attempt("p", None)];
+    let seen = all(parts).await;
+    let told = seen[1].as_ref().unwrap_err();
+    let details = tonic_types::pb::Status::decode(told.details()).unwrap().details;
+    let outcome = details.iter().find(|detail| detail.type_url.ends_with("fusebox.v1.Outcome")).unwrap();
+    let outcome = v1::Outcome::decode(outcome.value.as_slice()).unwrap();
+    assert_eq!((outcome.source(), outcome.quality()), (v1::Source::Unspecified, v1::Quality::Unavailable));
+    let kinds: Vec<_> = outcome.attempts.iter().map(|attempt| attempt.error_kind.as_str()).collect();
+    assert_eq!(kinds, ["network_error", "stream_broken"]);
 }

@@ -14,6 +14,7 @@ fn how(attempts: usize) -> Outcome {
     };
     Outcome {
         source: None,
+        quality: crate::call::outcome::Quality::Unavailable,
         provider: None,
         provider_model: None,
         warnings: Vec::new(),

@@ -17,7 +17,7 @@ use tonic::{Request, Status, transport::Channel};
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
 
-use super::super::{Authorize, Door, Health};
+use super::super::{Authorize, Door, Health, guard::Guard};
 use crate::{
     call::{
         Answered, Call, Engine, Refused, Reply,
@@ -30,6 +30,8 @@ use crate::{
     serve::{Connections, bind},
     telemetry::{self, Refusal, Telemetry},
 };
+
+const MAX_MESSAGE: usize = 64 * 1024;
 
 pub(super) type Answer = Result<Answered, Box<Refused>>;
 
@@ -98,8 +100,9 @@ pub(super) async fn serve_to(
     let connections = connections();
     let draining = connections.draining.clone();
     let health = Health::starting().await;
-    let door = Door { engine: Arc::clone(&engine), authorize, health: health.clone() };
-    let routes = TowerToHyperService::new(door.routes(&connections.limits).unwrap());
+    let door =
+        Door { engine: Arc::clone(&engine), authorize, max_message: Arc::new(|| MAX_MESSAGE), health: health.clone() };
+    let routes = TowerToHyperService::new(door.routes().unwrap());
     let (address, mut listeners) = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
     let listener = listeners.remove(0);
     let mut server = JoinSet::new();
@@ -107,10 +110,16 @@ pub(super) async fn serve_to(
     Served { engine, health, uri: format!("http://{address}"), draining, server }
 }
 
+/// The service behind its guard, without a connection.
+pub(super) fn guarded(script: impl Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync + 'static) -> Guard<Scripted> {
+    let engine = Arc::new(Scripted { script: Box::new(script), calls: Mutex::default(), refusals: Mutex::default() });
+    Guard { engine, authorize: Arc::new(|_| true), max_message: Arc::new(|| MAX_MESSAGE) }
+}
+
 fn connections() -> Connections {
     let telemetry = config::Telemetry { otlp_endpoint: None, log: "info".into(), log_format: LogFormat::Text };
     let limits = Limits {
-        max_body: 64 * 1024,
+        max_body: MAX_MESSAGE,
         max_answer: 1 << 20,
         max_headers: 16 * 1024,
         header_timeout: Duration::from_secs(10),
@@ -135,6 +144,7 @@ pub(super) async fn serve(script: impl Fn(Call) -> BoxFuture<'static, Answer> + 
 pub(super) fn outcome(call: &Call, source: Option<Source>) -> Outcome {
     Outcome {
         source,
+        quality: crate::call::outcome::Quality::Full,
         provider: source.map(|_| "p".into()),
         provider_model: None,
         warnings: Vec::new(),

@@ -1,0 +1,57 @@
+//! What callers say of themselves in the same words through either door.
+
+use http::{HeaderMap, header::AUTHORIZATION};
+
+/// Longer idempotency keys and run ids are refused: they are kept.
+const MAX_KEY: usize = 256;
+
+/// What an idempotency key or a run id must be.
+pub(super) const KEY: &str = "1 to 256 visible ASCII characters";
+
+/// `sent` if it can be an idempotency key or a run id: it stands in headers and log lines.
+pub(super) fn key(sent: &[u8]) -> Option<&str> {
+    let fits = (1..=MAX_KEY).contains(&sent.len()) && sent.iter().all(u8::is_ascii_graphic);
+    if fits { std::str::from_utf8(sent).ok() } else { None }
+}
+
+/// The token of `authorization: Bearer TOKEN`.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_bearers_token_is_a_token() {
+        let table = [
+            (Some("Bearer abc"), Some("abc")),
+            (Some("bearer  abc "), Some("abc")),
+            (Some("Basic abc"), None),
+            (Some("Bearer"), None),
+            (None, None),
+        ];
+        for (sent, expected) in table {
+            let headers = sent.map(|value| (AUTHORIZATION, value.parse().unwrap())).into_iter().collect();
+            assert_eq!(bearer(&headers), expected, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_short_and_visible() {
+        let (longest, longer) = ("x".repeat(256), "x".repeat(257));
+        for (sent, fits) in [
+            ("k", true),
+            ("order/42#retry", true),
+            (longest.as_str(), true),
+            ("", false),
+            ("two words", false),
+            ("größe", false),
+            (longer.as_str(), false),
+        ] {
+            assert_eq!(key(sent.as_bytes()).is_some(), fits, "{sent:?}");
+        }
+    }
+}
