@@ -12,5 +12,8 @@
 )]
 
 pub mod client;
+pub mod collector;
 pub mod provider;
+pub mod proxy;
 pub mod sidecar;
+pub mod tls;

@@ -11,6 +11,8 @@
 
 mod admin;
 mod anthropic;
+mod auth;
+mod bounds;
 mod breaker;
 mod cancel;
 mod chain;
@@ -22,12 +24,16 @@ mod error_table;
 mod grpc_surface;
 mod house;
 mod idempotency;
+mod life;
 mod limits;
 mod openai_surface;
 mod provider;
+mod proxy;
 mod reload;
 mod retries;
 mod streams;
 mod support;
 mod telemetry;
 mod timeouts;
+mod tls;
+mod traces;

@@ -3,17 +3,20 @@
 use std::{
     collections::VecDeque,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -29,31 +32,49 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone)]
 pub struct Http {
     address: SocketAddr,
-    client: Client<HttpConnector, Full<Bytes>>,
+    scheme: &'static str,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 impl Http {
     /// A client that speaks HTTP/1.1 to `address`.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        Self::build(address, false)
+        Self::build(address, Speech::Plain { h2: false })
     }
 
     /// A client that speaks HTTP/2 without TLS, by prior knowledge.
     #[must_use]
     pub fn h2c(address: SocketAddr) -> Self {
-        Self::build(address, true)
+        Self::build(address, Speech::Plain { h2: true })
     }
 
-    fn build(address: SocketAddr, h2: bool) -> Self {
+    /// A client that speaks TLS, and in it HTTP/1.1, or HTTP/2 where `h2` and the server offers it.
+    #[must_use]
+    pub fn tls(address: SocketAddr, tls: ClientConfig, h2: bool) -> Self {
+        Self::build(address, Speech::Tls { tls, h2 })
+    }
+
+    fn build(address: SocketAddr, speech: Speech) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new())
-            .http2_only(h2)
-            .pool_timer(TokioTimer::new())
-            .retry_canceled_requests(false)
-            .build(connector);
-        Self { address, client }
+        connector.enforce_http(false);
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).retry_canceled_requests(false);
+        let (scheme, tls, by_alpn) = match speech {
+            Speech::Plain { h2 } => {
+                builder.http2_only(h2);
+                ("http", no_tls(), false)
+            }
+            Speech::Tls { tls, h2 } => ("https", tls, h2),
+        };
+        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        let connector = if by_alpn {
+            https.enable_all_versions().wrap_connector(connector)
+        } else {
+            https.enable_http1().wrap_connector(connector)
+        };
+        Self { address, scheme, client: builder.build(connector) }
     }
 
     /// Where it calls.
@@ -65,7 +86,7 @@ impl Http {
     /// A request to be sent.
     #[must_use]
     pub fn request(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Request {
-        let builder = http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        let builder = http::Request::builder().method(method).uri(format!("{}://{}{path}", self.scheme, self.address));
         Request { client: self.client.clone(), builder, body: body.into() }
     }
 
@@ -107,10 +128,24 @@ impl Http {
     }
 }
 
+enum Speech {
+    Plain { h2: bool },
+    Tls { tls: ClientConfig, h2: bool },
+}
+
+/// For a client that only ever speaks plaintext.
+fn no_tls() -> ClientConfig {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth()
+}
+
 /// A request being put together.
 #[derive(Debug)]
 pub struct Request {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     builder: http::request::Builder,
     body: Bytes,
 }
@@ -136,6 +171,7 @@ impl Request {
         let answer = answer.map_err(|_| format!("no answer in {PATIENCE:?}"))?;
         let (parts, body) = answer.map_err(|error| format!("{error:?}"))?.into_parts();
         Ok(Open {
+            version: parts.version,
             status: parts.status,
             headers: parts.headers,
             began,
@@ -155,6 +191,8 @@ impl Request {
 /// An answer whose head has come. Dropped, it hangs up.
 #[derive(Debug)]
 pub struct Open {
+    /// As it came.
+    pub version: Version,
     /// As it came.
     pub status: StatusCode,
     /// As they came.
