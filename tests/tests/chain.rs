@@ -3,7 +3,7 @@
 use fusebox_tests::{
     provider::{
         Provider,
-        act::{hang, json as answer, tokens},
+        act::{document, hang, json as answer, tokens},
     },
     sidecar::{Config, Sidecar},
 };
@@ -107,4 +107,25 @@ async fn one_who_shares_anothers_call_keeps_a_deadline_of_their_own() {
     assert!(whole.events().last().unwrap().is_done());
     assert!(cut.text().contains("inference_timeout") && !cut.text().contains("[DONE]"), "{}", cut.text());
     assert_eq!(provider.calls(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_a_stop_sequence_emptied_is_good() {
+    let empty = answer(200, &json!({"choices": [{"index": 0, "message": {"content": ""}, "finish_reason": "stop"}]}));
+    let provider = Provider::start(empty).await;
+    let sidecar = Sidecar::start(Config::one(&provider)).await;
+    let mut body = hello("chat", false);
+    assert_eq!(sidecar.http().chat(&body).send().await.error()["type"], "invalid_response");
+    body["stop"] = json!(["\n"]);
+    assert_eq!(sidecar.http().chat(&body).send().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_null_among_the_events_is_passed_over() {
+    let chunk = json!({"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}]});
+    let events = format!("data: null\n\ndata: {chunk}\n\ndata: [DONE]\n\n");
+    let provider = Provider::start(document(200, "text/event-stream", events)).await;
+    let sidecar = Sidecar::start(Config::one(&provider)).await;
+    let answer = sidecar.http().chat(&hello("chat", true)).send().await;
+    assert!(answer.text().contains("hi") && answer.events().last().unwrap().is_done(), "{}", answer.text());
 }

@@ -83,7 +83,7 @@ fn by_status(status: u16, html: bool) -> ErrorKind {
         401 => ErrorKind::Authentication,
         402 | 403 | 407 | 451 => ErrorKind::PermissionDenied,
         // A path or a method that is not there is a provider set up for something else.
-        404 | 405 | 410 => ErrorKind::ModelNotFound,
+        404 | 405 | 410 | 501 => ErrorKind::ModelNotFound,
         408 | 504 | 524 => ErrorKind::InferenceTimeout,
         413 => ErrorKind::ContextLengthExceeded,
         // TGI: the model began and failed.

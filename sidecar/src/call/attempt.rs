@@ -9,7 +9,7 @@ use super::{Call, TraceContext, plan::Seat};
 use crate::{
     chat::{
         answer::{Chunk, Whole},
-        request::Request,
+        request::{Operation, Request},
     },
     error::{ErrorKind, Failure},
     gate::Pass,
@@ -19,8 +19,14 @@ use crate::{
 
 /// Bytes that a stream may send before its first token.
 const MAX_HELD: usize = 1 << 20;
-/// What is asked for instead when memory ran out on a request that set no number of tokens.
-const TOKENS_UNSAID: u64 = 512;
+/// What is asked for instead when memory ran out on a request that set no number of tokens. The API's own default for
+/// completions is 16, and for chats none.
+const fn tokens_unsaid(operation: Operation) -> u64 {
+    match operation {
+        Operation::Completion => 8,
+        Operation::Chat | Operation::Embed => 512,
+    }
+}
 
 /// What an attempt asks.
 pub(super) struct Question<'a> {
@@ -88,7 +94,10 @@ impl<'a> Question<'a> {
             false => (timeouts.total, timeouts.total, timeouts.total),
         };
         let wanted = deadline::longer(wanted, changes.timeouts).min(whole.max(own));
-        let half = || call.request.max_tokens.map_or(TOKENS_UNSAID, |tokens| (tokens / 2).max(1));
+        let half = || match call.request.max_tokens {
+            Some(tokens) => (tokens / 2).max(1),
+            None => tokens_unsaid(call.request.operation),
+        };
         Self {
             call,
             model: seat.model.as_deref(),

@@ -55,6 +55,7 @@ struct Found<'de> {
     stream: bool,
     choices: Option<u32>,
     prompts: Option<u32>,
+    stops: bool,
 }
 
 impl Found<'_> {
@@ -68,6 +69,7 @@ impl Found<'_> {
             model_span: self.model.map(|value| span_in(body, value.get())),
             stream: self.stream,
             choices: self.choices.unwrap_or(1).saturating_mul(self.prompts.unwrap_or(1)),
+            may_be_empty: self.stops || self.prompts.is_some(),
             max_tokens: max_tokens.and_then(|text| text.parse().ok()),
             max_tokens_span: max_tokens.map(|text| span_in(body, text)),
         }
@@ -128,7 +130,7 @@ impl<'de> Visitor<'de> for Top<'_, 'de> {
             let path = Path::Key(&Path::Root, field.name);
             let check = Check { shape: field.shape, path: &path, faults: self.faults, nullable: !field.required };
             let seen = match field.name {
-                "model" | "max_tokens" | "max_completion_tokens" | "stream" | "n" | "prompt" => {
+                "model" | "max_tokens" | "max_completion_tokens" | "stream" | "n" | "prompt" | "stop" => {
                     let value: &'de RawValue = map.next_value()?;
                     self.keep(field.name, value);
                     // The value has been read once already, so it is JSON; only its shape can be wrong.
@@ -151,6 +153,7 @@ impl<'de> Top<'_, 'de> {
             "model" => self.found.model = Some(value),
             "stream" => self.found.stream = value.get() == "true",
             "n" => self.found.choices = value.get().parse().ok(),
+            "stop" => self.found.stops = value.get() != "null",
             "prompt" => self.found.prompts = Some(prompts_in(value)),
             // `max_completion_tokens` took the older name's place, so it counts where both are given.
             "max_completion_tokens" if value.get() != "null" => self.found.max_tokens = Some(value),

@@ -52,6 +52,8 @@ pub struct Request {
     pub stream: bool,
     /// How many choices are asked for, `n` for each prompt; at least 1.
     pub choices: u32,
+    /// Whether an empty answer can be a good one: a `stop` sequence may come first, and a text may be at its end.
+    pub may_be_empty: bool,
     /// `max_tokens` or `max_completion_tokens`.
     pub max_tokens: Option<u64>,
     /// Where in `body` that number, or a null in its place, stands.

@@ -82,12 +82,12 @@ impl OpenAi {
             return Err(fault::from_success(&self.client.read_whole(body).await?));
         }
         let body = self.client.read_whole(body).await?;
-        whole(request.operation, body).map(|whole| Answer::Whole(whole).into())
+        whole(request, body).map(|whole| Answer::Whole(whole).into())
     }
 }
 
 /// Judges an answer that came whole.
-fn whole(operation: Operation, body: Bytes) -> Result<Whole, Failure> {
+fn whole(request: &Request, body: Bytes) -> Result<Whole, Failure> {
     let facts = inspect(&body).map_err(|error| {
         fault::from_event(&body).unwrap_or_else(|| {
             Failure::new(ErrorKind::InvalidResponse, "the provider's answer is not the JSON it should be")
@@ -97,9 +97,9 @@ fn whole(operation: Operation, body: Bytes) -> Result<Whole, Failure> {
     if let Some(failure) = told_instead(&facts, &body, "the provider failed") {
         return Err(failure);
     }
-    let says_something = match operation {
+    let says_something = match request.operation {
         Operation::Embed => facts.embeddings > 0,
-        Operation::Chat | Operation::Completion => facts.tokens || facts.finish == Some(Finish::Length),
+        Operation::Chat | Operation::Completion => facts.tokens || may_be_empty(request.may_be_empty, facts.finish),
     };
     if !says_something {
         return Err(said_nothing(facts.finish));
@@ -111,6 +111,11 @@ fn whole(operation: Operation, body: Bytes) -> Result<Whole, Failure> {
     }
     let (finish, usage, model) = (facts.finish, facts.usage, facts.model.map(std::borrow::Cow::into_owned));
     Ok(Whole { body, finish, usage, model })
+}
+
+/// Whether an answer that ended as `finish` may be empty; `stopped`: also if it ended of itself.
+fn may_be_empty(stopped: bool, finish: Option<Finish>) -> bool {
+    finish == Some(Finish::Length) || (stopped && finish == Some(Finish::Stop))
 }
 
 /// The failure that `json`, whose facts these are, tells of in place of an answer; `failed` is said of one that names
@@ -134,6 +139,7 @@ pub(super) struct Progress {
     finished: u128,
     finish: Option<Finish>,
     said_anything: bool,
+    may_be_empty: bool,
     model_known: bool,
     done: bool,
 }
@@ -146,6 +152,7 @@ impl Progress {
             finished: 0,
             finish: None,
             said_anything: false,
+            may_be_empty: request.may_be_empty,
             model_known: false,
             done: false,
         }
@@ -161,6 +168,10 @@ impl Progress {
                 self.done = true;
                 until = event.span.start;
                 break;
+            }
+            // llama.cpp begins some streams with it.
+            if event.data.trim_ascii() == b"null" {
+                continue;
             }
             if let Err(failure) = self.read(event.name, &event.data, &mut chunk) {
                 broken = Some(failure);
@@ -225,7 +236,7 @@ impl Progress {
                 "the provider's stream ended without saying why it finished",
             ));
         }
-        if !self.said_anything && self.finish != Some(Finish::Length) {
+        if !self.said_anything && !may_be_empty(self.may_be_empty, self.finish) {
             return Err(said_nothing(self.finish));
         }
         Ok(())

@@ -143,7 +143,7 @@ impl HttpStream {
         self.broken = broken;
         if self.broken.is_none() && self.dialect.is_done() {
             self.broken = self.dialect.judge().err();
-            if let Some(body) = self.body.take_if(|_| self.broken.is_none()) {
+            if let Some(body) = self.body.take() {
                 http::drain(body);
             }
         }

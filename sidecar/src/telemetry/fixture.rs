@@ -101,6 +101,7 @@ pub(super) fn call(model: &str) -> Call {
         choices: 1,
         max_tokens: None,
         max_tokens_span: None,
+        may_be_empty: false,
     };
     Call {
         request,

@@ -151,7 +151,11 @@ pub(super) const ROWS: &[Row] = &[
     always("`inputs` must have less than", ContextLengthExceeded),
     // llama.cpp, Ollama.
     always("exceeds the available context size", ContextLengthExceeded),
-    always("input is too large to process", ContextLengthExceeded),
+    always("is too large to process. increase the physical batch size", ContextLengthExceeded),
+    // llama.cpp says with a 5xx what is wrong with the request.
+    both("server_error", "image input is not supported", InvalidInput),
+    both("server_error", "failed to parse tools", InvalidInput),
+    both("server_error", "failed to parse messages", InvalidInput),
     always("input length exceeds the context length", ContextLengthExceeded),
     // TensorRT-LLM.
     always("exceeds maximum input length", ContextLengthExceeded),

@@ -25,6 +25,9 @@ pub(super) fn options(headers: &HeaderMap) -> Result<(Options, Option<Duration>)
     let timeout = read.take("x-fusebox-timeout-ms", "a whole number of milliseconds, 1 or more", |text| {
         text.parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis)
     });
+    let _: Option<()> = read.take("content-encoding", "absent: bodies are read as they are", |text| {
+        text.eq_ignore_ascii_case("identity").then_some(())
+    });
     let options = Options {
         cache: read.take("x-fusebox-cache", "off, fallback or prefer", |text| match text {
             "off" => Some(CacheMode::Off),

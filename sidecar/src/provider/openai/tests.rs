@@ -58,8 +58,12 @@ fn an_error_in_any_known_shape_ends_a_stream_as_what_it_is() {
 #[test]
 fn an_error_in_any_known_shape_is_no_whole_answer() {
     for (body, kind) in TOLD {
-        for operation in [Operation::Chat, Operation::Embed] {
-            let failure = whole(operation, Bytes::from_static(body.as_bytes())).unwrap_err();
+        for (operation, asked) in [
+            (Operation::Chat, r#"{"messages":[{"role":"user","content":"x"}]}"#),
+            (Operation::Embed, r#"{"input":"x"}"#),
+        ] {
+            let asked = parse(operation, Bytes::from_static(asked.as_bytes())).unwrap();
+            let failure = whole(&asked, Bytes::from_static(body.as_bytes())).unwrap_err();
             assert_eq!(failure.kind, kind, "{body}");
         }
     }
