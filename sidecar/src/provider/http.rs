@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
     header::{CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT},
 };
 use http_body::Body as _;
@@ -44,6 +44,8 @@ pub struct Client {
     pool: Pooled<Dialer, Full<Bytes>>,
     headers: HeaderMap,
     max_answer: usize,
+    /// Whether a proxy answers in the provider's place.
+    by_proxy: bool,
 }
 
 impl Client {
@@ -70,7 +72,7 @@ impl Client {
             .http2_keep_alive_timeout(KEEP_ALIVE)
             .http2_adaptive_window(true)
             .build(dialer);
-        Ok(Self { pool, headers, max_answer })
+        Ok(Self { pool, headers, max_answer, by_proxy: proxy.is_some() && !secure })
     }
 
     /// Sends `body` to `uri` and waits for the answer's head, which is given if its status is a success.
@@ -85,6 +87,10 @@ impl Client {
         let response = self.pool.request(request).await.map_err(|error| no_answer(&error))?;
         if response.status().is_success() {
             return Ok(response);
+        }
+        if self.by_proxy && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            // As where it refuses a tunnel: the call has not come as far as the provider.
+            return Err(Failure::new(ErrorKind::NetworkError, "the proxy on the way to the provider refused the call"));
         }
         let (head, body) = response.into_parts();
         let body = read_fault(body).await;
