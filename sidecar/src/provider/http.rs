@@ -1,6 +1,6 @@
 //! The one HTTP client: pooled, HTTP/1.1 and HTTP/2, TLS by the system's roots, proxies by environment.
 
-use std::time::Duration;
+use std::{env, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{
@@ -56,7 +56,7 @@ impl Client {
     pub fn try_new(settings: &config::Provider, mut headers: HeaderMap, max_answer: usize) -> Result<Self, String> {
         let base: Uri = settings.base_url.parse().map_err(|error| format!("base_url is not a URL: {error}"))?;
         let secure = base.scheme_str() == Some("https");
-        let proxy = Matcher::from_env().intercept(&base);
+        let proxy = proxy_for(&base);
         if let Some(auth) = proxy.as_ref().filter(|_| !secure).and_then(Intercept::basic_auth) {
             headers.insert(PROXY_AUTHORIZATION, auth.clone());
         }
@@ -142,6 +142,13 @@ impl Client {
     pub const fn max_answer(&self) -> usize {
         self.max_answer
     }
+}
+
+/// The proxy that the environment names for `base`.
+fn proxy_for(base: &Uri) -> Option<Intercept> {
+    // The matcher takes `*` for every name and for no address.
+    let everything = |variable| env::var(variable).is_ok_and(|list| list.split(',').any(|entry| entry.trim() == "*"));
+    if ["NO_PROXY", "no_proxy"].into_iter().any(everything) { None } else { Matcher::from_env().intercept(base) }
 }
 
 /// Frames put together; a single one is not copied.
