@@ -1,10 +1,10 @@
 //! The one HTTP client: pooled, HTTP/1.1 and HTTP/2, TLS by the system's roots, proxies by environment.
 
-use std::time::Duration;
+use std::{env, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
     header::{CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT},
 };
 use http_body::Body as _;
@@ -44,6 +44,8 @@ pub struct Client {
     pool: Pooled<Dialer, Full<Bytes>>,
     headers: HeaderMap,
     max_answer: usize,
+    /// Whether a proxy answers in the provider's place.
+    by_proxy: bool,
 }
 
 impl Client {
@@ -54,7 +56,7 @@ impl Client {
     pub fn try_new(settings: &config::Provider, mut headers: HeaderMap, max_answer: usize) -> Result<Self, String> {
         let base: Uri = settings.base_url.parse().map_err(|error| format!("base_url is not a URL: {error}"))?;
         let secure = base.scheme_str() == Some("https");
-        let proxy = Matcher::from_env().intercept(&base);
+        let proxy = proxy_for(&base);
         if let Some(auth) = proxy.as_ref().filter(|_| !secure).and_then(Intercept::basic_auth) {
             headers.insert(PROXY_AUTHORIZATION, auth.clone());
         }
@@ -70,7 +72,7 @@ impl Client {
             .http2_keep_alive_timeout(KEEP_ALIVE)
             .http2_adaptive_window(true)
             .build(dialer);
-        Ok(Self { pool, headers, max_answer })
+        Ok(Self { pool, headers, max_answer, by_proxy: proxy.is_some() && !secure })
     }
 
     /// Sends `body` to `uri` and waits for the answer's head, which is given if its status is a success.
@@ -85,6 +87,10 @@ impl Client {
         let response = self.pool.request(request).await.map_err(|error| no_answer(&error))?;
         if response.status().is_success() {
             return Ok(response);
+        }
+        if self.by_proxy && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            // As where it refuses a tunnel: the call has not come as far as the provider.
+            return Err(Failure::new(ErrorKind::NetworkError, "the proxy on the way to the provider refused the call"));
         }
         let (head, body) = response.into_parts();
         let body = read_fault(body).await;
@@ -136,6 +142,13 @@ impl Client {
     pub const fn max_answer(&self) -> usize {
         self.max_answer
     }
+}
+
+/// The proxy that the environment names for `base`.
+fn proxy_for(base: &Uri) -> Option<Intercept> {
+    // The matcher takes `*` for every name and for no address.
+    let everything = |variable| env::var(variable).is_ok_and(|list| list.split(',').any(|entry| entry.trim() == "*"));
+    if ["NO_PROXY", "no_proxy"].into_iter().any(everything) { None } else { Matcher::from_env().intercept(base) }
 }
 
 /// Frames put together; a single one is not copied.
