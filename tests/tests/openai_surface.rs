@@ -267,7 +267,7 @@ async fn every_error_says_what_the_call_came_to() {
         ("no such method", get("/v1/chat/completions"), 405, "0", None),
         ("no messages", chat(&json!({"model": "chat"})), 422, "0", None),
         ("no such model", chat(&hello("chatt", false)), 404, "0", None),
-        ("a provider that fails", chat(&hello("chat", false)), 502, "1", Some("a")),
+        ("a provider that fails", chat(&hello("chat", false)), 503, "1", Some("a")),
     ] {
         let answer = request.send().await;
         assert_eq!(answer.status.as_u16(), status, "{what}: {}", answer.text());

@@ -1,7 +1,7 @@
 //! A changed configuration is taken up as a whole, or not at all.
 
 use fusebox_tests::{
-    client::Http,
+    client::{Http, grpc::ask, told},
     provider::{
         Provider,
         act::{hang, json, tokens},
@@ -106,17 +106,17 @@ async fn what_was_learnt_of_an_unchanged_provider_is_kept() {
 async fn the_limit_on_a_body_is_the_new_one() {
     let a = Provider::start(tokens(1)).await;
     let sidecar = Sidecar::start(Config::one(&a)).await;
-    let doors = Doors::of(&sidecar).await;
-    let ways = [Way::HttpWhole, Way::GrpcWhole];
-    for way in ways {
-        assert_eq!(doors.call(way, "chat").await.kind(), "ok", "{way:?}");
-    }
-    sidecar.rewrite(&Config::one(&a).model("second", &["a"]).with(json!({"limits": {"max_body": 10}})));
+    let (http, mut grpc) = (sidecar.http(), sidecar.grpc().await);
+    let long = "x".repeat(2000);
+    let body = json!({"model": "chat", "messages": [{"role": "user", "content": long}]});
+    assert_eq!(http.chat(&body).send().await.status, 200);
+    grpc.generate(ask(&long)).await.unwrap();
+    sidecar.rewrite(&Config::one(&a).model("second", &["a"]).with(json!({"limits": {"max_body": "1KiB"}})));
     sidecar.signal("HUP").await;
-    until_models(sidecar.http(), &["chat", "second"]).await;
-    for way in ways {
-        assert_eq!(doors.call(way, "chat").await.kind(), "invalid_input", "{way:?}");
-    }
+    until_models(http, &["chat", "second"]).await;
+    assert_eq!(http.chat(&body).send().await.status, 413);
+    assert_eq!(told(&grpc.generate(ask(&long)).await.unwrap_err()).kind, "invalid_input");
+    grpc.generate(ask("short")).await.unwrap();
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use fusebox_tests::{
     },
     sidecar::{Config, Sidecar},
 };
-use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
+use opentelemetry_proto::tonic::trace::v1::{Span, Status, span::SpanKind, status::StatusCode};
 use serde_json::json;
 
 use crate::support::{Doors, Way, hello, ms};
@@ -134,7 +134,7 @@ async fn waits_and_fallbacks_are_events_of_the_calls_span() {
     for (index, attempt) in failed.iter().enumerate() {
         assert_eq!(attribute(attempt, "fusebox.attempt"), (index + 1).to_string());
         assert_eq!(attribute(attempt, "error.type"), "provider_error");
-        assert_eq!(attempt.status.as_ref().map(|status| status.code()), Some(StatusCode::Error));
+        assert_eq!(attempt.status.as_ref().map(Status::code), Some(StatusCode::Error));
     }
     let retries = call.events.iter().filter(|event| event.name == "fusebox.retry").count();
     assert_eq!(retries, a.calls() - 1, "{:#?}", call.events);
@@ -193,7 +193,8 @@ async fn a_call_without_a_trace_begins_one() {
 async fn what_is_not_sampled_is_not_sent_and_says_so_to_the_provider() {
     let never = |config: Config| config.env("OTEL_TRACES_SAMPLER", "always_off");
     let as_is = |config: Config| config;
-    let cases: [(fn(Config) -> Config, bool); 2] = [(never, true), (as_is, false)];
+    type Change = fn(Config) -> Config;
+    let cases: [(Change, bool); 2] = [(never, true), (as_is, false)];
     for (change, caller_samples) in cases {
         let (collector, provider) = (Collector::start().await, Provider::start(tokens(1)).await);
         let config = change(traced(Config::one(&provider), &collector.endpoint()));

@@ -86,14 +86,14 @@ impl Changes {
 impl<'a> Question<'a> {
     pub(super) fn new(call: &'a Call, seat: &'a Seat, changes: &Changes, remaining: Duration, others: u32) -> Self {
         let timeouts = &seat.upstream.settings.timeouts;
-        let (own, wanted, whole) = match call.request.stream {
+        let (own, first, longest) = match call.request.stream {
             true => {
-                let wanted = call.options.first_token_timeout.unwrap_or(timeouts.first_token);
-                (timeouts.first_token, wanted, timeouts.stream_total)
+                let first = call.options.first_token_timeout.unwrap_or(timeouts.first_token);
+                (timeouts.first_token, first, timeouts.stream_total)
             }
-            false => (timeouts.total, timeouts.total, timeouts.total),
+            false => (timeouts.total, timeouts.total, Duration::MAX),
         };
-        let wanted = deadline::longer(wanted, changes.timeouts).min(whole.max(own));
+        let timeout = deadline::allowance(remaining, deadline::longer(first, changes.timeouts).min(longest), others);
         let half = || match call.request.max_tokens {
             Some(tokens) => (tokens / 2).max(1),
             None => tokens_unsaid(call.request.operation),
@@ -104,12 +104,8 @@ impl<'a> Question<'a> {
             again: changes.complain.then(|| call.request.complaining()).flatten(),
             max_tokens: changes.halved.then(half),
             own,
-            timeout: deadline::allowance(remaining, wanted, others),
-            sent_on: if call.request.stream {
-                remaining.min(whole)
-            } else {
-                deadline::allowance(remaining, wanted, others)
-            },
+            timeout,
+            sent_on: if call.request.stream { remaining.min(longest) } else { timeout },
         }
     }
 

@@ -54,7 +54,7 @@ impl Outcome {
         self.provider = Some(Arc::clone(&found.seat.upstream.settings.name));
         self.provider_model = Some(match &found.seat.model {
             Some(model) => Arc::clone(model),
-            None => Arc::from(&*found.named),
+            None => Arc::from(found.named),
         });
     }
 }

@@ -36,7 +36,7 @@ impl Ears {
     pub(super) async fn nothing_within(&self, within: Duration) {
         tokio::time::sleep(within).await;
         if self.0.load(Relaxed) {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -52,7 +52,7 @@ impl Http {
     /// A client that speaks TLS, and in it HTTP/1.1, or HTTP/2 where `h2` and the server offers it.
     #[must_use]
     pub fn tls(address: SocketAddr, tls: ClientConfig, h2: bool) -> Self {
-        Self::build(address, Speech::Tls { tls, h2 })
+        Self::build(address, Speech::Tls { tls: Box::new(tls), h2 })
     }
 
     fn build(address: SocketAddr, speech: Speech) -> Self {
@@ -66,7 +66,7 @@ impl Http {
                 builder.http2_only(h2);
                 ("http", no_tls(), false)
             }
-            Speech::Tls { tls, h2 } => ("https", tls, h2),
+            Speech::Tls { tls, h2 } => ("https", *tls, h2),
         };
         let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
         let connector = if by_alpn {
@@ -130,7 +130,7 @@ impl Http {
 
 enum Speech {
     Plain { h2: bool },
-    Tls { tls: ClientConfig, h2: bool },
+    Tls { tls: Box<ClientConfig>, h2: bool },
 }
 
 /// For a client that only ever speaks plaintext.

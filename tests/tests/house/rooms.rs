@@ -53,7 +53,14 @@ const TABLE: &[Row] = &[
         ],
     ),
     ("error", &[("rules", "the kinds and their table are theirs")]),
-    ("gate", &[("clock", "what is now, for the rules"), ("rules", "the breaker, and the budget of retries")]),
+    (
+        "gate",
+        &[
+            ("clock", "what is now, for the rules"),
+            ("config", "how its provider is to be treated"),
+            ("rules", "the breaker, and the budget of retries"),
+        ],
+    ),
     (
         "health",
         &[

@@ -76,7 +76,10 @@ impl<E: Engine> OpenAi<E> {
                     None => render::refusal(&unknown_model(&name), &id, None),
                 });
             }
-            Err((word, failure)) => return refused(failure, Some(word)),
+            Err(wrong) => {
+                let (word, failure) = *wrong;
+                return refused(failure, Some(word));
+            }
         };
         let (head, body) = request.into_parts();
         let (options, timeout) = match head::options(&head.headers) {
@@ -104,7 +107,7 @@ impl<E: Engine> OpenAi<E> {
     }
 }
 
-fn route(method: &Method, path: &str) -> Result<Route, (Word, Failure)> {
+fn route(method: &Method, path: &str) -> Result<Route, Box<(Word, Failure)>> {
     let (route, expected) = match path {
         "/v1/chat/completions" => (Route::Call(Operation::Chat), Method::POST),
         "/v1/completions" => (Route::Call(Operation::Completion), Method::POST),
@@ -117,7 +120,7 @@ fn route(method: &Method, path: &str) -> Result<Route, (Word, Failure)> {
                     "no endpoint at {}; there are /v1/chat/completions, /v1/completions, /v1/embeddings and /v1/models",
                     path.chars().take(80).collect::<String>()
                 );
-                return Err((StatusCode::NOT_FOUND.into(), Failure::new(ErrorKind::InvalidInput, message)));
+                return Err(Box::new((StatusCode::NOT_FOUND.into(), Failure::new(ErrorKind::InvalidInput, message))));
             }
         },
     };
@@ -126,7 +129,7 @@ fn route(method: &Method, path: &str) -> Result<Route, (Word, Failure)> {
     }
     let message = format!("{path} takes {expected}, not {method}");
     let word = Word { status: StatusCode::METHOD_NOT_ALLOWED, allow: Some(expected) };
-    Err((word, Failure::new(ErrorKind::InvalidInput, message)))
+    Err(Box::new((word, Failure::new(ErrorKind::InvalidInput, message))))
 }
 
 /// `text` with `%2F` and the like as the bytes that they stand for. What stands for none is left as it is.

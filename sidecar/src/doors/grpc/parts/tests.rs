@@ -24,7 +24,7 @@ impl Stream for Script {
 fn how() -> Outcome {
     Outcome {
         source: Some(crate::call::outcome::Source::Primary),
-        quality: crate::call::outcome::Quality::Full,
+        quality: Quality::Full,
         provider: Some("p".into()),
         provider_model: None,
         warnings: Vec::new(),
