@@ -53,7 +53,7 @@ pub struct Settings {
     /// Where to serve health, status and metrics.
     #[arg(long, value_name = "ADDR")]
     pub listen_admin: Option<String>,
-    /// What to log: a level, or a filter such as info,fusebox_sidecar::call=debug.
+    /// What to log: a level, or a filter such as info,fusebox::call=debug.
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
 }

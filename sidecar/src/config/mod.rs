@@ -136,7 +136,7 @@ pub struct Tls {
 pub struct Telemetry {
     /// Where spans go by OTLP gRPC; `None`: the standard `OTEL_` variables decide.
     pub otlp_endpoint: Option<String>,
-    /// A level or a `tracing` filter (`info,fusebox_sidecar::call=debug`).
+    /// A level or a `tracing` filter (`info,fusebox::call=debug`).
     pub log: String,
     /// How a log line looks.
     pub log_format: LogFormat,

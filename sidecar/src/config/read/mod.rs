@@ -153,7 +153,7 @@ fn telemetry(at: &mut Section<'_>) -> Telemetry {
         otlp_endpoint: at
             .key("otlp_endpoint", "where traces go, by OTLP over gRPC; null: the OTEL_ variables decide")
             .optional_url(),
-        log: at.key("log", "a level, or a filter such as info,fusebox_sidecar::call=debug").text("info", a_filter),
+        log: at.key("log", "a level, or a filter such as info,fusebox::call=debug").text("info", a_filter),
         log_format: at
             .key("log_format", "for people or for machines: text, json")
             .word(LogFormat::Text, &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
