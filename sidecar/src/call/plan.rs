@@ -45,9 +45,7 @@ impl Upstream {
 /// Who serves a model.
 #[derive(Debug)]
 pub struct Route {
-    /// The model's place in the configuration; `None`: it is passed on by name.
-    pub model: Option<usize>,
-    /// Enabled providers by rank. May be empty.
+    /// Enabled providers, as typed. May be empty.
     pub seats: Vec<Seat>,
 }
 
@@ -109,12 +107,8 @@ impl Plan {
         if let Some(before) = before {
             before.hand_over(&upstreams, &config);
         }
-        let routes: HashMap<_, _> = config
-            .models
-            .iter()
-            .enumerate()
-            .map(|(index, model)| (Arc::clone(&model.name), Arc::new(route(index, model, &upstreams))))
-            .collect();
+        let routes: HashMap<_, _> =
+            config.models.iter().map(|model| (Arc::clone(&model.name), Arc::new(route(model, &upstreams)))).collect();
         let default = match config.models.first().and_then(|model| routes.get(&model.name)) {
             Some(first) => Arc::clone(first),
             None => Arc::new(pass_through(&upstreams)),
@@ -147,7 +141,7 @@ fn is_the_same(old: &config::Provider, new: &config::Provider) -> bool {
     (old.kind, &old.base_url) == (new.kind, &new.base_url) && judged(old) == judged(new)
 }
 
-fn route(index: usize, model: &config::Model, upstreams: &[Arc<Upstream>]) -> Route {
+fn route(model: &config::Model, upstreams: &[Arc<Upstream>]) -> Route {
     let seats = model
         .providers
         .iter()
@@ -159,18 +153,13 @@ fn route(index: usize, model: &config::Model, upstreams: &[Arc<Upstream>]) -> Ro
             context_window: served.context_window,
         })
         .collect();
-    Route { model: Some(index), seats: by_rank(seats) }
+    Route { seats }
 }
 
 fn pass_through(upstreams: &[Arc<Upstream>]) -> Route {
     let enabled = upstreams.iter().filter(|upstream| upstream.settings.enabled);
     let seats = enabled.map(|upstream| Seat { upstream: Arc::clone(upstream), model: None, context_window: None });
-    Route { model: None, seats: by_rank(seats.collect()) }
-}
-
-fn by_rank(mut seats: Vec<Seat>) -> Vec<Seat> {
-    seats.sort_by_key(|seat| seat.upstream.settings.priority);
-    seats
+    Route { seats: seats.collect() }
 }
 
 impl Route {

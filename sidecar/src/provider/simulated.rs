@@ -33,7 +33,7 @@ use tokio::time::{Sleep, sleep_until};
 use crate::error::ErrorKind;
 use crate::{
     chat::{
-        answer::{Chunk, Whole},
+        answer::Chunk,
         request::{Operation, Request},
     },
     clock, config,
@@ -45,15 +45,6 @@ use crate::{
 #[derive(Debug)]
 pub struct Simulated {
     provider: Arc<config::Provider>,
-}
-
-/// An answer, whole or begun.
-#[derive(Debug)]
-pub enum Simulation {
-    /// All of it.
-    Whole(Whole),
-    /// Its tokens follow.
-    Stream(SimulatedStream),
 }
 
 impl Simulated {
@@ -68,11 +59,7 @@ impl Simulated {
     /// # Errors
     /// As [`Simulated::answer`].
     pub async fn ask(&self, ask: Ask<'_>) -> Result<Reply, Failure> {
-        let simulation = self.answer(ask.request, ask.model, ask.max_tokens).await?;
-        Ok(Reply::from(match simulation {
-            Simulation::Whole(whole) => Answer::Whole(whole),
-            Simulation::Stream(stream) => Answer::Stream(Chunks::from_simulated(stream)),
-        }))
+        self.answer(ask.request, ask.model, ask.max_tokens).await.map(Reply::from)
     }
 
     /// Answers `request` as `model`, else as the model that it names, with `max_tokens` coming before what it says.
@@ -86,7 +73,7 @@ impl Simulated {
         request: &Request,
         model: Option<&str>,
         max_tokens: Option<u64>,
-    ) -> Result<Simulation, Failure> {
+    ) -> Result<Answer, Failure> {
         let started = clock::now();
         let model = model.unwrap_or(&request.model);
         let asked = Asked::read(request, &self.provider.simulated, fastrand::f64())?;
@@ -96,16 +83,16 @@ impl Simulated {
         if request.operation == Operation::Embed {
             let whole = vector::embeddings(asked.document(), model)?;
             sleep_until(clock::at(started + asked.first_token())).await;
-            return asked.outcome_of_embedding().await.map(|()| Simulation::Whole(whole));
+            return asked.outcome_of_embedding().await.map(|()| Answer::Whole(whole));
         }
         let script = asked.script(request, model, max_tokens.or(request.max_tokens))?;
         if request.stream {
-            return Ok(Simulation::Stream(SimulatedStream::new(script, started)));
+            return Ok(Answer::Stream(Chunks::from_simulated(SimulatedStream::new(script, started))));
         }
         let last = script.breaks_at().unwrap_or(script.steps());
         sleep_until(clock::at(started + script.due(last))).await;
         match script.breaks {
-            None => Ok(Simulation::Whole(render::whole(&script))),
+            None => Ok(Answer::Whole(render::whole(&script))),
             Some(breaks) => Err(breaks.failure().await),
         }
     }

@@ -7,6 +7,7 @@ use super::*;
 use crate::{
     chat::{
         answer::Finish,
+        answer::Whole,
         sse::{Events, Reader},
     },
     config::ProviderKind,
@@ -49,8 +50,8 @@ fn chat(fields: &Value) -> Request {
 
 async fn whole(provider: &Simulated, request: &Request) -> Result<(Value, Whole), Failure> {
     match provider.answer(request, None, None).await? {
-        Simulation::Whole(whole) => Ok((serde_json::from_slice(&whole.body).unwrap(), whole)),
-        Simulation::Stream(_) => panic!("a stream was not asked for"),
+        Answer::Whole(whole) => Ok((serde_json::from_slice(&whole.body).unwrap(), whole)),
+        Answer::Stream(_) => panic!("a stream was not asked for"),
     }
 }
 
@@ -79,7 +80,7 @@ async fn streamed(provider: &Simulated, fields: &Value) -> Result<Streamed, Fail
 
 async fn stream_of(provider: &Simulated, request: &Request) -> Result<Streamed, Failure> {
     let begun = clock::now();
-    let Simulation::Stream(mut stream) = provider.answer(request, None, None).await? else {
+    let Answer::Stream(mut stream) = provider.answer(request, None, None).await? else {
         panic!("a stream was asked for");
     };
     let mut streamed = Streamed { chunks: Vec::new(), documents: Vec::new(), end: None };
@@ -159,7 +160,7 @@ async fn limits_and_stops_are_obeyed() {
         assert_eq!(streamed.text(), text, "{fields}");
     }
     let answer = provider(|_| {}).answer(&chat(&json!({ "max_tokens": 4 })), Some("other"), Some(1)).await.unwrap();
-    let Simulation::Whole(answer) = answer else { panic!("not a stream") };
+    let Answer::Whole(answer) = answer else { panic!("not a stream") };
     assert_eq!(
         (answer.finish, answer.model.as_deref()),
         (Some(Finish::Length), Some("other")),
@@ -303,7 +304,7 @@ async fn a_timeout_is_a_silence_without_end() {
     assert!(tokio::time::timeout(day, whole(&provider, &chat(&silent))).await.is_err());
     assert!(tokio::time::timeout(day, streamed(&provider, &silent)).await.is_err());
     let stalls = chat(&json!({ "stream": true, "simulate": { "fail": "inference_timeout", "after_tokens": 2 } }));
-    let Ok(Simulation::Stream(mut stream)) = provider.answer(&stalls, None, None).await else { panic!("a stream") };
+    let Ok(Answer::Stream(mut stream)) = provider.answer(&stalls, None, None).await else { panic!("a stream") };
     for _ in 0..2 {
         assert!(matches!(poll_fn(|cx| stream.poll_next(cx)).await, Some(Ok(chunk)) if chunk.tokens == 1));
     }
