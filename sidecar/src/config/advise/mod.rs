@@ -94,13 +94,13 @@ fn rights(path: impl Into<String>, file: &Path, advice: &mut Found) {
 }
 
 /// The host of a URL, without brackets.
-fn host_of(url: &str) -> Option<String> {
+pub(super) fn host_of(url: &str) -> Option<String> {
     let host = url.parse::<Uri>().ok()?.host()?.trim_matches(['[', ']']).to_ascii_lowercase();
     Some(host)
 }
 
 /// Whether what is sent to `host` stays on this machine.
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
