@@ -185,7 +185,7 @@ impl Limiter {
         };
         let mut decided = self.decided.lock();
         let lasted = now.since(mem::replace(&mut decided.window_began, now)).as_secs_f64();
-        self.note_rate(f64::from(window.ended) / lasted.max(0.001));
+        self.note_rate(&window, lasted);
         let Some((settings, limit)) = &mut decided.rule else { return };
         let calls = limit.close(settings, &window, now);
         drop(decided);
@@ -240,11 +240,16 @@ impl Limiter {
         }
     }
 
-    fn note_rate(&self, per_second: f64) {
+    /// How fast places fall free. A window with little to do says nothing of that.
+    fn note_rate(&self, window: &Window, seconds: f64) {
         let before = self.freed_per_1000s.load(Relaxed) as f64 / 1_000.0;
-        let now = if before == 0.0 { per_second } else { before + (per_second - before) * 0.3 };
+        let rate = match f64::from(window.ended) / seconds.max(0.001) {
+            _ if window.peak < self.limit.load(Relaxed) / 2 => 0.0,
+            rate if before == 0.0 => rate,
+            rate => before + (rate - before) * 0.3,
+        };
         #[expect(clippy::cast_sign_loss, reason = "a rate is not negative")]
-        self.freed_per_1000s.store((now * 1_000.0) as u64, Relaxed);
+        self.freed_per_1000s.store((rate * 1_000.0) as u64, Relaxed);
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     call::Shared,
     config::{Faults, READY_FILE, Sources, Watch},
     doors::{admin, grpc::Health},
-    health::probe,
+    health::{load, probe},
     telemetry::{Telemetry, log::Log},
 };
 
@@ -141,10 +141,11 @@ struct Life<'a> {
 }
 
 impl Life<'_> {
-    /// Probes what is half-open, and exchanges the configuration whenever it changes. Does not end.
+    /// Probes what is half-open, reads the load, and exchanges the configuration whenever it changes. Does not end.
     async fn go_on(&mut self) {
         loop {
             let _probers = probe::start(&self.shared);
+            let _readers = load::start(&self.shared);
             loop {
                 self.watch.changed().await;
                 if self.reload() {
