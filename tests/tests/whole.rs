@@ -26,6 +26,7 @@ mod house;
 mod idempotency;
 mod life;
 mod limits;
+mod load;
 mod openai_surface;
 mod provider;
 mod proxy;

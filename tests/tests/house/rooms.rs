@@ -66,11 +66,13 @@ const TABLE: &[Row] = &[
         &[
             ("call", "a probe asks as a call does, of the same upstream"),
             ("chat", "what a probe asks"),
-            ("clock", "when to probe"),
+            ("clock", "when to probe and when to read"),
+            ("config", "what of the load is read, how often, and what of it counts"),
             ("error", "what a probe finds"),
-            ("gate", "leases probes and hears what they find"),
-            ("provider", "whom a probe asks"),
-            ("rules", "probes and moments"),
+            ("gate", "leases probes, hears what they find, and closes the windows of its limits"),
+            ("provider", "whom a probe asks, and the page on which a server tells of its queue"),
+            ("rules", "probes, moments, and what a load is"),
+            ("telemetry", "the load is told of as it is read"),
         ],
     ),
     (
