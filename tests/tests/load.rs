@@ -177,7 +177,8 @@ async fn the_level_follows_the_servers_own_queue_up_and_down_and_every_answer_sa
     }
     let status = sidecar.admin().get("/status").send().await.json();
     assert_eq!((&status["degradation_level"], &status["load"]["kv_cache"]), (&json!("reduced"), &json!(0.75)));
-    assert_eq!(status["places"][0]["limit"], 1024, "{status}");
+    let limit = status["places"][0]["limit"].as_u64().unwrap_or_else(|| panic!("{status}"));
+    assert!((8..=1024).contains(&limit), "{status}");
     let page = sidecar.metrics().await;
     assert_eq!(page.sum("fusebox_load", &[("part", "kv_cache")]), 0.75);
     assert!(page.sum("fusebox_load", &[("part", "memory")]) > 0.0, "what does not count is shown all the same");
@@ -313,6 +314,12 @@ async fn a_server_without_a_page_is_no_fault_and_one_that_falls_silent_keeps_not
     assert!(!sidecar.metrics().await.has("fusebox_load", &[("part", "queue")]));
 }
 
+/// A sidecar before providers that may hang for as long as a test takes.
+async fn patient(config: Config, changes: Value) -> Sidecar {
+    let timeouts = json!({"timeouts": {"first_token": "5m", "idle": "5m", "total": "5m", "stream_total": "5m"}});
+    Sidecar::start(config.each(&timeouts).with(changes)).await
+}
+
 /// Two places, and one who may wait.
 fn two_places() -> Value {
     let mut config = following(json!({"enabled": false}));
@@ -328,7 +335,7 @@ async fn waits(sidecar: &Sidecar, count: f64) {
 #[tokio::test]
 async fn a_provider_gets_no_more_calls_than_its_limit_and_a_full_queue_sheds_at_once() {
     let provider = Provider::start(hang()).await;
-    let sidecar = Sidecar::start(Config::one(&provider).with(two_places())).await;
+    let sidecar = patient(Config::one(&provider), two_places()).await;
     let doors = Doors::of(&sidecar).await;
     let mut two = Box::pin(futures_util::future::join(
         call(&doors, Way::HttpStream, HUNDRED),
@@ -364,7 +371,7 @@ async fn a_provider_gets_no_more_calls_than_its_limit_and_a_full_queue_sheds_at_
 #[tokio::test]
 async fn a_batch_call_may_not_have_the_last_places_and_gives_way_in_the_queue() {
     let provider = Provider::start(hang()).await;
-    let sidecar = Sidecar::start(Config::one(&provider).with(two_places())).await;
+    let sidecar = patient(Config::one(&provider), two_places()).await;
     let doors = Doors::of(&sidecar).await;
     let mut first = Box::pin(call(&doors, Way::HttpWhole, HUNDRED));
     tokio::select! { _ = &mut first => panic!("over too soon"), _ = provider.saw(1) => {} }
@@ -388,7 +395,7 @@ async fn a_batch_call_may_not_have_the_last_places_and_gives_way_in_the_queue() 
 #[tokio::test]
 async fn a_call_for_which_its_first_provider_has_no_room_goes_to_the_next() {
     let (full, other) = (Provider::start(hang()).await, Provider::start(tokens(1)).await);
-    let sidecar = Sidecar::start(Config::one(&full).provider("b", &other).with(two_places())).await;
+    let sidecar = patient(Config::one(&full).provider("b", &other), two_places()).await;
     let doors = Doors::of(&sidecar).await;
     let mut two = Box::pin(futures_util::future::join(
         call(&doors, Way::HttpWhole, HUNDRED),
@@ -407,7 +414,7 @@ async fn a_call_that_nobody_would_wait_for_is_shed_when_its_time_is_up() {
     let provider = Provider::start(hang()).await;
     let mut config = two_places();
     config["overload"]["max_queue_wait"] = json!("200ms");
-    let sidecar = Sidecar::start(Config::one(&provider).with(config)).await;
+    let sidecar = patient(Config::one(&provider), config).await;
     let doors = Doors::of(&sidecar).await;
     let mut two = Box::pin(futures_util::future::join(
         call(&doors, Way::HttpWhole, HUNDRED),
@@ -429,7 +436,7 @@ async fn a_server_in_which_requests_wait_is_sent_fewer() {
     provider.works_on(2, 0, 0.1);
     let mut config = two_places();
     config["overload"] = json!({"min_limit": 1, "max_limit": 100, "max_queue": 0});
-    let sidecar = Sidecar::start(Config::one(&provider).with(config)).await;
+    let sidecar = patient(Config::one(&provider), config).await;
     let doors = Doors::of(&sidecar).await;
     let mut ten = Box::pin(futures_util::future::join_all((0..10).map(|_| call(&doors, Way::HttpStream, HUNDRED))));
     tokio::select! { _ = &mut ten => panic!("over too soon"), _ = provider.saw(10) => {} }
