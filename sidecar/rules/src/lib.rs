@@ -11,5 +11,7 @@ pub mod deadline;
 pub mod error;
 pub mod moment;
 pub mod retry;
+pub mod run;
 mod text;
+pub mod usage;
 pub mod window;
