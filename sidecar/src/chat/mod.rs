@@ -11,3 +11,4 @@ pub mod request;
 mod shape;
 pub mod sse;
 mod tables;
+pub mod tools;
