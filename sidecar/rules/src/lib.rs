@@ -9,6 +9,7 @@ pub mod classify;
 pub mod come_back;
 pub mod deadline;
 pub mod error;
+pub mod health;
 pub mod moment;
 pub mod retry;
 pub mod run;

@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_print_is_the_same_in_every_process() {
-        assert_eq!(print_of("search", r#"{"q":"x"}"#), 0x0xED_6B7B_2445_41D4);
+        assert_eq!(print_of("search", r#"{"q":"x"}"#), 0xED6B_7B24_4541_D4A5);
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod variables;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use fusebox_rules::{breaker, budget, retry};
+use fusebox_rules::{breaker, budget, health, retry, run};
 
 pub use self::{
     advise::{Advice, advise},
@@ -182,6 +182,14 @@ pub struct Provider {
     pub simulated: Simulated,
 }
 
+impl Provider {
+    /// Whether what is sent there stays on this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.kind == ProviderKind::Simulated || advise::host_of(&self.base_url).is_some_and(|host| advise::is_loopback(&host))
+    }
+}
+
 /// A wire format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProviderKind {
@@ -307,6 +315,25 @@ pub struct Health {
     pub interval: Duration,
     /// Whose free space is watched.
     pub disk_path: PathBuf,
+    /// What is too little of it, and too much of a GPU's memory.
+    pub limits: health::Limits,
+    /// Which providers are asked a real question.
+    pub model: ModelChecks,
+    /// Between two such questions to one provider.
+    pub model_interval: Duration,
+    /// The checks without which the sidecar is no use.
+    pub critical: Vec<health::Check>,
+}
+
+/// Which providers are asked a real question to see if they answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelChecks {
+    /// Those on this machine: nobody sends a bill for the answer.
+    Auto,
+    /// None.
+    Off,
+    /// Every one.
+    Always,
 }
 
 /// The response cache.
@@ -370,19 +397,13 @@ pub struct Degradation {
     pub simplified_prompt: Option<String>,
 }
 
-/// What one agent run may spend.
+/// What one agent run may spend, and who is told that it goes in circles.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunBudgets {
-    /// Calls.
-    pub max_calls: u64,
-    /// Tool calls that models asked for.
-    pub max_tool_calls: u64,
-    /// From the first call.
-    pub max_runtime: Duration,
-    /// Tokens, in and out.
-    pub max_tokens: u64,
-    /// `None`: unlimited.
-    pub max_cost: Option<f64>,
+    /// What it may spend.
+    pub limits: run::Limits,
+    /// Whether the model hears of its repeated tool calls too, in a message added to the conversation.
+    pub tell_model: bool,
 }
 
 #[cfg(test)]

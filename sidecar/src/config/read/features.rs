@@ -3,9 +3,12 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use fusebox_rules::{health, run};
+
 use super::{
     super::{
-        Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, Health, Model, RunBudgets, Validation,
+        Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, Health, Model, ModelChecks, RunBudgets,
+        Validation,
         fault::did_you_mean, key::anything, section::Section,
     },
     DAY, GIB, HOUR, KIB, MIB, MILLISECOND, MINUTE, SECOND, count,
@@ -108,7 +111,7 @@ pub(super) fn degradation(at: &mut Section<'_>, models: &[Arc<Model>]) -> Degrad
 }
 
 pub(super) fn run_budgets(at: &mut Section<'_>) -> RunBudgets {
-    RunBudgets {
+    let limits = run::Limits {
         max_calls: at.key("max_calls", "calls of one agent run").count(20_u64, 1..=1_000_000_000),
         max_tool_calls: at.key("max_tool_calls", "tool calls that models asked for").count(50_u64, 0..=1_000_000_000),
         max_runtime: at.key("max_runtime", "from its first call").duration(5 * MINUTE, SECOND..=30 * DAY),
@@ -116,12 +119,34 @@ pub(super) fn run_budgets(at: &mut Section<'_>) -> RunBudgets {
         max_cost: at
             .key("max_cost", "in the currency of cost_per_1k_tokens; null: unlimited")
             .optional_number(0.0..=1e12),
-    }
+        warn_repeats: at
+            .key("warn_repeats", "equal tool calls, with equal arguments, from which on a run is warned")
+            .count(3, 2..=1_000_000),
+        max_repeats: at.key("max_repeats", "equal tool calls from which on it is stopped").count(5, 2..=1_000_000),
+    };
+    let tell_model = at
+        .key("tell_model", "whether a warning is also put to the model, as one more message of the user")
+        .flag(false);
+    RunBudgets { limits, tell_model }
 }
 
 pub(super) fn health(at: &mut Section<'_>) -> Health {
     Health {
         interval: at.key("interval", "between two checks").duration(5 * SECOND, 100 * MILLISECOND..=HOUR),
         disk_path: PathBuf::from(at.key("disk_path", "whose free space is watched").text("/", anything)),
+        limits: health::Limits {
+            min_disk_free: at.key("min_disk_free", "the share of it, from 0 to 1, that must be free").ratio(0.1),
+            max_gpu_memory: at.key("max_gpu_memory", "the share of a GPU's memory that may be in use").ratio(0.95),
+        },
+        model: at
+            .key("model", "which providers are asked for a token now and then: auto (on this machine), off, always")
+            .word(
+                ModelChecks::Auto,
+                &[("auto", ModelChecks::Auto), ("off", ModelChecks::Off), ("always", ModelChecks::Always)],
+            ),
+        model_interval: at.key("model_interval", "between two such questions").duration(30 * SECOND, SECOND..=DAY),
+        critical: at
+            .key("critical", "checks without which the sidecar is critical, of model, disk, gpu and keys")
+            .words(&[health::Check::Model, health::Check::Disk], &health::Check::ALL.map(|check| (check.name(), check))),
     }
 }
