@@ -35,6 +35,7 @@ use crate::{
     clock,
     config::CacheMode,
     error::{ErrorKind, Failure},
+    fleet::{self, Runs},
     telemetry::{CallEnd, CallTrace, Door, Labels, Refusal, Telemetry},
 };
 
@@ -154,6 +155,8 @@ pub struct Shared {
     pub telemetry: Arc<Telemetry>,
     /// Cancelled once calls in flight may not take any longer.
     pub ending: CancellationToken,
+    /// What agent runs have spent.
+    pub runs: Arc<dyn Runs>,
     places: Arc<AtomicUsize>,
     in_flight: InFlight,
 }
@@ -175,6 +178,7 @@ impl Shared {
             current: ArcSwap::from_pointee(current),
             telemetry,
             ending: CancellationToken::new(),
+            runs: Arc::new(fleet::Embedded::default()),
             places: Arc::default(),
             in_flight: InFlight::default(),
         }

@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod inspect;
 pub mod parse;
+mod remark;
 pub mod request;
 mod shape;
 pub mod sse;

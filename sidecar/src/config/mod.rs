@@ -186,7 +186,8 @@ impl Provider {
     /// Whether what is sent there stays on this machine.
     #[must_use]
     pub fn is_local(&self) -> bool {
-        self.kind == ProviderKind::Simulated || advise::host_of(&self.base_url).is_some_and(|host| advise::is_loopback(&host))
+        self.kind == ProviderKind::Simulated
+            || advise::host_of(&self.base_url).is_some_and(|host| advise::is_loopback(&host))
     }
 }
 

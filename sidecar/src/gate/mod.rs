@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -42,6 +42,8 @@ pub struct Gate {
     /// How long a provider is left alone that asks for it and does not say until when.
     cool_down_nanos: AtomicU64,
     key_refused_until: AtomicU64,
+    /// Whether the key was refused and has neither changed nor worked since.
+    key_bad: AtomicBool,
     /// How often the key has changed: a refusal of an older one is no news.
     keys: AtomicU64,
     in_flight: AtomicU32,
@@ -72,7 +74,7 @@ pub struct Standing {
     pub open_until: Option<Moment>,
     /// How long the provider is still left alone at its own request.
     pub cooling: Option<Duration>,
-    /// Whether it refused its key.
+    /// Whether it refused its key, which has neither changed nor worked since. A while after, calls may try it again.
     pub key_refused: bool,
     /// Calls there now.
     pub in_flight: u32,
@@ -94,6 +96,7 @@ impl Gate {
             cool_until: AtomicU64::new(0),
             cool_down_nanos: AtomicU64::new(nanos(provider.retry.base_delay)),
             key_refused_until: AtomicU64::new(0),
+            key_bad: AtomicBool::new(false),
             keys: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
             budget: Mutex::new(Budget::new(retries, now)),
@@ -209,13 +212,22 @@ impl Gate {
         if keyed != self.keys.load(Relaxed) {
             return;
         }
+        self.key_bad.store(true, Relaxed);
         self.key_refused_until.store((clock::now() + KEY_RECHECK).as_nanos(), Relaxed);
+    }
+
+    /// A call sent with the key was answered.
+    fn key_worked(&self, keyed: u64) {
+        if self.key_bad.load(Relaxed) && keyed == self.keys.load(Relaxed) {
+            self.key_bad.store(false, Relaxed);
+        }
     }
 
     /// Hears that the provider's key has changed.
     pub fn key_changed(&self) {
         self.keys.fetch_add(1, Relaxed);
         self.key_refused_until.store(0, Relaxed);
+        self.key_bad.store(false, Relaxed);
     }
 
     /// Calls there now.
@@ -234,7 +246,7 @@ impl Gate {
             state: breaker.state(),
             open_until: breaker.opens_until(),
             cooling: (cool_until > now).then(|| cool_until.since(now)),
-            key_refused: Moment::from_nanos(self.key_refused_until.load(Relaxed)) > now,
+            key_refused: self.key_bad.load(Relaxed),
             in_flight: self.in_flight(),
         }
     }
@@ -292,11 +304,13 @@ pub struct Pass {
 impl Pass {
     /// The first token came, this long after the call was sent. Says if that moved the breaker, as do the others.
     pub fn first_token(&mut self, took: Duration) -> Option<Transition> {
+        self.gate.key_worked(self.keyed);
         self.gate.record(&mut self.permit, News::FirstToken { took })
     }
 
     /// The answer is complete and good.
     pub fn succeeded(mut self) -> Option<Transition> {
+        self.gate.key_worked(self.keyed);
         self.judge(News::Succeeded)
     }
 

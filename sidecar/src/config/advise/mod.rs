@@ -99,7 +99,10 @@ fn runs(config: &Config, advice: &mut Found) {
     if config.health.model == ModelChecks::Always
         && let Some(provider) = config.providers.iter().find(hosted)
     {
-        let message = format!("asks {} every {:?}, which somebody pays for; auto asks only what is on this machine", provider.name, config.health.model_interval);
+        let message = format!(
+            "asks {} every {:?}, which somebody pays for; auto asks only what is on this machine",
+            provider.name, config.health.model_interval
+        );
         advice.add("health.model", message);
     }
 }

@@ -8,8 +8,7 @@ use fusebox_rules::{health, run};
 use super::{
     super::{
         Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, Health, Model, ModelChecks, RunBudgets,
-        Validation,
-        fault::did_you_mean, key::anything, section::Section,
+        Validation, fault::did_you_mean, key::anything, section::Section,
     },
     DAY, GIB, HOUR, KIB, MIB, MILLISECOND, MINUTE, SECOND, count,
 };
@@ -124,9 +123,8 @@ pub(super) fn run_budgets(at: &mut Section<'_>) -> RunBudgets {
             .count(3, 2..=1_000_000),
         max_repeats: at.key("max_repeats", "equal tool calls from which on it is stopped").count(5, 2..=1_000_000),
     };
-    let tell_model = at
-        .key("tell_model", "whether a warning is also put to the model, as one more message of the user")
-        .flag(false);
+    let tell_model =
+        at.key("tell_model", "whether a warning is also put to the model, as one more message of the user").flag(false);
     RunBudgets { limits, tell_model }
 }
 
@@ -147,6 +145,9 @@ pub(super) fn health(at: &mut Section<'_>) -> Health {
         model_interval: at.key("model_interval", "between two such questions").duration(30 * SECOND, SECOND..=DAY),
         critical: at
             .key("critical", "checks without which the sidecar is critical, of model, disk, gpu and keys")
-            .words(&[health::Check::Model, health::Check::Disk], &health::Check::ALL.map(|check| (check.name(), check))),
+            .words(
+                &[health::Check::Model, health::Check::Disk],
+                &health::Check::ALL.map(|check| (check.name(), check)),
+            ),
     }
 }
