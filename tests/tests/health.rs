@@ -71,7 +71,8 @@ async fn a_disk_without_room_is_critical_or_not_as_configured() {
     }
     let nowhere = folder.path().join("nowhere");
     sidecar.rewrite(&watching(nowhere.to_str().unwrap(), 0.0, json!(["disk"])));
-    let gone = |health: &Value| check(health, "disk").is_some_and(|disk| disk["message"].to_string().contains("No such"));
+    let gone =
+        |health: &Value| check(health, "disk").is_some_and(|disk| disk["message"].to_string().contains("No such"));
     assert_eq!(until(&sidecar, "no disk", gone).await.0, 503);
 }
 

@@ -241,7 +241,8 @@ async fn tokens_and_money_are_counted_and_refused_once_spent() {
 #[tokio::test]
 async fn an_attempt_that_failed_is_paid_for_all_the_same() {
     let usage = json!({"prompt_tokens": 50, "completion_tokens": 0});
-    let choice = |inside: &str| json!([{"index": 0, inside: {"role": "assistant", "content": ""}, "finish_reason": "stop"}]);
+    let choice =
+        |inside: &str| json!([{"index": 0, inside: {"role": "assistant", "content": ""}, "finish_reason": "stop"}]);
     let whole = json!({"id": "1", "model": "m", "choices": choice("message"), "usage": usage});
     let chunk = json!({"id": "1", "model": "m", "choices": choice("delta")});
     let last = json!({"id": "1", "model": "m", "choices": [], "usage": usage});
@@ -297,7 +298,10 @@ async fn a_run_that_repeats_a_tool_call_is_told_so_and_then_stopped() {
         for turn in 1..=5 {
             let told = agent.turn().await;
             told.good(way);
-            let warned = told.warnings.iter().any(|warning| warning.contains(&format!("\"search\" was asked for {} times", turn - 1)));
+            let warned = told
+                .warnings
+                .iter()
+                .any(|warning| warning.contains(&format!("\"search\" was asked for {} times", turn - 1)));
             assert_eq!(warned, turn > 3, "{way:?}, turn {turn}: {told:?}");
         }
         let asked = provider.calls();

@@ -178,8 +178,13 @@ mod tests {
         assert_eq!((failure.kind, failure.wait), (ErrorKind::BudgetExceeded, None));
         assert_eq!(failure.message, "the agent run has spent its budget: tokens 1234 of 100000");
         let details: Vec<_> = failure.details.iter().map(|(name, value)| format!("{name} {value}")).collect();
-        let expected =
-            ["tokens 1234 of 100000", "calls 20 of 20", "tool_calls 3 of 50", "runtime 12 s of 300 s", "cost 0.25 of 0.5"];
+        let expected = [
+            "tokens 1234 of 100000",
+            "calls 20 of 20",
+            "tool_calls 3 of 50",
+            "runtime 12 s of 300 s",
+            "cost 0.25 of 0.5",
+        ];
         assert_eq!(details, expected);
         let failure = refusal(Why::Repeats(Repeat { tool: "search".into(), times: 5 }));
         let message = "the agent run is stopped: it asked for the tool \"search\" 5 times with the same arguments";

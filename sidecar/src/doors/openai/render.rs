@@ -20,17 +20,16 @@ const SOURCE: HeaderName = HeaderName::from_static("x-fusebox-source");
 const QUALITY: HeaderName = HeaderName::from_static("x-fusebox-quality");
 const PROVIDER: HeaderName = HeaderName::from_static("x-fusebox-provider");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-fusebox-attempts");
-const DEGRADATION_LEVEL: HeaderName = HeaderName::from_static("x-fusebox-degradation-level");
 const WARNING: HeaderName = HeaderName::from_static("x-fusebox-warning");
+/// Warnings that are told in headers, and characters of each: whoever reads headers has bounds of their own.
+const MAX_WARNINGS: usize = 8;
+const MAX_WARNING: usize = 200;
+const DEGRADATION_LEVEL: HeaderName = HeaderName::from_static("x-fusebox-degradation-level");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
-
-/// Warnings that are told, each in a header of its own, and the bytes of one.
-const MAX_WARNINGS: usize = 8;
-const MAX_WARNING: usize = 256;
 
 /// Where HTTP has a better word for an error than the table.
 #[derive(Debug)]
@@ -165,19 +164,15 @@ fn tell(outcome: &Outcome, headers: &mut HeaderMap) {
     if let Some(provider) = &outcome.provider {
         insert(headers, PROVIDER, provider);
     }
+    headers.insert(ATTEMPTS, HeaderValue::from(outcome.attempts.len()));
+    headers.insert(DEGRADATION_LEVEL, HeaderValue::from_static(outcome.level.name()));
     for warning in outcome.warnings.iter().take(MAX_WARNINGS) {
-        if let Ok(warning) = HeaderValue::from_str(&plain(warning)) {
-            headers.append(WARNING, warning);
+        let told: String =
+            warning.chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).take(MAX_WARNING).collect();
+        if let Ok(told) = HeaderValue::from_str(told.trim()) {
+            headers.append(WARNING, told);
         }
     }
-    headers.insert(ATTEMPTS, HeaderValue::from(outcome.attempts.len()));
-    headers.insert(DEGRADATION_LEVEL, HeaderValue::from_static("full"));
-}
-
-/// `warning` as a header can hold it: what a model called its tools may be in it.
-fn plain(warning: &str) -> String {
-    let visible = |letter: char| if matches!(letter, ' '..='~') { letter } else { '?' };
-    warning.chars().take(MAX_WARNING).map(visible).collect()
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
@@ -219,17 +214,6 @@ mod tests {
             let error = &error_document(&failure, &Arc::from("id"))["error"];
             assert_eq!((error["type"].as_str(), error["retry_after"].as_f64()), (Some(kind.name()), Some(1.5)));
         }
-    }
-
-    #[test]
-    fn warnings_are_told_in_as_much_plain_text_as_a_header_should_hold() {
-        let mut outcome = Outcome::untried(&Arc::from("id"));
-        outcome.warnings = vec!["the tool \"größe\r\nx: y\" ".repeat(100); 100];
-        let mut headers = HeaderMap::new();
-        tell(&outcome, &mut headers);
-        let told: Vec<_> = headers.get_all(WARNING).iter().map(|value| value.to_str().unwrap()).collect();
-        assert_eq!((told.len(), told[0].len()), (MAX_WARNINGS, MAX_WARNING));
-        assert!(told[0].starts_with("the tool \"gr??e??x: y\" "), "{}", told[0]);
     }
 
     #[test]
