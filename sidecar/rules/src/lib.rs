@@ -11,6 +11,8 @@ pub mod deadline;
 pub mod degradation;
 pub mod error;
 pub mod health;
+pub mod limit;
+pub mod line;
 pub mod moment;
 pub mod retry;
 pub mod run;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use fusebox_rules::{deadline, moment::Moment};
 
 use super::{
-    Call, Current, Place, Refused, Sidecar,
+    Call, Current, Refused, Sidecar,
+    admit::Place,
     outcome::{Outcome, Quality, Source},
     plan::{Plan, Route, Seat},
     run::Ticket,
@@ -39,7 +40,9 @@ pub(super) struct Way {
     pub(super) attempts_left: u32,
     /// Its part in an agent run, if it belongs to one.
     pub(super) run: Option<Box<Ticket>>,
-    _place: Place,
+    /// Whether the first to be asked is not who would answer in better times.
+    pub(super) detour: bool,
+    pub(super) place: Place,
 }
 
 /// How a call ended.
@@ -64,7 +67,7 @@ impl Way {
         let current = sidecar.shared.current.load_full();
         let trace = sidecar.shared.telemetry.begin(&current.labels, &call, call.door);
         let place = Place::take(&sidecar.shared.places);
-        let outcome = Outcome::new(&call);
+        let outcome = Outcome { level: sidecar.shared.pressure.level(), ..Outcome::new(&call) };
         let Some(route) = current.plan.route(&call.request.model).map(Arc::clone) else {
             let failure = unknown_model(&call.request.model);
             tell(trace, &outcome, &End { error: Some(&failure), ..End::default() });
@@ -75,7 +78,19 @@ impl Way {
         // The caller's SDK has made some of the attempts already.
         let attempts_left = allowed.saturating_sub(call.options.retries_before).max(1);
         let worker = sidecar.worker;
-        Ok(Self { current, route, call, worker, deadline, trace, outcome, attempts_left, run: None, _place: place })
+        Ok(Self {
+            current,
+            route,
+            call,
+            worker,
+            deadline,
+            trace,
+            outcome,
+            attempts_left,
+            run: None,
+            detour: false,
+            place,
+        })
     }
 
     /// The configuration, ready for calls.
@@ -96,6 +111,7 @@ impl Way {
 
     /// Notes who answered; `first`: it was the first by rank.
     pub(super) fn answered_by(&mut self, seat: &Seat, first: bool) {
+        let first = first && !self.detour;
         let outcome = &mut self.outcome;
         outcome.quality = if outcome.limited { Quality::Limited } else { Quality::Full };
         outcome.source = Some(if first { Source::Primary } else { Source::Fallback });

@@ -25,7 +25,7 @@ use crate::{
     call::Shared,
     config::{Faults, READY_FILE, Sources, Watch},
     doors::{admin, grpc::Health},
-    health::{checks::Checks, probe},
+    health::{checks::Checks, load, probe},
     telemetry::{Telemetry, log::Log},
 };
 
@@ -156,6 +156,7 @@ impl Life<'_> {
         loop {
             let _probers = probe::start(&self.shared);
             let _checks = self.checks.start(&self.shared);
+            let _readers = load::start(&self.shared);
             loop {
                 self.watch.changed().await;
                 if self.reload() {
