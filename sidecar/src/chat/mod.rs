@@ -5,9 +5,13 @@
 //! parses little and copies nothing; every other wire format has one translation, to and from this.
 
 pub mod answer;
+pub mod canon;
+pub mod fixed;
 pub mod inspect;
 pub mod parse;
+pub mod replay;
 pub mod request;
 mod shape;
+mod simplify;
 pub mod sse;
 mod tables;
