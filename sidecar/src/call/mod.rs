@@ -35,6 +35,7 @@ use self::{
 use crate::{
     chat::{answer::Whole, request::Request},
     config::CacheMode,
+    digest::Digest,
     error::{ErrorKind, Failure},
     telemetry::{Door, Labels, Refusal, Telemetry},
 };
@@ -90,6 +91,8 @@ pub struct Options {
     pub priority: Priority,
     /// The agent run whose budget the call is counted against.
     pub run_id: Option<Arc<str>>,
+    /// Which bearer token the caller showed: what one holder was answered is no other's to read.
+    pub token: Option<Digest>,
 }
 
 /// Who gives way under load.

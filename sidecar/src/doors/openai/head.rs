@@ -44,6 +44,7 @@ pub(super) fn options(headers: &HeaderMap) -> Result<(Options, Option<Duration>)
             })
             .unwrap_or_default(),
         run_id: read.key("x-fusebox-run-id"),
+        token: caller::token(headers),
         idempotency_key: read.key("idempotency-key"),
         // Another's header, so what cannot be understood is passed over.
         retries_before: headers
