@@ -25,7 +25,6 @@ const WARNING: HeaderName = HeaderName::from_static("x-fusebox-warning");
 const MAX_WARNINGS: usize = 8;
 const MAX_WARNING: usize = 200;
 const DEGRADATION_LEVEL: HeaderName = HeaderName::from_static("x-fusebox-degradation-level");
-const WARNING: HeaderName = HeaderName::from_static("x-fusebox-warning");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
@@ -177,20 +176,6 @@ fn tell(outcome: &Outcome, headers: &mut HeaderMap) {
     if let Some(age) = outcome.age {
         headers.insert(AGE, HeaderValue::from(age.as_secs()));
     }
-    for warning in outcome.warnings.iter().take(MAX_WARNINGS) {
-        if let Ok(value) = HeaderValue::from_str(&one_line(warning)) {
-            headers.append(WARNING, value);
-        }
-    }
-}
-
-/// Warnings told in headers, and characters of each: some proxies drop answers whose headers are long.
-const MAX_WARNINGS: usize = 8;
-const MAX_WARNING: usize = 256;
-
-/// `text` as a header can hold it.
-fn one_line(text: &str) -> String {
-    text.chars().take(MAX_WARNING).map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect()
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
@@ -232,18 +217,6 @@ mod tests {
             let error = &error_document(&failure, &Arc::from("id"))["error"];
             assert_eq!((error["type"].as_str(), error["retry_after"].as_f64()), (Some(kind.name()), Some(1.5)));
         }
-    }
-
-    #[test]
-    fn warnings_and_an_answers_age_stand_in_the_headers() {
-        let mut outcome = Outcome::untried(&Arc::from("id"));
-        outcome.warnings = vec!["größer\nthan \"told\"".into(), "x".repeat(1000)];
-        outcome.age = Some(Duration::from_millis(2900));
-        let mut headers = HeaderMap::new();
-        tell(&outcome, &mut headers);
-        let warnings: Vec<_> = headers.get_all(WARNING).iter().map(|value| value.to_str().unwrap()).collect();
-        assert_eq!(warnings, ["gr??er?than \"told\"", &"x".repeat(MAX_WARNING)]);
-        assert_eq!(headers[AGE], "2");
     }
 
     #[test]
