@@ -11,6 +11,7 @@ pub mod deadline;
 pub mod degradation;
 pub mod error;
 pub mod health;
+pub mod ladder;
 pub mod limit;
 pub mod line;
 pub mod moment;

@@ -60,6 +60,8 @@ pub struct Config {
     pub health: Health,
     /// The response cache.
     pub cache: Cache,
+    /// Answers remembered under idempotency keys.
+    pub idempotency: Idempotency,
     /// What follows once no provider's window is large enough.
     pub context_overflow: ContextOverflow,
     /// What follows a refusal of the content.
@@ -354,6 +356,15 @@ pub struct Cache {
     pub ttl: Duration,
     /// Whether sidecars share it through Redis.
     pub shared: bool,
+}
+
+/// Answers remembered under idempotency keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Idempotency {
+    /// How long a call may be sent again and get the same answer.
+    pub ttl: Duration,
+    /// Bytes. Zero: only calls in flight share their answers.
+    pub capacity: usize,
 }
 
 /// When the cache is read.

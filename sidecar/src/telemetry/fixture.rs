@@ -139,6 +139,7 @@ pub(super) fn outcome(attempts: &[(&str, Option<ErrorKind>)]) -> Outcome {
         quality: crate::call::outcome::Quality::Full,
         limited: false,
         level: fusebox_rules::degradation::Level::Full,
+        age: None,
         provider: answered.map(|attempt| Arc::clone(&attempt.provider)),
         provider_model: None,
         warnings: Vec::new(),

@@ -7,8 +7,8 @@ use fusebox_rules::{degradation, health, limit, run};
 
 use super::{
     super::{
-        Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, GpuCounts, Health, Model, ModelChecks, Overload,
-        RunBudgets, Validation, fault::did_you_mean, key::anything, section::Section,
+        Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, GpuCounts, Health, Idempotency, Model,
+        ModelChecks, Overload, RunBudgets, Validation, fault::did_you_mean, key::anything, section::Section,
     },
     DAY, GIB, HOUR, KIB, MIB, MILLISECOND, MINUTE, SECOND, count,
 };
@@ -25,6 +25,17 @@ pub(super) fn cache(at: &mut Section<'_>) -> Cache {
         capacity: at.key("capacity", "memory that it may take").size(64 * MIB, 0..=64 * GIB),
         ttl: at.key("ttl", "how old an answer may be").duration(HOUR, SECOND..=30 * DAY),
         shared: at.key("shared", "whether sidecars share it through Redis").flag(false),
+    }
+}
+
+pub(super) fn idempotency(at: &mut Section<'_>) -> Idempotency {
+    Idempotency {
+        ttl: at
+            .key("ttl", "how long a call sent again under its idempotency key gets the same answer")
+            .duration(10 * MINUTE, SECOND..=30 * DAY),
+        capacity: at
+            .key("capacity", "memory that these answers may take; 0B: only calls in flight share theirs")
+            .size(16 * MIB, 0..=64 * GIB),
     }
 }
 

@@ -73,6 +73,7 @@ fn read(at: &mut Section<'_>) -> Config {
         retry_budget: at.section("retry_budget", retry_budget),
         limits: at.section("limits", limits),
         cache: at.section("cache", features::cache),
+        idempotency: at.section("idempotency", features::idempotency),
         validation: at.section("validation", features::validation),
         context_overflow: features::context_overflow(at),
         content_filter: features::content_filter(at),
