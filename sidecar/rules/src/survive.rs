@@ -7,6 +7,17 @@ use std::time::Duration;
 
 use crate::error::{ErrorKind, FailOver};
 
+/// How a provider can be made to go on with a text that it did not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Continuation {
+    /// It cannot.
+    None,
+    /// It goes on with an assistant's message that ends the conversation.
+    Prefill,
+    /// The same, if `continue_final_message` says so, as vLLM and SGLang have it.
+    ContinueFinalMessage,
+}
+
 /// What the caller has been told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {

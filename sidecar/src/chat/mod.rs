@@ -5,9 +5,12 @@
 //! parses little and copies nothing; every other wire format has one translation, to and from this.
 
 pub mod answer;
+pub mod continuation;
 pub mod inspect;
+pub mod joined;
 pub mod parse;
 pub mod request;
 mod shape;
+pub mod so_far;
 pub mod sse;
 mod tables;
