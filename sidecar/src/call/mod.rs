@@ -19,7 +19,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use fusebox_rules::moment::Moment;
+use fusebox_rules::{holdback::Holdback, moment::Moment};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -87,6 +87,8 @@ pub struct Options {
     pub simplified_prompt: Option<Arc<str>>,
     /// Who gives way under load.
     pub priority: Priority,
+    /// What is held back at a stream's start; `None`: as configured.
+    pub holdback: Option<Holdback>,
     /// The agent run whose budget the call is counted against.
     pub run_id: Option<Arc<str>>,
 }

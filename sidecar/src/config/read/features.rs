@@ -3,10 +3,12 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use fusebox_rules::quantile::KEPT;
+
 use super::{
     super::{
-        Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, Health, Model, RunBudgets, Validation,
-        fault::did_you_mean, key::anything, section::Section,
+        Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, Health, Hedging, Model, RunBudgets, Streams,
+        Validation, fault::did_you_mean, key::anything, section::Section,
     },
     DAY, GIB, HOUR, KIB, MIB, MILLISECOND, MINUTE, SECOND, count,
 };
@@ -23,6 +25,23 @@ pub(super) fn cache(at: &mut Section<'_>) -> Cache {
         capacity: at.key("capacity", "memory that it may take").size(64 * MIB, 0..=64 * GIB),
         ttl: at.key("ttl", "how old an answer may be").duration(HOUR, SECOND..=30 * DAY),
         shared: at.key("shared", "whether sidecars share it through Redis").flag(false),
+    }
+}
+
+pub(super) fn streams(at: &mut Section<'_>) -> Streams {
+    let holdback = "what is held back at a stream's start, so that a break within it is mended unseen: a number of \
+                    tokens, a duration, or whole";
+    Streams { holdback: at.key("holdback", holdback).holdback() }
+}
+
+pub(super) fn hedging(at: &mut Section<'_>) -> Hedging {
+    let kept = u32::try_from(KEPT).unwrap_or(u32::MAX);
+    Hedging {
+        enabled: at.key("enabled", "whether a second provider is asked beside one that is late").flag(false),
+        quantile: at
+            .key("quantile", "late is later than this share of the provider's latest answers")
+            .number(0.95, 0.5..=0.999),
+        minimum_samples: at.key("minimum_samples", "answers before that is known").count(20, 1..=kept),
     }
 }
 

@@ -79,6 +79,8 @@ fn read(at: &mut Section<'_>) -> Config {
         degradation: at.section("degradation", |at| features::degradation(at, &models)),
         run_budgets: at.section("run_budgets", features::run_budgets),
         health: at.section("health", features::health),
+        streams: at.section("streams", features::streams),
+        hedging: at.section("hedging", features::hedging),
         shutdown: at.section("shutdown", |at| Shutdown {
             grace: at
                 .key("grace", "how long calls in flight may take to finish once told to stop")
