@@ -13,6 +13,7 @@ use super::{
     failures::Failures,
     outcome::Attempt,
     plan::Seat,
+    spent::{Cost, Lost},
     way::Way,
 };
 use crate::{
@@ -41,7 +42,7 @@ enum Asked {
 
 /// What is known before an attempt: why it was waited for, and what has come to be different.
 #[derive(Default)]
-struct Next {
+pub(super) struct Next {
     waited: Duration,
     wait_reason: Option<WaitReason>,
     changes: Changes,
@@ -153,15 +154,24 @@ impl Way {
     }
 
     /// Asks once, and tells the provider's gate what that says of it.
-    async fn attempt(&mut self, seat: &Seat, mut pass: Pass, next: &mut Next, others: u32) -> Result<Answer, Failure> {
+    pub(super) async fn attempt(
+        &mut self,
+        seat: &Seat,
+        mut pass: Pass,
+        next: &mut Next,
+        others: u32,
+    ) -> Result<Answer, Failure> {
         let started = clock::now();
         let remaining = self.deadline.since(started);
         let index = seat.upstream.index;
         let number = u32::try_from(self.outcome.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
         let mut trace = self.trace.attempt(index, seat.model.as_deref(), number);
-        let question = Question::new(&self.call, seat, &next.changes, remaining, others);
-        let result = attempt::make(&question, seat.upstream.client(self.worker), &trace.headers(&self.call)).await;
-        let fair = question.was_fair();
+        let mut question = Question::new(&self.call, seat, &next.changes, remaining, others).holding(self.holdback());
+        let result = attempt::make(&mut question, seat.upstream.client(self.worker), &trace.headers(&self.call)).await;
+        let (fair, cost) = (question.was_fair(), question.cost);
+        if cost != Cost::default() {
+            self.lost.push(Lost { provider: index, cost });
+        }
         let took = clock::now().since(started);
         let error = result.as_ref().err().map(|failure| failure.kind);
         if result.as_ref().err().is_none_or(|failure| !failure.unasked) {
@@ -188,9 +198,10 @@ impl Way {
                         Answer::Whole(whole)
                     }
                     Got::Begun { held, rest } => {
-                        self.moved(index, pass.first_token(took));
-                        trace.first_token();
-                        Answer::Begun(Box::new(Begun { held, rest, started, pass, trace }))
+                        let first_token = rest.first_token();
+                        self.moved(index, pass.first_token(first_token.since(started)));
+                        trace.first_token(first_token);
+                        Answer::Begun(Box::new(Begun { held, rest, pass, trace }))
                     }
                 })
             }

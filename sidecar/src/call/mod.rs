@@ -4,9 +4,13 @@ mod attempt;
 mod chain;
 pub mod correlation;
 mod failures;
+mod going_on;
 mod inflight;
 pub mod outcome;
 pub mod plan;
+mod reading;
+mod source;
+mod spent;
 pub mod stream;
 mod way;
 

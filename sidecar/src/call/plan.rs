@@ -1,6 +1,15 @@
 //! The configuration as calls use it: names resolved, providers dialled, gates kept over reloads.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use fusebox_rules::survive::Continuation;
 
 use crate::{
     chat::request::Operation,
@@ -32,6 +41,8 @@ pub struct Upstream {
     pub gate: Arc<Gate>,
     /// One for each worker, and a last one for probes.
     clients: Vec<Provider>,
+    /// Whether it has refused to go on with an answer that another one began.
+    will_not_continue: AtomicBool,
 }
 
 impl Upstream {
@@ -39,6 +50,17 @@ impl Upstream {
     #[must_use]
     pub fn client(&self, worker: usize) -> &Provider {
         &self.clients[worker.min(self.clients.len() - 1)]
+    }
+
+    /// How it goes on with a chat's answer that another one began: as configured, until it has refused to.
+    #[must_use]
+    pub fn continuation(&self) -> Continuation {
+        if self.will_not_continue.load(Relaxed) { Continuation::None } else { self.settings.continuation }
+    }
+
+    /// It refused to go on with another one's answer, and is not asked to again before the configuration changes.
+    pub fn refused_to_continue(&self) {
+        self.will_not_continue.store(true, Relaxed);
     }
 }
 
@@ -96,7 +118,13 @@ impl Plan {
                 (0..=workers).map(|_| Provider::try_new(settings, config.limits.max_answer)).collect();
             match clients {
                 Ok(clients) => {
-                    upstreams.push(Arc::new(Upstream { index, settings: Arc::clone(settings), gate, clients }));
+                    upstreams.push(Arc::new(Upstream {
+                        index,
+                        settings: Arc::clone(settings),
+                        gate,
+                        clients,
+                        will_not_continue: AtomicBool::new(false),
+                    }));
                 }
                 Err(fault) => faults.push(format!("providers[{index}]: {fault}")),
             }

@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use fusebox_rules::{deadline, moment::Moment};
+use fusebox_rules::{deadline, holdback::Holdback, moment::Moment};
 
 use super::{
     Call, Current, Place, Refused, Sidecar,
     outcome::{Outcome, Quality, Source},
     plan::{Plan, Route, Seat},
+    spent::Lost,
     unknown_model,
 };
 use crate::{
@@ -36,6 +37,12 @@ pub(super) struct Way {
     /// What is known so far of how it went.
     pub(super) outcome: Outcome,
     pub(super) attempts_left: u32,
+    /// Attempts that cost something and came to nothing.
+    pub(super) lost: Vec<Lost>,
+    /// Tokens of the last prompt that were of an answer to be continued.
+    pub(super) repeated: u32,
+    /// Whether the caller has been told some of an answer that broke off.
+    pub(super) is_resuming: bool,
     _place: Place,
 }
 
@@ -70,12 +77,34 @@ impl Way {
         // The caller's SDK has made some of the attempts already.
         let attempts_left = allowed.saturating_sub(call.options.retries_before).max(1);
         let worker = sidecar.worker;
-        Ok(Self { current, route, call, worker, deadline, trace, outcome, attempts_left, _place: place })
+        Ok(Self {
+            current,
+            route,
+            call,
+            worker,
+            deadline,
+            trace,
+            outcome,
+            attempts_left,
+            lost: Vec::new(),
+            repeated: 0,
+            is_resuming: false,
+            _place: place,
+        })
     }
 
     /// The configuration, ready for calls.
     pub(super) fn plan(&self) -> &Plan {
         &self.current.plan
+    }
+
+    /// How much of its stream is held back.
+    pub(super) fn holdback(&self) -> Holdback {
+        match self.call.request.stream {
+            // What goes on after a break is awaited by a caller who has been told its beginning.
+            true if !self.is_resuming => self.call.options.holdback.unwrap_or(self.plan().config.streams.holdback),
+            _ => Holdback::NONE,
+        }
     }
 
     /// For people: why the answer is less than was asked for.
@@ -103,6 +132,7 @@ impl Way {
 
     /// The call's end, told once.
     pub(super) fn ended(self, end: &End<'_>) -> Outcome {
+        let end = &End { usage: self.settle(end.usage), ..*end };
         tell(self.trace, &self.outcome, end);
         self.outcome
     }

@@ -159,6 +159,12 @@ impl CallTrace {
         }
     }
 
+    /// An attempt at the provider of that index cost this much, and came to nothing.
+    pub fn spent(&self, provider: usize, usage: Usage) {
+        let price = self.labels.model(self.model).price(provider);
+        self.labels.provider(provider).series.used(usage, price);
+    }
+
     /// The caller's first token is here. Later ones change nothing.
     pub fn first_token(&mut self) {
         if self.first_token.is_none() {
