@@ -20,7 +20,7 @@ use crate::{
     error::{ErrorKind, Failure},
     gate::Pass,
     provider::{self, Ask, Provider, Reply, stream::Chunks},
-    telemetry::{AttemptTrace, Facts},
+    telemetry::{AttemptTrace, CallTrace, Facts},
 };
 
 /// Bytes of a stream that are kept: held back at its start, or remembered so that it can be gone on with elsewhere.
@@ -37,7 +37,7 @@ const fn tokens_unsaid(operation: Operation) -> u64 {
 }
 
 /// What an attempt asks.
-pub(super) struct Question<'a> {
+struct Question<'a> {
     call: &'a Call,
     model: Option<&'a str>,
     /// The request with a complaint about its last answer, where there is one.
@@ -57,7 +57,72 @@ pub(super) struct Question<'a> {
     /// When a stream must be complete, by the provider's limit and by the call's.
     ends: (Moment, Moment),
     /// What was heard before it failed.
+    cost: Cost,
+}
+
+/// What an attempt needs of its call's way.
+pub(super) struct Asker<'a> {
+    pub(super) call: &'a Call,
+    pub(super) trace: &'a mut CallTrace,
+    pub(super) holdback: Holdback,
+    pub(super) deadline: Moment,
+    pub(super) worker: usize,
+    /// Of the next attempt, from 1.
+    pub(super) number: u32,
+}
+
+/// An attempt under way.
+pub(super) struct Asking<'a> {
+    question: Question<'a>,
+    provider: &'a Provider,
+    headers: TraceContext,
+    started: Moment,
+    pass: Pass,
+    trace: AttemptTrace,
+}
+
+/// What is left of an attempt once it has been made, or given up.
+pub(super) struct Asked {
+    pub(super) pass: Pass,
+    pub(super) trace: AttemptTrace,
+    pub(super) started: Moment,
+    /// Whether its provider had so much time that silence says something of it.
+    pub(super) fair: bool,
+    /// What was heard before it failed.
     pub(super) cost: Cost,
+}
+
+impl<'a> Asker<'a> {
+    /// The next attempt, at `seat`, while `others` could be asked instead.
+    pub(super) fn of(&mut self, seat: &'a Seat, pass: Pass, changes: &Changes, others: u32) -> Asking<'a> {
+        let started = clock::now();
+        let trace = self.trace.attempt(seat.upstream.index, seat.model.as_deref(), self.number);
+        self.number = self.number.saturating_add(1);
+        let question = Question::new(self.call, seat, changes, self.deadline.since(started), others);
+        Asking {
+            question: question.holding(self.holdback),
+            provider: seat.upstream.client(self.worker),
+            headers: trace.headers(self.call),
+            started,
+            pass,
+            trace,
+        }
+    }
+}
+
+impl Asking<'_> {
+    /// Asks.
+    ///
+    /// # Errors
+    /// Whatever went wrong, classified.
+    pub(super) async fn make(&mut self) -> Result<(Got, Vec<String>), Failure> {
+        make(&mut self.question, self.provider, &self.headers).await
+    }
+
+    pub(super) fn asked(self) -> Asked {
+        let (fair, cost) = (self.question.was_fair(), self.question.cost);
+        Asked { pass: self.pass, trace: self.trace, started: self.started, fair, cost }
+    }
 }
 
 /// What an attempt got.
@@ -106,7 +171,7 @@ impl Changes {
 }
 
 impl<'a> Question<'a> {
-    pub(super) fn new(call: &'a Call, seat: &'a Seat, changes: &Changes, remaining: Duration, others: u32) -> Self {
+    fn new(call: &'a Call, seat: &'a Seat, changes: &Changes, remaining: Duration, others: u32) -> Self {
         let now = clock::now();
         let timeouts = &seat.upstream.settings.timeouts;
         let (own, first, longest) = match call.request.stream {
@@ -138,7 +203,7 @@ impl<'a> Question<'a> {
     }
 
     /// The same, with so much of a stream held back.
-    pub(super) fn holding(self, holdback: Holdback) -> Self {
+    fn holding(self, holdback: Holdback) -> Self {
         Self { holdback, ..self }
     }
 
@@ -149,7 +214,7 @@ impl<'a> Question<'a> {
 
     /// Whether the provider had so much of its own time that silence says something of it. What a caller in a
     /// hurry cuts off does not.
-    pub(super) fn was_fair(&self) -> bool {
+    fn was_fair(&self) -> bool {
         self.timeout.saturating_mul(2) >= self.own
     }
 }
@@ -158,7 +223,7 @@ impl<'a> Question<'a> {
 ///
 /// # Errors
 /// Whatever went wrong, classified.
-pub(super) async fn make(
+async fn make(
     question: &mut Question<'_>,
     provider: &Provider,
     trace: &TraceContext,

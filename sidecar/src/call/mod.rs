@@ -5,6 +5,7 @@ mod chain;
 pub mod correlation;
 mod failures;
 mod going_on;
+mod hedge;
 mod inflight;
 pub mod outcome;
 pub mod plan;

@@ -11,6 +11,7 @@ use std::{
 
 use fusebox_rules::survive::Continuation;
 
+use super::hedge::Times;
 use crate::{
     chat::request::Operation,
     config::{self, Config},
@@ -80,6 +81,8 @@ pub struct Seat {
     pub model: Option<Arc<str>>,
     /// Tokens; `None`: not known.
     pub context_window: Option<u32>,
+    /// How long it took of late.
+    pub times: Times,
 }
 
 impl Seat {
@@ -179,6 +182,7 @@ fn route(model: &config::Model, upstreams: &[Arc<Upstream>]) -> Route {
             upstream: Arc::clone(upstream),
             model: Some(served.model.as_ref().map_or_else(|| Arc::clone(&model.name), Arc::clone)),
             context_window: served.context_window,
+            times: Times::default(),
         })
         .collect();
     Route { seats }
@@ -186,7 +190,12 @@ fn route(model: &config::Model, upstreams: &[Arc<Upstream>]) -> Route {
 
 fn pass_through(upstreams: &[Arc<Upstream>]) -> Route {
     let enabled = upstreams.iter().filter(|upstream| upstream.settings.enabled);
-    let seats = enabled.map(|upstream| Seat { upstream: Arc::clone(upstream), model: None, context_window: None });
+    let seats = enabled.map(|upstream| Seat {
+        upstream: Arc::clone(upstream),
+        model: None,
+        context_window: None,
+        times: Times::default(),
+    });
     Route { seats: seats.collect() }
 }
 
