@@ -54,7 +54,8 @@ impl Way {
         let may_ask_twice = self.attempts_left > 1;
         let mut asker = self.asking();
         let mut first = asker.of(seat, pass, &next.changes, others);
-        let (mut one, mut two): (Made, Made) = (None, None);
+        let (one, mut two): (Made, Made);
+        two = None;
         let mut second = None;
         {
             let mut asking = pin!(first.make());
