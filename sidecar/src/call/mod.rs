@@ -7,12 +7,17 @@ mod chain;
 pub mod correlation;
 mod descend;
 mod failures;
+mod going_on;
+mod hedge;
 mod inflight;
 pub mod outcome;
 pub mod plan;
 pub mod pressure;
+mod reading;
 mod recall;
 mod run;
+mod source;
+mod spent;
 pub mod stream;
 mod way;
 
@@ -26,7 +31,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use fusebox_rules::{deadline, moment::Moment};
+use fusebox_rules::{deadline, holdback::Holdback, moment::Moment};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -98,6 +103,8 @@ pub struct Options {
     pub simplified_prompt: Option<Arc<str>>,
     /// Who gives way under load.
     pub priority: Priority,
+    /// What is held back at a stream's start; `None`: as configured.
+    pub holdback: Option<Holdback>,
     /// The agent run whose budget the call is counted against.
     pub run_id: Option<Arc<str>>,
     /// Which bearer token the caller showed: what one holder was answered is no other's to read.

@@ -19,7 +19,9 @@ mod variables;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use fusebox_rules::{breaker, budget, degradation, health, limit, retry, run};
+use fusebox_rules::{
+    breaker, budget, degradation, health, holdback::Holdback, limit, retry, run, survive::Continuation,
+};
 
 pub use self::{
     advise::{Advice, advise},
@@ -52,6 +54,10 @@ pub struct Config {
     pub retry_budget: budget::Settings,
     /// Bounds on what a caller may send and hold.
     pub limits: Limits,
+    /// What streams do about breaking off.
+    pub streams: Streams,
+    /// Second attempts beside late first ones.
+    pub hedging: Hedging,
     /// Graceful drain.
     pub shutdown: Shutdown,
     /// What a prompt or an answer may hold.
@@ -180,6 +186,8 @@ pub struct Provider {
     pub retry: retry::Policy,
     /// When it is left alone.
     pub breaker: breaker::Settings,
+    /// How it goes on with a text that another one began.
+    pub continuation: Continuation,
     /// What it allows the fleet.
     pub rate_limit: RateLimit,
     /// Where the inference server behind it tells of its queue; `None`: it is not asked.
@@ -297,6 +305,24 @@ pub struct Limits {
     pub max_streams: u32,
     /// Calls in flight at once; one more is shed.
     pub max_in_flight: usize,
+}
+
+/// What streams do about breaking off.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Streams {
+    /// What is held back at the start of each, unless its caller says otherwise.
+    pub holdback: Holdback,
+}
+
+/// Second attempts beside late first ones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hedging {
+    /// Whether there are any.
+    pub enabled: bool,
+    /// The share of a provider's latest answers, from 0 to 1, that came sooner than what is called late.
+    pub quantile: f64,
+    /// Answers before that is known, at most [`fusebox_rules::quantile::KEPT`].
+    pub minimum_samples: u32,
 }
 
 /// Graceful drain.

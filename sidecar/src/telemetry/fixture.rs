@@ -79,6 +79,7 @@ pub(super) fn provider(name: &str, kind: ProviderKind, base_url: &str, scope: Sc
             ramp: SECOND,
             probe: breaker::Probe::Passive,
         },
+        continuation: fusebox_rules::survive::Continuation::None,
         rate_limit: RateLimit { requests_per_minute: None, tokens_per_minute: None },
         metrics_url: None,
         simulated: Simulated {

@@ -37,7 +37,7 @@ const TABLE: &[Row] = &[
         &[
             ("digest", "what a document says, as one digest"),
             ("error", "what is wrong with a request, field by field"),
-            ("rules", "tokens and tool calls are counted in its words"),
+            ("rules", "tokens and tool calls are counted in its words, and a broken answer is joined to its rest"),
         ],
     ),
     (

@@ -5,11 +5,12 @@ mod ladder;
 mod models;
 mod providers;
 
-use std::{fmt, net::IpAddr, path::Path};
+use std::{fmt, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
+use fusebox_rules::holdback::Holdback;
 use http::Uri;
 
-use super::{Config, ModelChecks, ProviderKind};
+use super::{Config, Model, ModelChecks, ProviderKind};
 
 /// One thing that is unwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,7 @@ pub fn advise(config: &Config) -> Vec<Advice> {
         );
     }
     runs(config, &mut advice);
+    streams(config, &mut advice);
     idle::all(config, &mut advice);
     advice.0
 }
@@ -58,6 +60,33 @@ impl Found {
         if unwise {
             self.add(path, message);
         }
+    }
+}
+
+/// What is unwise about how streams go on, and about second attempts.
+fn streams(config: &Config, advice: &mut Found) {
+    let holdback = config.streams.holdback;
+    advice.add_if(
+        holdback == Holdback::Whole,
+        "streams.holdback",
+        "makes every streamed call wait for its whole answer; let the callers who want that say so by \
+         x-fusebox-holdback",
+    );
+    advice.add_if(
+        holdback.ends_after().is_some_and(|time| time > Duration::from_secs(5)),
+        "streams.holdback",
+        "makes every streamed call wait that long after its first token; a second mends most breaks that can be",
+    );
+    if config.hedging.enabled {
+        let served = |model: &Arc<Model>| model.providers.len() > 1;
+        let alone =
+            if config.models.is_empty() { config.providers.len() < 2 } else { !config.models.iter().any(served) };
+        advice.add_if(alone, "hedging.enabled", "does nothing: no model has a second provider to ask");
+        advice.add_if(
+            config.hedging.quantile < 0.9,
+            "hedging.quantile",
+            "asks twice for more than one call in ten; 0.95 shortens the tail for a twentieth more load",
+        );
     }
 }
 
@@ -97,7 +126,7 @@ fn runs(config: &Config, advice: &mut Found) {
         );
         advice.add("run_budgets.warn_repeats", message);
     }
-    let hosted = |provider: &&std::sync::Arc<super::Provider>| is_hosted(provider.kind, &provider.base_url);
+    let hosted = |provider: &&Arc<super::Provider>| is_hosted(provider.kind, &provider.base_url);
     if config.health.model == ModelChecks::Always
         && let Some(provider) = config.providers.iter().find(hosted)
     {

@@ -3,12 +3,12 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use fusebox_rules::{degradation, health, limit, run};
+use fusebox_rules::{degradation, health, limit, quantile::KEPT, run};
 
 use super::{
     super::{
-        Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, GpuCounts, Health, Idempotency, Model,
-        ModelChecks, Overload, RunBudgets, Validation, fault::did_you_mean, key::anything, section::Section,
+        Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, GpuCounts, Health, Hedging, Idempotency, Model,
+        ModelChecks, Overload, RunBudgets, Streams, Validation, fault::did_you_mean, key::anything, section::Section,
     },
     DAY, GIB, HOUR, KIB, MIB, MILLISECOND, MINUTE, SECOND, count,
 };
@@ -36,6 +36,23 @@ pub(super) fn idempotency(at: &mut Section<'_>) -> Idempotency {
         capacity: at
             .key("capacity", "memory that these answers may take; 0B: only calls in flight share theirs")
             .size(16 * MIB, 0..=64 * GIB),
+    }
+}
+
+pub(super) fn streams(at: &mut Section<'_>) -> Streams {
+    let holdback = "what is held back at a stream's start, so that a break within it is mended unseen: a number of \
+                    tokens, a duration, or whole";
+    Streams { holdback: at.key("holdback", holdback).holdback() }
+}
+
+pub(super) fn hedging(at: &mut Section<'_>) -> Hedging {
+    let kept = u32::try_from(KEPT).unwrap_or(u32::MAX);
+    Hedging {
+        enabled: at.key("enabled", "whether a second provider is asked beside one that is late").flag(false),
+        quantile: at
+            .key("quantile", "late is later than this share of the provider's latest answers")
+            .number(0.95, 0.5..=0.999),
+        minimum_samples: at.key("minimum_samples", "answers before that is known").count(20, 1..=kept),
     }
 }
 
