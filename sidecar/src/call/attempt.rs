@@ -9,7 +9,7 @@ use super::{Call, TraceContext, plan::Seat};
 use crate::{
     chat::{
         answer::{Chunk, Whole},
-        request::{Operation, Request},
+        request::Request,
     },
     error::{ErrorKind, Failure},
     gate::Pass,
@@ -19,14 +19,6 @@ use crate::{
 
 /// Bytes that a stream may send before its first token.
 const MAX_HELD: usize = 1 << 20;
-/// What is asked for instead when memory ran out on a request that set no number of tokens. The API's own default for
-/// completions is 16, and for chats none.
-const fn tokens_unsaid(operation: Operation) -> u64 {
-    match operation {
-        Operation::Completion => 8,
-        Operation::Chat | Operation::Embed => 512,
-    }
-}
 
 /// What an attempt asks.
 pub(super) struct Question<'a> {
@@ -101,15 +93,11 @@ impl<'a> Question<'a> {
             false => (timeouts.total, timeouts.total, Duration::MAX),
         };
         let timeout = deadline::allowance(remaining, deadline::longer(first, changes.timeouts).min(longest), others);
-        let half = || match call.request.max_tokens {
-            Some(tokens) => (tokens / 2).max(1),
-            None => tokens_unsaid(call.request.operation),
-        };
         Self {
             call,
             model: seat.model.as_deref(),
             again: changes.complain.then(|| call.request.complaining()).flatten(),
-            max_tokens: changes.halved.then(half),
+            max_tokens: changes.halved.then(|| call.request.half_the_tokens()),
             own,
             timeout,
             sent_on: if call.request.stream { remaining.min(longest) } else { timeout },

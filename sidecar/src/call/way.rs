@@ -3,19 +3,22 @@
 //! It owns what it needs, so that an answer that has begun can outlive the door's request for it, and be gone on
 //! with elsewhere.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-use fusebox_rules::{deadline, moment::Moment};
+use fusebox_rules::{deadline, ladder::Rung, moment::Moment};
 
 use super::{
-    Call, Current, Place, Refused, Sidecar,
+    Call, Current, Refused, Shared, Sidecar,
+    admit::Place,
     outcome::{Outcome, Quality, Source},
     plan::{Plan, Route, Seat},
+    recall::{self, Made},
     run::Ticket,
     unknown_model,
 };
 use crate::{
     chat::answer::{Finish, Usage, Whole},
+    digest::Digest,
     error::Failure,
     telemetry::{CallEnd, CallTrace},
 };
@@ -30,6 +33,13 @@ pub(super) struct Way {
     /// Who may be asked.
     pub(super) route: Arc<Route>,
     pub(super) call: Call,
+    pub(super) shared: Arc<Shared>,
+    /// By which its answer is remembered; `None`: it is not.
+    pub(super) key: Option<Digest>,
+    /// The step down at which a provider answered, if not above them all.
+    pub(super) rung: Option<Rung>,
+    /// Whether others may listen to its stream when its caller's own deadline has passed.
+    pub(super) outlives_its_caller: bool,
     /// The thread that it is served by.
     pub(super) worker: usize,
     pub(super) deadline: Moment,
@@ -39,7 +49,9 @@ pub(super) struct Way {
     pub(super) attempts_left: u32,
     /// Its part in an agent run, if it belongs to one.
     pub(super) run: Option<Box<Ticket>>,
-    _place: Place,
+    /// Whether the first to be asked is not who would answer in better times.
+    pub(super) detour: bool,
+    pub(super) place: Place,
 }
 
 /// How a call ended.
@@ -53,6 +65,8 @@ pub(super) struct End<'a> {
     pub(super) model: Option<&'a str>,
     /// The whole answer, where it came so.
     pub(super) whole: Option<&'a Whole>,
+    /// What was said, where that may be worth remembering.
+    pub(super) answer: Option<Made<'a>>,
 }
 
 impl Way {
@@ -64,7 +78,7 @@ impl Way {
         let current = sidecar.shared.current.load_full();
         let trace = sidecar.shared.telemetry.begin(&current.labels, &call, call.door);
         let place = Place::take(&sidecar.shared.places);
-        let outcome = Outcome::new(&call);
+        let outcome = Outcome { level: sidecar.shared.pressure.level(), ..Outcome::new(&call) };
         let Some(route) = current.plan.route(&call.request.model).map(Arc::clone) else {
             let failure = unknown_model(&call.request.model);
             tell(trace, &outcome, &End { error: Some(&failure), ..End::default() });
@@ -74,8 +88,23 @@ impl Way {
         let allowed = call.options.max_attempts.unwrap_or(MAX_ATTEMPTS).clamp(1, MAX_ATTEMPTS);
         // The caller's SDK has made some of the attempts already.
         let attempts_left = allowed.saturating_sub(call.options.retries_before).max(1);
-        let worker = sidecar.worker;
-        Ok(Self { current, route, call, worker, deadline, trace, outcome, attempts_left, run: None, _place: place })
+        Ok(Self {
+            key: recall::key(&call, &current.plan.config),
+            shared: Arc::clone(&sidecar.shared),
+            worker: sidecar.worker,
+            rung: None,
+            outlives_its_caller: false,
+            current,
+            route,
+            call,
+            deadline,
+            trace,
+            outcome,
+            attempts_left,
+            run: None,
+            detour: false,
+            place,
+        })
     }
 
     /// The configuration, ready for calls.
@@ -96,9 +125,14 @@ impl Way {
 
     /// Notes who answered; `first`: it was the first by rank.
     pub(super) fn answered_by(&mut self, seat: &Seat, first: bool) {
+        let first = first && !self.detour;
         let outcome = &mut self.outcome;
         outcome.quality = if outcome.limited { Quality::Limited } else { Quality::Full };
-        outcome.source = Some(if first { Source::Primary } else { Source::Fallback });
+        outcome.source = Some(match self.rung {
+            Some(Rung::Simplified) => Source::Simplified,
+            None if first => Source::Primary,
+            _ => Source::Fallback,
+        });
         outcome.provider = Some(Arc::clone(&seat.upstream.settings.name));
         outcome.provider_model = Some(match &seat.model {
             Some(model) => Arc::clone(model),
@@ -108,6 +142,7 @@ impl Way {
 
     /// The call's end, told once.
     pub(super) fn ended(self, end: &End<'_>) -> Outcome {
+        self.remember(end);
         if let Some(run) = self.run {
             run.ended(end);
         }
@@ -131,7 +166,14 @@ impl<'a> End<'a> {
             usage: whole.usage,
             model: whole.model.as_deref(),
             whole: Some(whole),
+            answer: Some(Made::Whole(&whole.body)),
         }
+    }
+}
+
+impl fmt::Debug for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Way").field("outcome", &self.outcome).finish_non_exhaustive()
     }
 }
 

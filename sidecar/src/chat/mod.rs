@@ -5,11 +5,16 @@
 //! parses little and copies nothing; every other wire format has one translation, to and from this.
 
 pub mod answer;
+pub mod canon;
+mod fewer;
+pub mod fixed;
 pub mod inspect;
 pub mod parse;
 mod remark;
+pub mod replay;
 pub mod request;
 mod shape;
+mod simplify;
 pub mod sse;
 mod tables;
 pub mod tools;

@@ -288,7 +288,7 @@ fn read_text(value: &Value, max_chars: usize, check: impl Fn(&str) -> Result<(),
 }
 
 /// Nothing of the URL is quoted: a password may be in it.
-fn read_url(text: &str) -> Result<String, String> {
+pub(super) fn read_url(text: &str) -> Result<String, String> {
     let example = "write one such as http://127.0.0.1:8000/v1";
     let uri: Uri = text.parse().map_err(|_| format!("is not a URL; {example}"))?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {

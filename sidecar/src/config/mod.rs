@@ -19,7 +19,7 @@ mod variables;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use fusebox_rules::{breaker, budget, health, retry, run};
+use fusebox_rules::{breaker, budget, degradation, health, limit, retry, run};
 
 pub use self::{
     advise::{Advice, advise},
@@ -60,12 +60,16 @@ pub struct Config {
     pub health: Health,
     /// The response cache.
     pub cache: Cache,
+    /// Answers remembered under idempotency keys.
+    pub idempotency: Idempotency,
     /// What follows once no provider's window is large enough.
     pub context_overflow: ContextOverflow,
     /// What follows a refusal of the content.
     pub content_filter: ContentFilter,
     /// Degradation by load, and the ladder's lower steps.
     pub degradation: Degradation,
+    /// Load shedding before it is too late.
+    pub overload: Overload,
     /// What one agent run may spend.
     pub run_budgets: RunBudgets,
 }
@@ -178,6 +182,8 @@ pub struct Provider {
     pub breaker: breaker::Settings,
     /// What it allows the fleet.
     pub rate_limit: RateLimit,
+    /// Where the inference server behind it tells of its queue; `None`: it is not asked.
+    pub metrics_url: Option<String>,
     /// How `simulated` behaves; unused by the other kinds.
     pub simulated: Simulated,
 }
@@ -257,6 +263,8 @@ pub struct Model {
     pub name: Arc<str>,
     /// Who serves it, in the order of their providers' priorities, those of one priority as typed. Never empty.
     pub providers: Vec<Served>,
+    /// The model that takes its calls while the level is minimal, by its configured name.
+    pub smaller: Option<Arc<str>>,
 }
 
 /// One provider's part in serving a model.
@@ -350,6 +358,15 @@ pub struct Cache {
     pub shared: bool,
 }
 
+/// Answers remembered under idempotency keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Idempotency {
+    /// How long a call may be sent again and get the same answer.
+    pub ttl: Duration,
+    /// Bytes. Zero: only calls in flight share their answers.
+    pub capacity: usize,
+}
+
 /// When the cache is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheMode {
@@ -386,16 +403,49 @@ pub enum ContentFilter {
 /// Degradation by load, and the ladder's lower steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Degradation {
-    /// Load, from 0 to 1, above which quality is reduced.
-    pub reduced_above: f64,
-    /// Load above which it is minimal.
-    pub minimal_above: f64,
+    /// Whether load is read and followed.
+    pub enabled: bool,
+    /// Between two readings of the load.
+    pub interval: Duration,
+    /// At which load, from 0 to 1, the level changes.
+    pub levels: degradation::Settings,
+    /// Requests waiting in an inference server that count as a load of 1.
+    pub queue_full: u32,
+    /// Whether GPUs count.
+    pub gpu: GpuCounts,
+    /// What a call that sets no number of tokens is taken to ask for; `None`: it is never given fewer.
+    pub assumed_max_tokens: Option<u64>,
     /// The answer of last resort.
     pub fallback_response: Option<String>,
     /// A smaller model, by its configured name.
     pub fallback_model: Option<String>,
     /// A shorter prompt, `{original_prompt}` standing for the last user message.
     pub simplified_prompt: Option<String>,
+}
+
+/// Whether the use of GPUs and their memory counts as load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GpuCounts {
+    /// While no inference server tells of its own queue, which says more: one request keeps a GPU busy, and vLLM takes
+    /// nine tenths of its memory when it starts.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// Load shedding before it is too late.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Overload {
+    /// Whether each provider's calls in flight are limited by what it can do.
+    pub enabled: bool,
+    /// Between which bounds.
+    pub limit: limit::Settings,
+    /// Calls that may wait for one provider.
+    pub max_queue: usize,
+    /// How long one may wait.
+    pub max_queue_wait: Duration,
 }
 
 /// What one agent run may spend, and who is told that it goes in circles.

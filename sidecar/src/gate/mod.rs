@@ -4,6 +4,8 @@
 //! taken to judge a call and while a breaker is not plainly closed, for some tens of nanoseconds, and never
 //! over a call.
 
+pub mod limiter;
+
 use std::{
     sync::{
         Arc,
@@ -21,6 +23,7 @@ use fusebox_rules::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use self::limiter::Limiter;
 use crate::{clock, config};
 
 /// A provider is never left alone for longer on its own word.
@@ -47,6 +50,7 @@ pub struct Gate {
     /// How often the key has changed: a refusal of an older one is no news.
     keys: AtomicU64,
     in_flight: AtomicU32,
+    limiter: Arc<Limiter>,
     budget: Mutex<Budget>,
     /// Whether it is callers' calls that find out if the provider has recovered.
     callers_probe: bool,
@@ -99,6 +103,7 @@ impl Gate {
             key_bad: AtomicBool::new(false),
             keys: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
+            limiter: Arc::default(),
             budget: Mutex::new(Budget::new(retries, now)),
             callers_probe,
             moved: Notify::new(),
@@ -236,6 +241,12 @@ impl Gate {
         self.in_flight.load(Relaxed)
     }
 
+    /// How many calls it may have, and who waits for a place.
+    #[must_use]
+    pub const fn limiter(&self) -> &Arc<Limiter> {
+        &self.limiter
+    }
+
     /// What there is to show.
     #[must_use]
     pub fn standing(&self) -> Standing {
@@ -305,6 +316,7 @@ impl Pass {
     /// The first token came, this long after the call was sent. Says if that moved the breaker, as do the others.
     pub fn first_token(&mut self, took: Duration) -> Option<Transition> {
         self.gate.key_worked(self.keyed);
+        self.gate.limiter.first_token(took);
         self.gate.record(&mut self.permit, News::FirstToken { took })
     }
 
@@ -321,6 +333,7 @@ impl Pass {
 
     /// The call failed; the table says what that says of the provider.
     pub fn failed(mut self, kind: ErrorKind, wait: Option<Duration>) -> Option<Transition> {
+        self.gate.limiter.failed(kind);
         match kind.row().blame {
             Blame::Breaker => return self.judge(News::Failed),
             Blame::CoolDown => self.gate.cool_down(wait),

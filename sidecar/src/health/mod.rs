@@ -3,5 +3,6 @@
 mod ask;
 pub mod checks;
 mod disk;
+pub mod load;
 mod model;
 pub mod probe;

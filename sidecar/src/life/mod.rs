@@ -25,7 +25,7 @@ use crate::{
     call::Shared,
     config::{Faults, READY_FILE, Sources, Watch},
     doors::{admin, grpc::Health},
-    health::{checks::Checks, probe},
+    health::{checks::Checks, load, probe},
     telemetry::{Telemetry, log::Log},
 };
 
@@ -156,6 +156,7 @@ impl Life<'_> {
         loop {
             let _probers = probe::start(&self.shared);
             let _checks = self.checks.start(&self.shared);
+            let _readers = load::start(&self.shared);
             loop {
                 self.watch.changed().await;
                 if self.reload() {
@@ -178,7 +179,7 @@ impl Life<'_> {
                 if let Err(error) = self.log.set_filter(&filter) {
                     tracing::warn!(%error, "telemetry.log stays as it was");
                 }
-                self.shared.current.store(Arc::new(generation.replace(&self.access)));
+                self.shared.replace(generation.replace(&self.access));
                 self.story.reloaded();
                 tracing::info!("the configuration was loaded anew");
                 true

@@ -15,12 +15,15 @@ type Row = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// Rooms by what they know. A row that is no longer needed is struck out: the table must be true, not only kept.
 const TABLE: &[Row] = &[
+    ("cache", &[("digest", "by which answers are found"), ("rules", "moments, and so ages")]),
     (
         "call",
         &[
+            ("cache", "where answers are remembered"),
             ("chat", "what is asked and what is answered"),
             ("clock", "when a deadline falls and a wait ends"),
             ("config", "the plan is made from it"),
+            ("digest", "what stands for a question, a key or a token"),
             ("error", "every way ends with one or without"),
             ("fleet", "what agent runs have spent"),
             ("gate", "who may be asked"),
@@ -32,6 +35,7 @@ const TABLE: &[Row] = &[
     (
         "chat",
         &[
+            ("digest", "what a document says, as one digest"),
             ("error", "what is wrong with a request, field by field"),
             ("rules", "tokens and tool calls are counted in its words"),
         ],
@@ -52,6 +56,7 @@ const TABLE: &[Row] = &[
             ("chat", "the documents that it translates"),
             ("clock", "when a call began"),
             ("config", "the limits of a caller's request, and the cache's modes that a caller may name"),
+            ("digest", "what stands for a caller's token"),
             ("error", "told in each door's words"),
             ("proto", "the wire types of gRPC"),
             ("provider", "its `Gathered`, the one reader of bodies in pieces"),
@@ -59,6 +64,7 @@ const TABLE: &[Row] = &[
             ("telemetry", "refusals, and the page of metrics"),
         ],
     ),
+    ("digest", &[]),
     ("error", &[("rules", "the kinds and their table are theirs")]),
     ("fleet", &[("clock", "when a run was last heard of"), ("rules", "what is shared, and what it means")]),
     (
@@ -116,7 +122,7 @@ const TABLE: &[Row] = &[
             ("clock", "how long things took"),
             ("config", "names, which become labels"),
             ("error", "kinds, which become labels"),
-            ("rules", "moments, and the breaker's states"),
+            ("rules", "moments, the breaker's states, and the ladder's steps"),
         ],
     ),
 ];

@@ -1,6 +1,7 @@
 //! What is unwise in a configuration that is not wrong: each thing with its place and what to do.
 
 mod idle;
+mod ladder;
 mod models;
 mod providers;
 
@@ -32,6 +33,7 @@ pub fn advise(config: &Config) -> Vec<Advice> {
     doors(config, &mut advice);
     providers::all(config, &mut advice);
     models::all(config, &mut advice);
+    ladder::all(config, &mut advice);
     if config.retry_budget.ratio > 0.5 {
         let percent = (config.retry_budget.ratio * 100.0).round();
         advice.add(
