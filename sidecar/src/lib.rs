@@ -9,6 +9,7 @@ pub mod config;
 pub mod digest;
 pub mod doors;
 pub mod error;
+pub mod fleet;
 pub mod gate;
 pub mod health;
 pub mod life;

@@ -159,7 +159,7 @@ pub(super) async fn join(sidecar: &Sidecar, sharing: &Sharing, call: Call) -> Re
             Entered::Refused(failure, way) => return Err(way.refused(failure)),
             Entered::Behind(told, behind) => {
                 way = behind;
-                if let Err(failure) = sidecar.admit(&way) {
+                if let Err(failure) = way.has_place() {
                     return Err(way.refused(failure));
                 }
                 let Some(head) = told.head(until).await else { return Err(way.refused(too_late())) };
@@ -496,7 +496,7 @@ impl Listener {
     fn ended(&mut self, failure: Option<Failure>) -> Option<Result<Chunk, Failure>> {
         if let Some(way) = self.way.take() {
             let model = self.model.as_deref();
-            let end = End { error: failure.as_ref(), finish: self.finish, usage: self.usage, model, answer: None };
+            let end = End { error: failure.as_ref(), finish: self.finish, usage: self.usage, model, ..End::default() };
             self.outcome = way.ended(&end);
         }
         failure.map(Err)

@@ -1,14 +1,23 @@
 //! The way of a call: admit, the chain of providers, the outcome. [`Sidecar::answer_alone`] reads top to bottom.
 
+mod adjust;
+mod admit;
 mod attempt;
 mod chain;
 pub mod correlation;
 mod descend;
 mod failures;
+mod going_on;
+mod hedge;
 mod inflight;
 pub mod outcome;
 pub mod plan;
+pub mod pressure;
+mod reading;
 mod recall;
+mod run;
+mod source;
+mod spent;
 pub mod stream;
 mod way;
 
@@ -22,7 +31,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use fusebox_rules::{deadline, moment::Moment};
+use fusebox_rules::{deadline, holdback::Holdback, moment::Moment};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -31,6 +40,7 @@ use self::{
     inflight::InFlight,
     outcome::Outcome,
     plan::Plan,
+    pressure::Pressure,
     recall::{Memory, Ready},
     stream::Stream,
     way::{End, Way},
@@ -40,6 +50,7 @@ use crate::{
     config::CacheMode,
     digest::Digest,
     error::{ErrorKind, Failure},
+    fleet::{self, Runs},
     telemetry::{Door, Labels, Refusal, Telemetry},
 };
 
@@ -92,6 +103,8 @@ pub struct Options {
     pub simplified_prompt: Option<Arc<str>>,
     /// Who gives way under load.
     pub priority: Priority,
+    /// What is held back at a stream's start; `None`: as configured.
+    pub holdback: Option<Holdback>,
     /// The agent run whose budget the call is counted against.
     pub run_id: Option<Arc<str>>,
     /// Which bearer token the caller showed: what one holder was answered is no other's to read.
@@ -169,6 +182,10 @@ pub struct Shared {
     pub telemetry: Arc<Telemetry>,
     /// Cancelled once calls in flight may not take any longer.
     pub ending: CancellationToken,
+    /// What agent runs have spent.
+    pub runs: Arc<dyn Runs>,
+    /// How loaded the pod is.
+    pub pressure: Pressure,
     places: Arc<AtomicUsize>,
     in_flight: InFlight,
     memory: Memory,
@@ -189,8 +206,10 @@ impl Shared {
     pub fn new(current: Current, telemetry: Arc<Telemetry>) -> Self {
         Self {
             current: ArcSwap::from_pointee(current),
+            pressure: Pressure::new(Arc::clone(&telemetry)),
             telemetry,
             ending: CancellationToken::new(),
+            runs: Arc::new(fleet::Embedded::default()),
             places: Arc::default(),
             in_flight: InFlight::default(),
             memory: Memory::default(),
@@ -247,6 +266,7 @@ impl Sidecar {
 
     /// The steps of a call, up to its whole answer or its first token.
     async fn go(&self, way: &mut Way) -> Result<Reached, Failure> {
+        way.enter_run(&self.shared).await?;
         if let Some(ready) = way.recall_first() {
             return Ok(Reached::Ready(ready));
         }
@@ -258,17 +278,13 @@ impl Sidecar {
 
     /// The steps up to a provider's answer.
     async fn ask(&self, way: &mut Way) -> Result<Found, Failure> {
-        self.admit(way)?;
-        way.chain_above_the_ladder().await
-    }
-
-    /// Sheds a call for which there is no place.
-    fn admit(&self, way: &Way) -> Result<(), Failure> {
-        if self.shared.calls() > way.plan().config.limits.max_in_flight {
-            let message = "this sidecar has as many calls in flight as it may have";
-            return Err(Failure::new(ErrorKind::Shed, message).wait(Some(SHED_WAIT)));
+        way.prefer_smaller();
+        way.admit().await?;
+        way.adjust();
+        match way.chain_above_the_ladder().await {
+            Ok(found) => Ok(found),
+            Err(failure) => way.in_emergency(failure).await,
         }
-        Ok(())
     }
 
     fn reply(&self, mut way: Way, found: Found) -> Answered {
@@ -293,9 +309,6 @@ impl Sidecar {
     }
 }
 
-/// What a caller is told to wait once a place may be free again.
-const SHED_WAIT: Duration = Duration::from_secs(1);
-
 fn shutting_down() -> Failure {
     Failure::new(ErrorKind::ShuttingDown, "the sidecar is shutting down and could not wait any longer")
 }
@@ -305,21 +318,4 @@ fn shutting_down() -> Failure {
 pub fn unknown_model(name: &str) -> Failure {
     let name: String = name.chars().take(80).collect();
     Failure::new(ErrorKind::ModelNotFound, format!("no model \"{name}\" is configured here"))
-}
-
-/// A place among the calls in flight, held until the call's outcome stands.
-#[derive(Debug)]
-pub(crate) struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(places: &Arc<AtomicUsize>) -> Self {
-        places.fetch_add(1, Relaxed);
-        Self(Arc::clone(places))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
 }

@@ -5,17 +5,20 @@
 
 use std::{fmt, sync::Arc};
 
-use fusebox_rules::{deadline, ladder::Rung, moment::Moment};
+use fusebox_rules::{deadline, holdback::Holdback, ladder::Rung, moment::Moment};
 
 use super::{
-    Call, Current, Place, Refused, Shared, Sidecar,
+    Call, Current, Refused, Shared, Sidecar,
+    admit::Place,
     outcome::{Outcome, Quality, Source},
     plan::{Plan, Route, Seat},
-    recall::{self, Made},
+    recall::{self, Made, Passing},
+    run::Ticket,
+    spent::Lost,
     unknown_model,
 };
 use crate::{
-    chat::answer::{Finish, Usage, Whole},
+    chat::answer::{Chunk, Finish, Usage, Whole},
     digest::Digest,
     error::Failure,
     telemetry::{CallEnd, CallTrace},
@@ -45,7 +48,19 @@ pub(super) struct Way {
     /// What is known so far of how it went.
     pub(super) outcome: Outcome,
     pub(super) attempts_left: u32,
-    _place: Place,
+    /// Its part in an agent run, if it belongs to one.
+    pub(super) run: Option<Box<Ticket>>,
+    /// Whether the first to be asked is not who would answer in better times.
+    pub(super) detour: bool,
+    pub(super) place: Place,
+    /// Attempts that cost something and came to nothing.
+    pub(super) lost: Vec<Lost>,
+    /// Tokens of the last prompt that were of an answer to be continued.
+    pub(super) repeated: u32,
+    /// Whether the caller has been told some of an answer that broke off.
+    pub(super) is_resuming: bool,
+    /// What passes of a streamed answer, for the cache.
+    pub(super) passing: Option<Passing>,
 }
 
 /// How a call ended.
@@ -57,6 +72,8 @@ pub(super) struct End<'a> {
     pub(super) usage: Option<Usage>,
     /// The model that answered, in the provider's words.
     pub(super) model: Option<&'a str>,
+    /// The whole answer, where it came so.
+    pub(super) whole: Option<&'a Whole>,
     /// What was said, where that may be worth remembering.
     pub(super) answer: Option<Made<'a>>,
 }
@@ -70,7 +87,7 @@ impl Way {
         let current = sidecar.shared.current.load_full();
         let trace = sidecar.shared.telemetry.begin(&current.labels, &call, call.door);
         let place = Place::take(&sidecar.shared.places);
-        let outcome = Outcome::new(&call);
+        let outcome = Outcome { level: sidecar.shared.pressure.level(), ..Outcome::new(&call) };
         let Some(route) = current.plan.route(&call.request.model).map(Arc::clone) else {
             let failure = unknown_model(&call.request.model);
             tell(trace, &outcome, &End { error: Some(&failure), ..End::default() });
@@ -93,13 +110,28 @@ impl Way {
             trace,
             outcome,
             attempts_left,
-            _place: place,
+            run: None,
+            detour: false,
+            place,
+            lost: Vec::new(),
+            repeated: 0,
+            is_resuming: false,
+            passing: None,
         })
     }
 
     /// The configuration, ready for calls.
     pub(super) fn plan(&self) -> &Plan {
         &self.current.plan
+    }
+
+    /// How much of its stream is held back.
+    pub(super) fn holdback(&self) -> Holdback {
+        match self.call.request.stream {
+            // What goes on after a break is awaited by a caller who has been told its beginning.
+            true if !self.is_resuming => self.call.options.holdback.unwrap_or(self.plan().config.streams.holdback),
+            _ => Holdback::NONE,
+        }
     }
 
     /// For people: why the answer is less than was asked for.
@@ -115,6 +147,7 @@ impl Way {
 
     /// Notes who answered; `first`: it was the first by rank.
     pub(super) fn answered_by(&mut self, seat: &Seat, first: bool) {
+        let first = first && !self.detour;
         let outcome = &mut self.outcome;
         outcome.quality = if outcome.limited { Quality::Limited } else { Quality::Full };
         outcome.source = Some(match self.rung {
@@ -129,9 +162,24 @@ impl Way {
         });
     }
 
+    /// Hears what its caller is told of a streamed answer.
+    pub(super) fn hear(&mut self, chunk: &Chunk) {
+        if let Some(run) = &mut self.run {
+            run.hear(chunk);
+        }
+        if let Some(passing) = &mut self.passing {
+            passing.note(chunk);
+        }
+    }
+
     /// The call's end, told once.
     pub(super) fn ended(self, end: &End<'_>) -> Outcome {
-        self.remember(end);
+        let streamed = self.passing.as_ref().and_then(Passing::made);
+        self.remember(&End { answer: end.answer.or(streamed), ..*end });
+        let end = &End { usage: self.settle(end.usage), ..*end };
+        if let Some(run) = self.run {
+            run.ended(end);
+        }
         tell(self.trace, &self.outcome, end);
         self.outcome
     }
@@ -146,8 +194,14 @@ impl Way {
 impl<'a> End<'a> {
     /// The end of a call that was answered at once.
     pub(super) fn whole(whole: &'a Whole) -> Self {
-        let answer = Some(Made::Whole(&whole.body));
-        Self { error: None, finish: whole.finish, usage: whole.usage, model: whole.model.as_deref(), answer }
+        Self {
+            error: None,
+            finish: whole.finish,
+            usage: whole.usage,
+            model: whole.model.as_deref(),
+            whole: Some(whole),
+            answer: Some(Made::Whole(&whole.body)),
+        }
     }
 }
 

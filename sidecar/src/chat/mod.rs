@@ -6,12 +6,18 @@
 
 pub mod answer;
 pub mod canon;
+pub mod continuation;
+mod fewer;
 pub mod fixed;
 pub mod inspect;
+pub mod joined;
 pub mod parse;
+mod remark;
 pub mod replay;
 pub mod request;
 mod shape;
 mod simplify;
+pub mod so_far;
 pub mod sse;
 mod tables;
+pub mod tools;

@@ -3,6 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use fusebox_rules::{holdback::Holdback, survive::Continuation};
 use proptest::prelude::*;
 
 use super::{sources::Setting, *};
@@ -103,8 +104,30 @@ fn the_contracts_example_is_accepted_and_is_the_default() {
         context_window: Some(8192),
         cost_per_1k_tokens: 0.0,
     };
-    let models = vec![Arc::new(Model { name: "chat".into(), providers: vec![served] })];
+    let models = vec![Arc::new(Model { name: "chat".into(), providers: vec![served], smaller: None })];
     assert_eq!(typed, Config { models, ..bare });
+}
+
+#[test]
+fn who_can_continue_an_answer_follows_from_what_it_speaks() {
+    let text = "providers:\n  - {name: a, base_url: 'http://a'}\n  - {name: b, kind: anthropic, base_url: 'http://b'}\n  \
+                - {name: c, kind: simulated}\n  - {name: d, base_url: 'http://d', continuation: continue_final_message}\n";
+    let config = Case::yaml(text).config();
+    let continuations: Vec<_> = config.providers.iter().map(|provider| provider.continuation).collect();
+    let [none, prefill, last] = [Continuation::None, Continuation::Prefill, Continuation::ContinueFinalMessage];
+    assert_eq!(continuations, [none, prefill, prefill, last]);
+}
+
+#[test]
+fn what_is_held_back_is_typed_as_a_number_a_time_or_a_word() {
+    for (typed, holdback) in [
+        ("16", Holdback::Tokens(16)),
+        ("250ms", Holdback::Time(Duration::from_millis(250))),
+        ("whole", Holdback::Whole),
+    ] {
+        let config = Case::yaml(&one_provider("", &format!("streams: {{holdback: {typed}}}\n"))).config();
+        assert_eq!(config.streams.holdback, holdback, "{typed}");
+    }
 }
 
 #[test]

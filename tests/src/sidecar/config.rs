@@ -22,7 +22,7 @@ impl Config {
             "providers": [],
             "models": [{"name": "chat", "providers": []}],
             "retry_budget": {"ratio": 1.0, "minimum_per_second": 10000},
-            "health": {"interval": "1h"},
+            "health": {"interval": "1h", "model": "off"},
             // Tests ask the same again and again, and mean to be answered, or failed, each time.
             "cache": {"mode": "off"},
             "shutdown": {"grace": "5s"},

@@ -25,6 +25,7 @@ const TABLE: &[Row] = &[
             ("config", "the plan is made from it"),
             ("digest", "what stands for a question, a key or a token"),
             ("error", "every way ends with one or without"),
+            ("fleet", "what agent runs have spent"),
             ("gate", "who may be asked"),
             ("provider", "who is asked"),
             ("rules", "what is decided"),
@@ -33,7 +34,11 @@ const TABLE: &[Row] = &[
     ),
     (
         "chat",
-        &[("digest", "what a document says, as one digest"), ("error", "what is wrong with a request, field by field")],
+        &[
+            ("digest", "what a document says, as one digest"),
+            ("error", "what is wrong with a request, field by field"),
+            ("rules", "tokens and tool calls are counted in its words, and a broken answer is joined to its rest"),
+        ],
     ),
     (
         "cli",
@@ -55,12 +60,13 @@ const TABLE: &[Row] = &[
             ("error", "told in each door's words"),
             ("proto", "the wire types of gRPC"),
             ("provider", "its `Gathered`, the one reader of bodies in pieces"),
-            ("rules", "moments"),
+            ("rules", "moments, and what checks come to"),
             ("telemetry", "refusals, and the page of metrics"),
         ],
     ),
     ("digest", &[]),
     ("error", &[("rules", "the kinds and their table are theirs")]),
+    ("fleet", &[("clock", "when a run was last heard of"), ("rules", "what is shared, and what it means")]),
     (
         "gate",
         &[
@@ -75,10 +81,11 @@ const TABLE: &[Row] = &[
             ("call", "a probe asks as a call does, of the same upstream"),
             ("chat", "what a probe asks"),
             ("clock", "when to probe"),
+            ("config", "what to look at, and how often"),
             ("error", "what a probe finds"),
             ("gate", "leases probes and hears what they find"),
             ("provider", "whom a probe asks"),
-            ("rules", "probes and moments"),
+            ("rules", "probes, moments, and what a finding means"),
         ],
     ),
     (
@@ -89,7 +96,7 @@ const TABLE: &[Row] = &[
             ("config", "loaded at the start, and anew"),
             ("doors", "opened and closed"),
             ("gate", "taken over by the next generation"),
-            ("health", "its probes are started"),
+            ("health", "its probes and checks are started"),
             ("rules", "what a breaker begins with"),
             ("serve", "the listeners"),
             ("telemetry", "set up first, flushed last"),

@@ -16,10 +16,6 @@ pub(super) fn all(config: &Config, advice: &mut Found) {
         ("validation.max_reprompts", validation.max_reprompts != untouched.max_reprompts),
         ("validation.max_input_chars", validation.max_input_chars != untouched.max_input_chars),
         ("validation.max_image_bytes", validation.max_image_bytes != untouched.max_image_bytes),
-        ("degradation.reduced_above", config.degradation.reduced_above != default.degradation.reduced_above),
-        ("degradation.minimal_above", config.degradation.minimal_above != default.degradation.minimal_above),
-        ("run_budgets", config.run_budgets != default.run_budgets),
-        ("health", config.health != default.health),
     ] {
         advice.add_if(set, key, NO_EFFECT);
     }
