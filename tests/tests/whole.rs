@@ -24,6 +24,7 @@ mod error_table;
 mod grpc_surface;
 mod house;
 mod idempotency;
+mod images;
 mod life;
 mod limits;
 mod openai_surface;

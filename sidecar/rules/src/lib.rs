@@ -9,6 +9,7 @@ pub mod classify;
 pub mod come_back;
 pub mod deadline;
 pub mod error;
+pub mod image;
 pub mod moment;
 pub mod retry;
 mod text;

@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, pin::pin, time::Duration};
 
-use fusebox_rules::{deadline, moment::Moment, retry::Change};
+use fusebox_rules::{deadline, image::Measure, moment::Moment, retry::Change};
 use tokio::time::timeout;
 
 use super::{Call, TraceContext, plan::Seat};
@@ -24,7 +24,7 @@ const MAX_HELD: usize = 1 << 20;
 const fn tokens_unsaid(operation: Operation) -> u64 {
     match operation {
         Operation::Completion => 8,
-        Operation::Chat | Operation::Embed => 512,
+        _ => 512,
     }
 }
 
@@ -32,7 +32,7 @@ const fn tokens_unsaid(operation: Operation) -> u64 {
 pub(super) struct Question<'a> {
     call: &'a Call,
     model: Option<&'a str>,
-    /// The request with a complaint about its last answer, where there is one.
+    /// The request in other words: with a complaint about its last answer, or for smaller images.
     again: Option<Request>,
     max_tokens: Option<u64>,
     /// What the provider's own settings would give it.
@@ -68,7 +68,8 @@ pub(super) enum Answer {
 pub(super) struct Changes {
     /// Timeouts so far; each makes the next one longer.
     timeouts: u32,
-    pub(super) halved: bool,
+    /// Memory ran out, so less is asked for.
+    pub(super) less: bool,
     complain: bool,
 }
 
@@ -77,7 +78,7 @@ impl Changes {
         match change {
             Change::None => {}
             Change::LongerTimeout => self.timeouts += 1,
-            Change::HalfTheTokens => self.halved = true,
+            Change::AskForLess => self.less = true,
             Change::SayWhatWasWrong => self.complain = true,
         }
     }
@@ -101,12 +102,35 @@ impl<'a> Question<'a> {
         Self {
             call,
             model: seat.model.as_deref(),
-            again: changes.complain.then(|| call.request.complaining()).flatten(),
-            max_tokens: changes.halved.then(half),
+            again: match call.request.operation {
+                Operation::Image => changes.less.then(|| call.request.for_less_image()).flatten(),
+                _ => changes.complain.then(|| call.request.complaining()).flatten(),
+            },
+            max_tokens: (changes.less && call.request.operation.has_tokens()).then(half),
             own,
             timeout,
             sent_on: if call.request.stream { remaining.min(longest) } else { timeout },
         }
+    }
+
+    fn request(&self) -> &Request {
+        self.again.as_ref().unwrap_or(&self.call.request)
+    }
+
+    /// Of images: what is asked for.
+    pub(super) fn image(&self) -> Measure {
+        self.request().measure()
+    }
+
+    /// What is asked for once memory has run out, for people.
+    pub(super) fn less(&self) -> String {
+        if self.call.request.operation.has_tokens() {
+            return "half the tokens".into();
+        }
+        let Measure { size, steps } = self.image();
+        let size = size.map_or_else(String::new, |size| format!(" of {}x{}", size.width, size.height));
+        let steps = steps.map_or_else(String::new, |steps| format!(" in {steps} steps"));
+        format!("images{size}{steps}")
     }
 
     /// Whether the provider had so much of its own time that silence says something of it. What a caller in a
@@ -126,7 +150,7 @@ pub(super) async fn make(
     trace: &TraceContext,
 ) -> Result<(Got, Vec<String>), Failure> {
     let ask = Ask {
-        request: question.again.as_ref().unwrap_or(&question.call.request),
+        request: question.request(),
         model: question.model,
         max_tokens: question.max_tokens,
         correlation_id: &question.call.correlation_id,

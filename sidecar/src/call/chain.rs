@@ -6,6 +6,7 @@ use fusebox_rules::{
     breaker::{Asker, Transition},
     deadline,
     error::FailOver,
+    image::Measure,
     moment::Moment,
     retry::{self, Facts, Verdict, WaitReason},
 };
@@ -41,6 +42,8 @@ pub(super) struct Chain<'a> {
     pub(super) warnings: Vec<String>,
     /// Whether less was asked for than the caller did.
     pub(super) limited: bool,
+    /// Of images: what the answer was asked for as.
+    pub(super) image: Measure,
     attempts_left: u32,
 }
 
@@ -86,6 +89,7 @@ impl<'a> Chain<'a> {
             attempts: Vec::with_capacity(1),
             warnings: Vec::new(),
             limited: false,
+            image: Measure::default(),
             attempts_left,
         }
     }
@@ -167,7 +171,8 @@ impl<'a> Chain<'a> {
                 // A wait that the provider named ends with its cool-down; no other refusal is worth waiting for.
                 may_retry: !failure.final_here && (failure.kind == ErrorKind::RateLimited || gate.would_admit()),
                 took: now.since(begun),
-                halved: next.changes.halved,
+                halved: next.changes.less
+                    || (failure.kind == ErrorKind::OutOfMemory && !self.call.request.may_be_asked_for_less()),
                 dice: fastrand::f64(),
             };
             match retry::decide(&seat.upstream.settings.retry, &facts) {
@@ -216,10 +221,11 @@ impl<'a> Chain<'a> {
         match result {
             Ok((got, warnings)) => {
                 self.warnings.extend(warnings);
-                self.limited = next.changes.halved;
+                self.limited = next.changes.less;
+                self.image = question.image();
                 if self.limited {
                     let name = &seat.upstream.settings.name;
-                    self.warnings.push(format!("{name} ran out of memory and was asked for half the tokens"));
+                    self.warnings.push(format!("{name} ran out of memory and was asked for {}", question.less()));
                 }
                 Ok(match got {
                     Got::Whole(whole) => {

@@ -4,6 +4,7 @@ mod attempt;
 mod chain;
 pub mod correlation;
 mod failures;
+mod image;
 mod inflight;
 pub mod outcome;
 pub mod plan;
@@ -219,6 +220,9 @@ impl Sidecar {
         let Some(route) = plan.route(&call.request.model) else {
             return Err(refuse(trace, unknown_model(&call.request.model), Outcome::new(&call)));
         };
+        if let Err(failure) = image::guard(&call, &plan.config.validation) {
+            return Err(refuse(trace, failure, Outcome::new(&call)));
+        }
         let mut chain = Chain::new(&call, plan, route, self.worker, trace);
         let found = tokio::select! {
             biased;
@@ -227,8 +231,8 @@ impl Sidecar {
                 Err(Failure::new(ErrorKind::ShuttingDown, "the sidecar is shutting down and could not wait any longer"))
             }
         };
-        let Chain { deadline, attempts, warnings, limited, trace, .. } = chain;
-        let mut outcome = Outcome { attempts, warnings, ..Outcome::new(&call) };
+        let Chain { deadline, attempts, warnings, limited, image, trace, .. } = chain;
+        let mut outcome = Outcome { attempts, warnings, image, ..Outcome::new(&call) };
         match found {
             Ok(found) => {
                 outcome.found(&found, limited);

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use fusebox_rules::image::Measure;
 pub use fusebox_rules::retry::WaitReason;
 
 use super::{Call, chain::Found};
@@ -24,6 +25,8 @@ pub struct Outcome {
     pub attempts: Vec<Attempt>,
     /// The call's correlation id.
     pub correlation_id: Arc<str>,
+    /// Of images: what the provider that answered was asked for.
+    pub image: Measure,
 }
 
 impl Outcome {
@@ -44,6 +47,7 @@ impl Outcome {
             warnings: Vec::new(),
             attempts: Vec::new(),
             correlation_id: Arc::clone(correlation_id),
+            image: Measure::default(),
         }
     }
 
@@ -64,7 +68,7 @@ impl Outcome {
 pub enum Quality {
     /// All of it.
     Full,
-    /// Less: fewer tokens were asked for.
+    /// Less: fewer tokens, or smaller images, were asked for.
     Limited,
     /// There is none.
     Unavailable,

@@ -178,6 +178,8 @@ pub struct Provider {
     pub breaker: breaker::Settings,
     /// What it allows the fleet.
     pub rate_limit: RateLimit,
+    /// Inputs of one request for embeddings; at least 1.
+    pub max_batch: u32,
     /// How `simulated` behaves; unused by the other kinds.
     pub simulated: Simulated,
 }
@@ -298,6 +300,8 @@ pub struct Validation {
     pub max_input_chars: usize,
     /// Bytes of one image.
     pub max_image_bytes: usize,
+    /// Pixels of one image that is asked for.
+    pub max_output_pixels: u64,
 }
 
 /// Health checks.

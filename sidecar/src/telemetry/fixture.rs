@@ -80,6 +80,7 @@ pub(super) fn provider(name: &str, kind: ProviderKind, base_url: &str, scope: Sc
             probe: breaker::Probe::Passive,
         },
         rate_limit: RateLimit { requests_per_minute: None, tokens_per_minute: None },
+        max_batch: 2_048,
         simulated: Simulated {
             first_token: Duration::ZERO,
             tokens_per_second: 0.0,
@@ -140,6 +141,7 @@ pub(super) fn outcome(attempts: &[(&str, Option<ErrorKind>)]) -> Outcome {
         provider_model: None,
         warnings: Vec::new(),
         correlation_id: "corr-1".into(),
+        image: fusebox_rules::image::Measure::default(),
         attempts,
     }
 }
