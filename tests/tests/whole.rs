@@ -12,6 +12,7 @@
 mod admin;
 mod anthropic;
 mod auth;
+mod batches;
 mod bounds;
 mod breaker;
 mod cancel;

@@ -1,6 +1,7 @@
 //! The way of a call: admit, the chain of providers, the outcome. [`Sidecar::answer_alone`] reads top to bottom.
 
 mod attempt;
+mod batch;
 mod chain;
 pub mod correlation;
 mod failures;
@@ -227,7 +228,7 @@ impl Sidecar {
     async fn go(&self, way: &mut Way) -> Result<Found, Failure> {
         self.admit(way)?;
         image::guard(&way.call, &way.plan().config.validation)?;
-        way.chain().await
+        batch::chain(way).await
     }
 
     /// A call that does not go the way of a call: counted, and told why.

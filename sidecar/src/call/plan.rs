@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
-    chat::request::Operation,
+    chat::request::{Operation, Request},
     config::{self, Config},
     gate::Gate,
     provider::{self, Provider},
@@ -61,6 +61,13 @@ pub struct Seat {
 }
 
 impl Seat {
+    /// Whether the provider has an endpoint for `request`, which asks for no more at once than it takes.
+    fn takes(&self, request: &Request) -> bool {
+        let settings = &self.upstream.settings;
+        let fits = request.operation != Operation::Embed || request.choices <= settings.max_batch;
+        fits && provider::serves(settings.kind, request.operation)
+    }
+
     /// Whether a prompt too long for `other` may fit here.
     #[must_use]
     pub fn may_hold_more_than(&self, other: &Self) -> bool {
@@ -163,14 +170,32 @@ fn pass_through(upstreams: &[Arc<Upstream>]) -> Route {
 }
 
 impl Route {
-    /// The seats that can take `operation`, each with its index, by rank; those of one rank by how little they have to do.
+    /// The seats that can take `request`, each with its index, by rank; those of one rank by how little they have to do.
     #[must_use]
-    pub fn order(&self, operation: Operation) -> Vec<(usize, &Seat)> {
-        let serves = |(_, seat): &(usize, &Seat)| provider::serves(seat.upstream.settings.kind, operation);
-        let mut order: Vec<(usize, &Seat)> = self.seats.iter().enumerate().filter(serves).collect();
+    pub fn order(&self, request: &Request) -> Vec<(usize, &Seat)> {
+        let takes = |(_, seat): &(usize, &Seat)| seat.takes(request);
+        let mut order: Vec<(usize, &Seat)> = self.seats.iter().enumerate().filter(takes).collect();
         // In flight changes while it is read; the keys are taken once, so that the order is one.
         order.sort_by_cached_key(|(_, seat)| (seat.upstream.settings.priority, seat.upstream.gate.in_flight()));
         order
+    }
+
+    /// The inputs that whoever is first by rank to embed takes in one request; `None`: nobody embeds.
+    #[must_use]
+    pub fn batch_limit(&self) -> Option<u32> {
+        let first = self.embedders().min_by_key(|provider| (provider.priority, provider.max_batch))?;
+        Some(first.max_batch)
+    }
+
+    /// The most inputs that anybody takes in one request of those who do not take `inputs`.
+    #[must_use]
+    pub fn batch_limit_below(&self, inputs: u32) -> Option<u32> {
+        self.embedders().map(|provider| provider.max_batch).filter(|limit| *limit < inputs).max()
+    }
+
+    fn embedders(&self) -> impl Iterator<Item = &config::Provider> {
+        let settings = self.seats.iter().map(|seat| &*seat.upstream.settings);
+        settings.filter(|provider| provider::serves(provider.kind, Operation::Embed))
     }
 
     /// How long a call may take if its caller did not say: each provider's whole time, one after the other.

@@ -5,6 +5,7 @@
 //! parses little and copies nothing; every other wire format has one translation, to and from this.
 
 pub mod answer;
+pub mod batch;
 mod image;
 pub mod inspect;
 pub mod parse;

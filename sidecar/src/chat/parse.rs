@@ -79,7 +79,7 @@ impl Found<'_> {
 }
 
 /// Where `part`, which was borrowed from `whole`, stands in it.
-fn span_in(whole: &[u8], part: &str) -> Range<usize> {
+pub(super) fn span_in(whole: &[u8], part: &str) -> Range<usize> {
     let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
     start..start + part.len()
 }

@@ -29,6 +29,11 @@ use crate::{
 #[derive(Debug)]
 pub struct OpenAi {
     client: Client,
+    endpoints: Box<Endpoints>,
+}
+
+#[derive(Debug)]
+struct Endpoints {
     chat: Uri,
     completions: Uri,
     embeddings: Uri,
@@ -55,10 +60,12 @@ impl OpenAi {
         };
         Ok(Self {
             client: Client::try_new(settings, headers, max_answer)?,
-            chat: uri(Operation::Chat)?,
-            completions: uri(Operation::Completion)?,
-            embeddings: uri(Operation::Embed)?,
-            images: uri(Operation::Image)?,
+            endpoints: Box::new(Endpoints {
+                chat: uri(Operation::Chat)?,
+                completions: uri(Operation::Completion)?,
+                embeddings: uri(Operation::Embed)?,
+                images: uri(Operation::Image)?,
+            }),
         })
     }
 
@@ -69,10 +76,10 @@ impl OpenAi {
     pub async fn ask(&self, ask: Ask<'_>) -> Result<Reply, Failure> {
         let request = ask.request;
         let uri = match request.operation {
-            Operation::Chat => &self.chat,
-            Operation::Completion => &self.completions,
-            Operation::Embed => &self.embeddings,
-            Operation::Image => &self.images,
+            Operation::Chat => &self.endpoints.chat,
+            Operation::Completion => &self.endpoints.completions,
+            Operation::Embed => &self.endpoints.embeddings,
+            Operation::Image => &self.endpoints.images,
         };
         let body = request.body_for(ask.model, ask.max_tokens);
         let response = self.client.post(uri.clone(), body, &ask).await?;
