@@ -1,7 +1,17 @@
 //! The configuration as calls use it: names resolved, providers dialled, gates kept over reloads.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
+use fusebox_rules::survive::Continuation;
+
+use super::hedge::Times;
 use crate::{
     chat::request::{Operation, Request},
     config::{self, Config},
@@ -32,6 +42,8 @@ pub struct Upstream {
     pub gate: Arc<Gate>,
     /// One for each worker, and a last one for probes.
     clients: Vec<Provider>,
+    /// Whether it has refused to go on with an answer that another one began.
+    will_not_continue: AtomicBool,
 }
 
 impl Upstream {
@@ -39,6 +51,17 @@ impl Upstream {
     #[must_use]
     pub fn client(&self, worker: usize) -> &Provider {
         &self.clients[worker.min(self.clients.len() - 1)]
+    }
+
+    /// How it goes on with a chat's answer that another one began: as configured, until it has refused to.
+    #[must_use]
+    pub fn continuation(&self) -> Continuation {
+        if self.will_not_continue.load(Relaxed) { Continuation::None } else { self.settings.continuation }
+    }
+
+    /// It refused to go on with another one's answer, and is not asked to again before the configuration changes.
+    pub fn refused_to_continue(&self) {
+        self.will_not_continue.store(true, Relaxed);
     }
 }
 
@@ -58,14 +81,15 @@ pub struct Seat {
     pub model: Option<Arc<str>>,
     /// Tokens; `None`: not known.
     pub context_window: Option<u32>,
+    /// How long it took of late.
+    pub times: Times,
 }
 
 impl Seat {
-    /// Whether the provider has an endpoint for `request`, which asks for no more at once than it takes.
-    fn takes(&self, request: &Request) -> bool {
-        let settings = &self.upstream.settings;
-        let fits = request.operation != Operation::Embed || request.choices <= settings.max_batch;
-        fits && provider::serves(settings.kind, request.operation)
+    /// Whether `request` asks for no more embeddings at once than the provider takes.
+    #[must_use]
+    pub fn takes_as_many(&self, request: &Request) -> bool {
+        request.operation != Operation::Embed || request.choices <= self.upstream.settings.max_batch
     }
 
     /// Whether a prompt too long for `other` may fit here.
@@ -103,7 +127,13 @@ impl Plan {
                 (0..=workers).map(|_| Provider::try_new(settings, config.limits.max_answer)).collect();
             match clients {
                 Ok(clients) => {
-                    upstreams.push(Arc::new(Upstream { index, settings: Arc::clone(settings), gate, clients }));
+                    upstreams.push(Arc::new(Upstream {
+                        index,
+                        settings: Arc::clone(settings),
+                        gate,
+                        clients,
+                        will_not_continue: AtomicBool::new(false),
+                    }));
                 }
                 Err(fault) => faults.push(format!("providers[{index}]: {fault}")),
             }
@@ -114,6 +144,8 @@ impl Plan {
         if let Some(before) = before {
             before.hand_over(&upstreams, &config);
         }
+        let bounds = config.overload.enabled.then_some(&config.overload.limit);
+        upstreams.iter().for_each(|upstream| upstream.gate.limiter().set(bounds));
         let routes: HashMap<_, _> =
             config.models.iter().map(|model| (Arc::clone(&model.name), Arc::new(route(model, &upstreams)))).collect();
         let default = match config.models.first().and_then(|model| routes.get(&model.name)) {
@@ -133,6 +165,15 @@ impl Plan {
             }
             new.gate.adopt(&new.settings, &config.retry_budget);
         }
+    }
+
+    /// The smaller sibling of the model that a caller calls `name`, and who serves it; `None`: it has none.
+    #[must_use]
+    pub fn smaller(&self, name: &str) -> Option<(&Arc<str>, &Arc<Route>)> {
+        let mut models = self.config.models.iter();
+        let model = if name.is_empty() { models.next() } else { models.find(|model| *model.name == *name) };
+        let smaller = model?.smaller.as_ref()?;
+        Some((smaller, self.routes.get(smaller)?))
     }
 
     /// Who serves the model that a caller calls `name`; `None`: no such model is configured.
@@ -158,6 +199,7 @@ fn route(model: &config::Model, upstreams: &[Arc<Upstream>]) -> Route {
             upstream: Arc::clone(upstream),
             model: Some(served.model.as_ref().map_or_else(|| Arc::clone(&model.name), Arc::clone)),
             context_window: served.context_window,
+            times: Times::default(),
         })
         .collect();
     Route { seats }
@@ -165,16 +207,21 @@ fn route(model: &config::Model, upstreams: &[Arc<Upstream>]) -> Route {
 
 fn pass_through(upstreams: &[Arc<Upstream>]) -> Route {
     let enabled = upstreams.iter().filter(|upstream| upstream.settings.enabled);
-    let seats = enabled.map(|upstream| Seat { upstream: Arc::clone(upstream), model: None, context_window: None });
+    let seats = enabled.map(|upstream| Seat {
+        upstream: Arc::clone(upstream),
+        model: None,
+        context_window: None,
+        times: Times::default(),
+    });
     Route { seats: seats.collect() }
 }
 
 impl Route {
-    /// The seats that can take `request`, each with its index, by rank; those of one rank by how little they have to do.
+    /// The seats that can take `operation`, each with its index, by rank; those of one rank by how little they have to do.
     #[must_use]
-    pub fn order(&self, request: &Request) -> Vec<(usize, &Seat)> {
-        let takes = |(_, seat): &(usize, &Seat)| seat.takes(request);
-        let mut order: Vec<(usize, &Seat)> = self.seats.iter().enumerate().filter(takes).collect();
+    pub fn order(&self, operation: Operation) -> Vec<(usize, &Seat)> {
+        let serves = |(_, seat): &(usize, &Seat)| provider::serves(seat.upstream.settings.kind, operation);
+        let mut order: Vec<(usize, &Seat)> = self.seats.iter().enumerate().filter(serves).collect();
         // In flight changes while it is read; the keys are taken once, so that the order is one.
         order.sort_by_cached_key(|(_, seat)| (seat.upstream.settings.priority, seat.upstream.gate.in_flight()));
         order

@@ -58,16 +58,6 @@ impl Request {
         }
     }
 
-    /// Whether the request can be made to ask for less, should memory run out on it.
-    #[must_use]
-    pub fn may_be_asked_for_less(&self) -> bool {
-        match self.operation {
-            Operation::Chat | Operation::Completion => self.max_tokens.is_none_or(|tokens| tokens > 1),
-            Operation::Embed => false,
-            Operation::Image => less(self.measure()).is_some(),
-        }
-    }
-
     /// The same request for smaller images in fewer steps, told as the caller told it; `None` if it asks for as little
     /// already, or for no images.
     #[must_use]
@@ -75,7 +65,17 @@ impl Request {
         if self.operation != Operation::Image {
             return None;
         }
-        let less = less(self.measure())?;
+        self.of_measure(less(self.measure())?)
+    }
+
+    /// The same request in so many steps, told as the caller told them; `None` if it told none.
+    #[must_use]
+    pub fn with_steps(&self, steps: u32) -> Option<Self> {
+        self.measure().steps?;
+        self.of_measure(Measure { size: None, steps: Some(steps) })
+    }
+
+    fn of_measure(&self, less: Measure) -> Option<Self> {
         let mut document: Value = serde_json::from_slice(&self.body).ok()?;
         let fields = document.as_object_mut()?;
         let given =
@@ -168,5 +168,8 @@ mod tests {
             assert_eq!(serde_json::from_slice::<Value>(&less.body).unwrap(), whole, "{told}");
         }
         assert_eq!(request(&json!({"size": "512x512", "num_inference_steps": 8})).for_less_image(), None);
+        let fewer = request(&json!({"size": "1024x1024", "steps": 9})).with_steps(6).unwrap();
+        assert_eq!(fewer.measure(), measure(Some((1024, 1024)), Some(6)));
+        assert_eq!(request(&json!({})).with_steps(6), None);
     }
 }

@@ -48,6 +48,16 @@ impl Asked {
         self.body["model"].as_str().unwrap_or("unnamed")
     }
 
+    /// What the assistant's last message, which is to be continued, has said; for a text completion, its prompt.
+    pub(super) fn begun(&self) -> Option<String> {
+        if self.shape == Shape::Completion {
+            return self.body["prompt"].as_str().map(str::to_owned);
+        }
+        let last = self.body["messages"].as_array()?.last().filter(|last| last["role"] == "assistant")?;
+        let blocks = |blocks: &Vec<Value>| blocks.iter().filter_map(|block| block["text"].as_str()).collect();
+        last["content"].as_str().map(str::to_owned).or_else(|| last["content"].as_array().map(blocks))
+    }
+
     pub(super) fn choices(&self) -> u64 {
         self.body["n"].as_u64().unwrap_or(1)
     }

@@ -6,11 +6,18 @@ use fusebox_rules::{
     breaker::{self, Probe},
     error::ErrorKind,
     retry,
+    survive::Continuation,
 };
+
+use http::Uri;
 
 use super::{
     super::{
-        Provider, ProviderKind, RateLimit, Scope, Secret, Simulated, Timeouts, key::a_name, section::Section, units,
+        Provider, ProviderKind, RateLimit, Scope, Secret, Simulated, Timeouts,
+        advise::{host_of, is_loopback},
+        key::{a_name, read_url},
+        section::Section,
+        units,
         value::clip,
     },
     DAY, HOUR, MILLISECOND, MINUTE, SECOND,
@@ -56,18 +63,21 @@ fn provider(at: &mut Section<'_>) -> Provider {
     let (api_key, api_key_file) = api_key(at);
     let base_url = base_url(at, kind, url);
     let scopes = [("pod", Scope::Pod), ("fleet", Scope::Fleet)];
+    let scope = at.key("scope", "whose its breaker is: pod, or fleet, shared through Redis").word(Scope::Pod, &scopes);
+    let metrics_url = metrics_url(at, scope, &base_url);
     let provider = Provider {
         name,
         kind,
         base_url,
         api_key,
         api_key_file,
-        scope: at.key("scope", "whose its breaker is: pod, or fleet, shared through Redis").word(Scope::Pod, &scopes),
+        scope,
         enabled: at.key("enabled", "whether it is asked at all").flag(true),
         priority: at.key("priority", "lower is tried first").count(0, 0..=1_000_000),
         timeouts: at.section("timeouts", timeouts),
         retry: at.section("retry", retry),
         breaker: at.section("breaker", breaker),
+        continuation: continuation(at, kind),
         rate_limit: at.section("rate_limit", |at| RateLimit {
             requests_per_minute: at
                 .key("requests_per_minute", "what it allows the fleet; null: unlimited")
@@ -79,12 +89,34 @@ fn provider(at: &mut Section<'_>) -> Provider {
         max_batch: at
             .key("max_batch", "inputs of one request for embeddings; more are asked for in several")
             .count(2_048, 1..=1_000_000),
+        metrics_url,
         simulated: at.section("simulated", simulated),
     };
     if kind != ProviderKind::Simulated && at.typed("simulated") {
         at.fault("simulated", "is for providers of kind simulated only".to_owned());
     }
     provider
+}
+
+fn continuation(at: &mut Section<'_>, kind: ProviderKind) -> Continuation {
+    let default = match kind {
+        ProviderKind::OpenAi => Continuation::None,
+        ProviderKind::Anthropic | ProviderKind::Simulated => Continuation::Prefill,
+    };
+    let doc = "how it goes on with a chat's answer that broke off elsewhere: none, prefill (a last message of the \
+               assistant's), or continue_final_message (the same, as vLLM and SGLang want it)";
+    let continuation = at.key("continuation", doc).shown("none; prefill for anthropic and simulated").word(
+        default,
+        &[
+            ("none", Continuation::None),
+            ("prefill", Continuation::Prefill),
+            ("continue_final_message", Continuation::ContinueFinalMessage),
+        ],
+    );
+    if continuation == Continuation::ContinueFinalMessage && kind != ProviderKind::OpenAi {
+        at.fault("continuation", "continue_final_message is for providers of kind openai only".to_owned());
+    }
+    continuation
 }
 
 /// The key, and the file that it was read from.
@@ -122,6 +154,27 @@ fn base_url(at: &Section<'_>, kind: ProviderKind, url: Option<String>) -> String
         at.fault("base_url", format!("is missing; write one such as {example}, or a key for {vendor}"));
     }
     url.unwrap_or_else(|| vendor.to_owned())
+}
+
+/// Where the inference server tells of its queue. Only one beside the sidecar is asked unbidden: elsewhere an address is
+/// that of a gateway or of a vendor.
+fn metrics_url(at: &mut Section<'_>, scope: Scope, base_url: &str) -> Option<String> {
+    let a_url = |text: &str| match text {
+        "auto" | "off" => Ok(()),
+        url => read_url(url).map(drop).map_err(|fault| format!("{fault}; or write auto or off")),
+    };
+    let what =
+        "the page on which its server tells of its queue: a URL, off, or auto (/metrics of a server on this machine)";
+    let typed = at.key("metrics_url", what).text("auto", a_url);
+    match typed.as_str() {
+        "off" => None,
+        "auto" => {
+            let beside = scope == Scope::Pod && host_of(base_url).is_some_and(|host| is_loopback(&host));
+            let uri: Uri = base_url.parse().ok().filter(|_| beside)?;
+            Some(format!("{}://{}/metrics", uri.scheme_str()?, uri.authority()?))
+        }
+        url => Some(url.to_owned()),
+    }
 }
 
 fn timeouts(at: &mut Section<'_>) -> Timeouts {
@@ -174,7 +227,7 @@ fn breaker(at: &mut Section<'_>) -> breaker::Settings {
             .key("slow_first_token", "a first token later than this is a failure")
             .optional_duration(MILLISECOND..=HOUR),
         min_tokens_per_second: at
-            .key("min_tokens_per_second", "a stream slower than this is a failure")
+            .key("min_tokens_per_second", "a stream slower than this, over a window of ten such tokens, breaks off")
             .optional_number(0.001..=1e6),
         open_for: at.key("open_for", "how long it is left alone before probes").duration(MINUTE, MILLISECOND..=DAY),
         max_open_for: at

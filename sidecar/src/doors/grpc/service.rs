@@ -101,7 +101,7 @@ impl<E: Engine> InferenceService for Inference<E> {
         let answered = self.answer(call).await?;
         let how = answered.outcome.clone();
         let parts = match answered.reply {
-            Reply::Stream(stream) => Parts::begun(stream, how),
+            Reply::Stream(stream) => Parts::begun(stream, how).told_by(|stream| Some(stream.outcome())),
             Reply::Whole(_) => Parts::whole(whole(answered, from_chat::only_message)?, how),
         };
         Ok(Response::new(parts))

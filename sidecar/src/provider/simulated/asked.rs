@@ -141,7 +141,7 @@ impl<'a> Asked<'a> {
     fn answer(&self, prompt: &str, most: usize) -> Answer {
         let tool = self.tool_to_call();
         let Some(tool) = tool else {
-            let mut words = self.words(prompt);
+            let mut words = self.unsaid(self.words(prompt));
             if let Some(at) = self.stops().filter_map(|stop| words.find(stop)).min() {
                 words.truncate(at);
             }
@@ -149,6 +149,16 @@ impl<'a> Asked<'a> {
         };
         let name = tool["name"].as_str().unwrap_or_default().to_owned();
         Answer::new(fit(&tool["parameters"]).to_string(), Some(name), Finish::ToolCalls, most)
+    }
+
+    /// `words` without what an assistant's last message has said of them already.
+    fn unsaid(&self, words: String) -> String {
+        let last = self.document["messages"].as_array().and_then(|messages| messages.last());
+        let begun = last.filter(|last| last["role"] == "assistant").map(|last| text_of(&last["content"]));
+        match begun.and_then(|begun| words.strip_prefix(begun.as_str()).map(str::to_owned)) {
+            Some(rest) => rest,
+            None => words,
+        }
     }
 
     fn stops(&self) -> impl Iterator<Item = &str> {

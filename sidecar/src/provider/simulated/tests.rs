@@ -100,6 +100,16 @@ async fn stream_of(provider: &Simulated, request: &Request) -> Result<Streamed, 
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_an_assistants_message_has_begun_is_gone_on_with() {
+    let provider = provider(|_| {});
+    for (begun, rest) in [("one two", " three four"), ("One", "one two three four"), ("one two three four", "")] {
+        let messages = json!([{"role": "user", "content": "go"}, {"role": "assistant", "content": begun}]);
+        let streamed = streamed(&provider, &json!({ "messages": messages })).await.unwrap();
+        assert_eq!((streamed.text().as_str(), streamed.end), (rest, None), "{begun:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_keeps_its_pace() {
     let streamed = streamed(&provider(|_| {}), &json!({})).await.unwrap();
     let times: Vec<u128> = streamed.chunks.iter().map(|(at, _)| at / 10 * 10).collect();
