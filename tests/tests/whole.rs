@@ -12,6 +12,7 @@
 mod admin;
 mod anthropic;
 mod auth;
+mod batches;
 mod bounds;
 mod breaker;
 mod cache;
@@ -27,6 +28,7 @@ mod health;
 mod hedging;
 mod house;
 mod idempotency;
+mod images;
 mod ladder;
 mod life;
 mod limits;

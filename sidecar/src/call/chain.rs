@@ -57,7 +57,8 @@ impl Way {
     /// What all of them together came to.
     pub(super) async fn chain(&mut self) -> Result<Found, Failure> {
         let route = Arc::clone(&self.route);
-        let order = self.place.first(route.order(self.call.request.operation));
+        let mut order = self.place.first(route.order(self.call.request.operation));
+        order.retain(|(_, seat)| seat.takes_as_many(&self.call.request));
         let mut failures = Failures::default();
         let mut before: Option<(usize, ErrorKind)> = None;
         for (position, (place, seat)) in order.iter().copied().enumerate() {
@@ -131,7 +132,8 @@ impl Way {
                 // A wait that the provider named ends with its cool-down; no other refusal is worth waiting for.
                 may_retry: !failure.final_here && (failure.kind == ErrorKind::RateLimited || gate.would_admit()),
                 took: now.since(begun),
-                halved: next.changes.halved,
+                halved: next.changes.less
+                    || (failure.kind == ErrorKind::OutOfMemory && !self.call.request.may_ask_for_less()),
                 dice: fastrand::f64(),
             };
             match retry::decide(&seat.upstream.settings.retry, &facts) {
@@ -211,10 +213,7 @@ impl Way {
         match result {
             Ok((got, warnings)) => {
                 self.outcome.warnings.extend(warnings);
-                if next.changes.halved {
-                    let name = &seat.upstream.settings.name;
-                    self.limit(format!("{name} ran out of memory and was asked for half the tokens"));
-                }
+                self.note_less(seat, next.changes.less);
                 Ok(match got {
                     Got::Whole(whole) => {
                         self.note_time(seat, took);

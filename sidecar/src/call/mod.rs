@@ -3,12 +3,14 @@
 mod adjust;
 mod admit;
 mod attempt;
+mod batch;
 mod chain;
 pub mod correlation;
 mod descend;
 mod failures;
 mod going_on;
 mod hedge;
+mod image;
 mod inflight;
 pub mod outcome;
 pub mod plan;
@@ -266,6 +268,7 @@ impl Sidecar {
 
     /// The steps of a call, up to its whole answer or its first token.
     async fn go(&self, way: &mut Way) -> Result<Reached, Failure> {
+        way.guard_image()?;
         way.enter_run(&self.shared).await?;
         if let Some(ready) = way.recall_first() {
             return Ok(Reached::Ready(ready));

@@ -13,7 +13,7 @@ use fusebox_rules::survive::Continuation;
 
 use super::hedge::Times;
 use crate::{
-    chat::request::Operation,
+    chat::request::{Operation, Request},
     config::{self, Config},
     gate::Gate,
     provider::{self, Provider},
@@ -86,6 +86,12 @@ pub struct Seat {
 }
 
 impl Seat {
+    /// Whether `request` asks for no more embeddings at once than the provider takes.
+    #[must_use]
+    pub fn takes_as_many(&self, request: &Request) -> bool {
+        request.operation != Operation::Embed || request.choices <= self.upstream.settings.max_batch
+    }
+
     /// Whether a prompt too long for `other` may fit here.
     #[must_use]
     pub fn may_hold_more_than(&self, other: &Self) -> bool {
@@ -219,6 +225,24 @@ impl Route {
         // In flight changes while it is read; the keys are taken once, so that the order is one.
         order.sort_by_cached_key(|(_, seat)| (seat.upstream.settings.priority, seat.upstream.gate.in_flight()));
         order
+    }
+
+    /// The inputs that whoever is first by rank to embed takes in one request; `None`: nobody embeds.
+    #[must_use]
+    pub fn batch_limit(&self) -> Option<u32> {
+        let first = self.embedders().min_by_key(|provider| (provider.priority, provider.max_batch))?;
+        Some(first.max_batch)
+    }
+
+    /// The most inputs that anybody takes in one request of those who do not take `inputs`.
+    #[must_use]
+    pub fn batch_limit_below(&self, inputs: u32) -> Option<u32> {
+        self.embedders().map(|provider| provider.max_batch).filter(|limit| *limit < inputs).max()
+    }
+
+    fn embedders(&self) -> impl Iterator<Item = &config::Provider> {
+        let settings = self.seats.iter().map(|seat| &*seat.upstream.settings);
+        settings.filter(|provider| provider::serves(provider.kind, Operation::Embed))
     }
 
     /// How long a call may take if its caller did not say: each provider's whole time, one after the other.

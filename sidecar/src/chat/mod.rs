@@ -5,10 +5,12 @@
 //! parses little and copies nothing; every other wire format has one translation, to and from this.
 
 pub mod answer;
+pub mod batch;
 pub mod canon;
 pub mod continuation;
 mod fewer;
 pub mod fixed;
+mod image;
 pub mod inspect;
 pub mod joined;
 pub mod parse;

@@ -79,13 +79,14 @@ providers:
     retry: { max_retries: 3, base_delay: 1s, backoff_factor: 2.0, max_delay: 60s, jitter: true, max_elapsed: 60s }
     breaker: { failure_threshold: 5, failure_rate: 0.5, minimum_calls: 20, window: 60s, slow_first_token: null, min_tokens_per_second: null, open_for: 60s, max_open_for: 10m, half_open_max_calls: 3, success_threshold: 3, ramp: 30s, probe: active }
     rate_limit: { requests_per_minute: null, tokens_per_minute: null }
+    max_batch: 2048
 models:
   - name: chat                 # what callers name; the first is the default
     providers:                 # absent: every provider, by priority
       - { provider: vllm, model: meta-llama/Llama-3.1-8B-Instruct, context_window: 8192, cost_per_1k_tokens: 0.0 }
 retry_budget: { ratio: 0.2, minimum_per_second: 10 }
 cache: { mode: fallback, capacity: 64MiB, ttl: 1h, shared: false }
-validation: { max_reprompts: 3, max_input_chars: 1000000, max_image_bytes: 10MiB }
+validation: { max_reprompts: 3, max_input_chars: 1000000, max_image_bytes: 10MiB, max_output_pixels: 1048576 }
 context_overflow: failover     # failover to a larger window, then: error | truncate
 content_filter: error          # error | rewrite (with a configured instruction) | failover: a refusal is never routed round unasked
 degradation: { reduced_above: 0.7, minimal_above: 0.9, fallback_response: null, fallback_model: null, simplified_prompt: null }
