@@ -5,10 +5,21 @@
 //! parses little and copies nothing; every other wire format has one translation, to and from this.
 
 pub mod answer;
+pub mod batch;
+pub mod canon;
+pub mod continuation;
 mod fewer;
+pub mod fixed;
+mod image;
 pub mod inspect;
+pub mod joined;
 pub mod parse;
+mod remark;
+pub mod replay;
 pub mod request;
 mod shape;
+mod simplify;
+pub mod so_far;
 pub mod sse;
 mod tables;
+pub mod tools;

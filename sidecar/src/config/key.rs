@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
+use fusebox_rules::holdback::Holdback;
 use http::Uri;
 
 use super::{
@@ -50,6 +51,21 @@ impl<'a> Key<'a> {
         self.optional(|value| read_duration(value, &range))
     }
 
+    /// What is held back of a stream.
+    pub(super) fn holdback(self) -> Holdback {
+        self.or(
+            Holdback::NONE,
+            |_| "0".to_owned(),
+            |value| {
+                let tokens = value.as_whole().map(|whole| u32::try_from(whole).ok().map(Holdback::Tokens));
+                tokens.unwrap_or_else(|| value.as_text().and_then(units::holdback)).ok_or_else(|| {
+                    let right = "write a number of tokens, a duration such as 250ms, or whole";
+                    format!("{} is nothing that can be held back; {right}", value.found())
+                })
+            },
+        )
+    }
+
     /// A whole number.
     pub(super) fn count<N: TryFrom<i128> + Into<i128> + Copy>(self, default: N, range: RangeInclusive<N>) -> N {
         self.or(default, |default| (*default).into().to_string(), |value| read_count(value, &range))
@@ -81,14 +97,18 @@ impl<'a> Key<'a> {
 
     /// One of `words`.
     pub(super) fn word<T: Copy + PartialEq>(self, default: T, words: &[(&'static str, T)]) -> T {
-        let show = |default: &T| words.iter().find(|(_, word)| word == default).map_or("", |(name, _)| name).to_owned();
-        self.or(default, show, |value| {
-            let typed = value.as_text().unwrap_or_default();
-            words.iter().find(|(name, _)| *name == typed).map(|(_, word)| *word).ok_or_else(|| {
-                let names = words.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-                let near = did_you_mean(typed, names.iter().copied());
-                format!("{} is not one of {}{near}", value.found(), names.join(", "))
-            })
+        self.or(default, |default| name_of(default, words).to_owned(), |value| read_word(value, words))
+    }
+
+    /// A list of some of `words`; it may be empty.
+    pub(super) fn words<T: Copy + PartialEq>(self, default: &[T], words: &[(&'static str, T)]) -> Vec<T> {
+        let show = |chosen: &Vec<T>| {
+            let names: Vec<_> = chosen.iter().map(|word| name_of(word, words)).collect();
+            format!("[{}]", names.join(", "))
+        };
+        self.or(default.to_vec(), show, |value| match value.as_list() {
+            Some(items) => items.iter().map(|item| read_word(item, words)).collect(),
+            None => Err(format!("{} is not a list; write one such as [{}]", value.found(), words[0].0)),
         })
     }
 
@@ -215,6 +235,19 @@ impl<'a> Key<'a> {
             }
         }
     }
+}
+
+fn name_of<T: PartialEq>(word: &T, words: &[(&'static str, T)]) -> &'static str {
+    words.iter().find(|(_, other)| other == word).map_or("", |(name, _)| name)
+}
+
+fn read_word<T: Copy>(value: &Value, words: &[(&'static str, T)]) -> Result<T, String> {
+    let typed = value.as_text().unwrap_or_default();
+    words.iter().find(|(name, _)| *name == typed).map(|(_, word)| *word).ok_or_else(|| {
+        let names = words.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        let near = did_you_mean(typed, names.iter().copied());
+        format!("{} is not one of {}{near}", value.found(), names.join(", "))
+    })
 }
 
 fn read_duration(value: &Value, range: &RangeInclusive<Duration>) -> Result<Duration, String> {

@@ -19,7 +19,9 @@ mod variables;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use fusebox_rules::{breaker, budget, degradation, limit, retry};
+use fusebox_rules::{
+    breaker, budget, degradation, health, holdback::Holdback, limit, retry, run, survive::Continuation,
+};
 
 pub use self::{
     advise::{Advice, advise},
@@ -52,6 +54,10 @@ pub struct Config {
     pub retry_budget: budget::Settings,
     /// Bounds on what a caller may send and hold.
     pub limits: Limits,
+    /// What streams do about breaking off.
+    pub streams: Streams,
+    /// Second attempts beside late first ones.
+    pub hedging: Hedging,
     /// Graceful drain.
     pub shutdown: Shutdown,
     /// What a prompt or an answer may hold.
@@ -60,6 +66,8 @@ pub struct Config {
     pub health: Health,
     /// The response cache.
     pub cache: Cache,
+    /// Answers remembered under idempotency keys.
+    pub idempotency: Idempotency,
     /// What follows once no provider's window is large enough.
     pub context_overflow: ContextOverflow,
     /// What follows a refusal of the content.
@@ -178,12 +186,25 @@ pub struct Provider {
     pub retry: retry::Policy,
     /// When it is left alone.
     pub breaker: breaker::Settings,
+    /// How it goes on with a text that another one began.
+    pub continuation: Continuation,
     /// What it allows the fleet.
     pub rate_limit: RateLimit,
+    /// Inputs of one request for embeddings; at least 1.
+    pub max_batch: u32,
     /// Where the inference server behind it tells of its queue; `None`: it is not asked.
     pub metrics_url: Option<String>,
     /// How `simulated` behaves; unused by the other kinds.
     pub simulated: Simulated,
+}
+
+impl Provider {
+    /// Whether what is sent there stays on this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.kind == ProviderKind::Simulated
+            || advise::host_of(&self.base_url).is_some_and(|host| advise::is_loopback(&host))
+    }
 }
 
 /// A wire format.
@@ -288,6 +309,24 @@ pub struct Limits {
     pub max_in_flight: usize,
 }
 
+/// What streams do about breaking off.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Streams {
+    /// What is held back at the start of each, unless its caller says otherwise.
+    pub holdback: Holdback,
+}
+
+/// Second attempts beside late first ones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hedging {
+    /// Whether there are any.
+    pub enabled: bool,
+    /// The share of a provider's latest answers, from 0 to 1, that came sooner than what is called late.
+    pub quantile: f64,
+    /// Answers before that is known, at most [`fusebox_rules::quantile::KEPT`].
+    pub minimum_samples: u32,
+}
+
 /// Graceful drain.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shutdown {
@@ -304,6 +343,8 @@ pub struct Validation {
     pub max_input_chars: usize,
     /// Bytes of one image.
     pub max_image_bytes: usize,
+    /// Pixels of one image that is asked for.
+    pub max_output_pixels: u64,
 }
 
 /// Health checks.
@@ -313,6 +354,25 @@ pub struct Health {
     pub interval: Duration,
     /// Whose free space is watched.
     pub disk_path: PathBuf,
+    /// What is too little of it, and too much of a GPU's memory.
+    pub limits: health::Limits,
+    /// Which providers are asked a real question.
+    pub model: ModelChecks,
+    /// Between two such questions to one provider.
+    pub model_interval: Duration,
+    /// The checks without which the sidecar is no use.
+    pub critical: Vec<health::Check>,
+}
+
+/// Which providers are asked a real question to see if they answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelChecks {
+    /// Those on this machine: nobody sends a bill for the answer.
+    Auto,
+    /// None.
+    Off,
+    /// Every one.
+    Always,
 }
 
 /// The response cache.
@@ -326,6 +386,15 @@ pub struct Cache {
     pub ttl: Duration,
     /// Whether sidecars share it through Redis.
     pub shared: bool,
+}
+
+/// Answers remembered under idempotency keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Idempotency {
+    /// How long a call may be sent again and get the same answer.
+    pub ttl: Duration,
+    /// Bytes. Zero: only calls in flight share their answers.
+    pub capacity: usize,
 }
 
 /// When the cache is read.
@@ -413,19 +482,13 @@ pub struct Overload {
     pub max_queue_wait: Duration,
 }
 
-/// What one agent run may spend.
+/// What one agent run may spend, and who is told that it goes in circles.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunBudgets {
-    /// Calls.
-    pub max_calls: u64,
-    /// Tool calls that models asked for.
-    pub max_tool_calls: u64,
-    /// From the first call.
-    pub max_runtime: Duration,
-    /// Tokens, in and out.
-    pub max_tokens: u64,
-    /// `None`: unlimited.
-    pub max_cost: Option<f64>,
+    /// What it may spend.
+    pub limits: run::Limits,
+    /// Whether the model hears of its repeated tool calls too, in a message added to the conversation.
+    pub tell_model: bool,
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ pub mod limiter;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -45,6 +45,8 @@ pub struct Gate {
     /// How long a provider is left alone that asks for it and does not say until when.
     cool_down_nanos: AtomicU64,
     key_refused_until: AtomicU64,
+    /// Whether the key was refused and has neither changed nor worked since.
+    key_bad: AtomicBool,
     /// How often the key has changed: a refusal of an older one is no news.
     keys: AtomicU64,
     in_flight: AtomicU32,
@@ -76,7 +78,7 @@ pub struct Standing {
     pub open_until: Option<Moment>,
     /// How long the provider is still left alone at its own request.
     pub cooling: Option<Duration>,
-    /// Whether it refused its key.
+    /// Whether it refused its key, which has neither changed nor worked since. A while after, calls may try it again.
     pub key_refused: bool,
     /// Calls there now.
     pub in_flight: u32,
@@ -98,6 +100,7 @@ impl Gate {
             cool_until: AtomicU64::new(0),
             cool_down_nanos: AtomicU64::new(nanos(provider.retry.base_delay)),
             key_refused_until: AtomicU64::new(0),
+            key_bad: AtomicBool::new(false),
             keys: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
             limiter: Arc::default(),
@@ -214,13 +217,22 @@ impl Gate {
         if keyed != self.keys.load(Relaxed) {
             return;
         }
+        self.key_bad.store(true, Relaxed);
         self.key_refused_until.store((clock::now() + KEY_RECHECK).as_nanos(), Relaxed);
+    }
+
+    /// A call sent with the key was answered.
+    fn key_worked(&self, keyed: u64) {
+        if self.key_bad.load(Relaxed) && keyed == self.keys.load(Relaxed) {
+            self.key_bad.store(false, Relaxed);
+        }
     }
 
     /// Hears that the provider's key has changed.
     pub fn key_changed(&self) {
         self.keys.fetch_add(1, Relaxed);
         self.key_refused_until.store(0, Relaxed);
+        self.key_bad.store(false, Relaxed);
     }
 
     /// Calls there now.
@@ -245,7 +257,7 @@ impl Gate {
             state: breaker.state(),
             open_until: breaker.opens_until(),
             cooling: (cool_until > now).then(|| cool_until.since(now)),
-            key_refused: Moment::from_nanos(self.key_refused_until.load(Relaxed)) > now,
+            key_refused: self.key_bad.load(Relaxed),
             in_flight: self.in_flight(),
         }
     }
@@ -303,12 +315,14 @@ pub struct Pass {
 impl Pass {
     /// The first token came, this long after the call was sent. Says if that moved the breaker, as do the others.
     pub fn first_token(&mut self, took: Duration) -> Option<Transition> {
+        self.gate.key_worked(self.keyed);
         self.gate.limiter.first_token(took);
         self.gate.record(&mut self.permit, News::FirstToken { took })
     }
 
     /// The answer is complete and good.
     pub fn succeeded(mut self) -> Option<Transition> {
+        self.gate.key_worked(self.keyed);
         self.judge(News::Succeeded)
     }
 

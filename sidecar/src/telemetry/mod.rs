@@ -4,10 +4,12 @@
 //! nothing here decides anything. With spans and debug lines off, a call costs a few relaxed additions.
 
 mod attempt;
+mod cache;
 mod call;
 mod errors;
 mod export;
 mod labels;
+mod ledger;
 mod lines;
 pub mod log;
 mod metrics;
@@ -17,6 +19,7 @@ mod trace;
 use std::{sync::Arc, time::Duration};
 
 pub use attempt::{AttemptTrace, Facts};
+pub use cache::CacheResult;
 pub use call::{CallEnd, CallTrace};
 pub use errors::{ErrorSummary, KindCount, Recent};
 use errors::{Errors, Failed};
@@ -26,6 +29,7 @@ use fusebox_rules::{
     moment::Moment,
 };
 pub use labels::Labels;
+pub use ledger::Ledger;
 use metrics::Metrics;
 pub use metrics::{CONTENT_TYPE, ProviderPlaces};
 pub use trace::TraceError;

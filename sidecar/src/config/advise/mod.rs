@@ -1,14 +1,16 @@
 //! What is unwise in a configuration that is not wrong: each thing with its place and what to do.
 
 mod idle;
+mod ladder;
 mod models;
 mod providers;
 
-use std::{fmt, net::IpAddr, path::Path};
+use std::{fmt, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
+use fusebox_rules::holdback::Holdback;
 use http::Uri;
 
-use super::{Config, ProviderKind};
+use super::{Config, Model, ModelChecks, ProviderKind};
 
 /// One thing that is unwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,7 @@ pub fn advise(config: &Config) -> Vec<Advice> {
     doors(config, &mut advice);
     providers::all(config, &mut advice);
     models::all(config, &mut advice);
+    ladder::all(config, &mut advice);
     if config.retry_budget.ratio > 0.5 {
         let percent = (config.retry_budget.ratio * 100.0).round();
         advice.add(
@@ -40,6 +43,8 @@ pub fn advise(config: &Config) -> Vec<Advice> {
         );
     }
     load(config, &mut advice);
+    runs(config, &mut advice);
+    streams(config, &mut advice);
     idle::all(config, &mut advice);
     advice.0
 }
@@ -87,6 +92,33 @@ fn load(config: &Config, advice: &mut Found) {
     }
 }
 
+/// What is unwise about how streams go on, and about second attempts.
+fn streams(config: &Config, advice: &mut Found) {
+    let holdback = config.streams.holdback;
+    advice.add_if(
+        holdback == Holdback::Whole,
+        "streams.holdback",
+        "makes every streamed call wait for its whole answer; let the callers who want that say so by \
+         x-fusebox-holdback",
+    );
+    advice.add_if(
+        holdback.ends_after().is_some_and(|time| time > Duration::from_secs(5)),
+        "streams.holdback",
+        "makes every streamed call wait that long after its first token; a second mends most breaks that can be",
+    );
+    if config.hedging.enabled {
+        let served = |model: &Arc<Model>| model.providers.len() > 1;
+        let alone =
+            if config.models.is_empty() { config.providers.len() < 2 } else { !config.models.iter().any(served) };
+        advice.add_if(alone, "hedging.enabled", "does nothing: no model has a second provider to ask");
+        advice.add_if(
+            config.hedging.quantile < 0.9,
+            "hedging.quantile",
+            "asks twice for more than one call in ten; 0.95 shortens the tail for a twentieth more load",
+        );
+    }
+}
+
 /// What is unwise about who can call, and what they can read.
 fn doors(config: &Config, advice: &mut Found) {
     let auth = &config.auth;
@@ -110,6 +142,28 @@ fn doors(config: &Config, advice: &mut Found) {
     }
     if let Some(tls) = &auth.tls {
         rights("auth.tls.key_file", &tls.key_file, advice);
+    }
+}
+
+/// What is unwise about agent runs and about health.
+fn runs(config: &Config, advice: &mut Found) {
+    let limits = &config.run_budgets.limits;
+    if limits.warn_repeats >= limits.max_repeats {
+        let message = format!(
+            "a run that repeats itself is stopped at max_repeats ({}) before it is warned; set it lower",
+            limits.max_repeats
+        );
+        advice.add("run_budgets.warn_repeats", message);
+    }
+    let hosted = |provider: &&Arc<super::Provider>| is_hosted(provider.kind, &provider.base_url);
+    if config.health.model == ModelChecks::Always
+        && let Some(provider) = config.providers.iter().find(hosted)
+    {
+        let message = format!(
+            "asks {} every {:?}, which somebody pays for; auto asks only what is on this machine",
+            provider.name, config.health.model_interval
+        );
+        advice.add("health.model", message);
     }
 }
 

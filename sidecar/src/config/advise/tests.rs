@@ -69,17 +69,23 @@ fn each_unwise_thing_is_said_at_its_place() {
         (&[("models.0.providers.1.cost_per_1k_tokens", "0")], "models[0].providers"),
         (&[("providers.1.enabled", "false")], "models[0].providers"),
         (&[("retry_budget.ratio", "0.6")], "retry_budget.ratio"),
+        (&[("streams.holdback", "whole")], "streams.holdback"),
+        (&[("streams.holdback", "6s")], "streams.holdback"),
+        (&[("hedging.enabled", "true"), ("providers.1.enabled", "false")], "models[0].providers"),
+        (&[("hedging.enabled", "true"), ("hedging.quantile", "0.5")], "hedging.quantile"),
         (&[("listen.grpc", "0.0.0.0:50051")], "listen.grpc"),
         (&[("listen.http", "[::]:8080")], "listen.http"),
-        (&[("cache.mode", "off")], "cache"),
-        (&[("degradation.reduced_above", "0.5")], "degradation"),
-        (&[("run_budgets.max_calls", "5")], "run_budgets"),
+        (&[("run_budgets.warn_repeats", "5")], "run_budgets.warn_repeats"),
+        (&[("cache.shared", "true")], "cache.shared"),
+        (&[("cache.capacity", "63KiB")], "cache.capacity"),
+        (&[("idempotency.capacity", "1B")], "idempotency.capacity"),
+        (&[("degradation.fallback_model", "chat")], "degradation.fallback_model"),
         (&[("context_overflow", "truncate")], "context_overflow"),
         (&[("content_filter.rewrite", "Be kind.")], "content_filter"),
         (&[("validation.max_reprompts", "1")], "validation.max_reprompts"),
         (&[("validation.max_input_chars", "1")], "validation.max_input_chars"),
         (&[("validation.max_image_bytes", "1KiB")], "validation.max_image_bytes"),
-        (&[("health.interval", "1s")], "health"),
+        (&[("health.model", "always")], "health.model"),
         (&[("providers.0.rate_limit.tokens_per_minute", "1000")], "providers[0].rate_limit"),
         (&[("providers.0.scope", "fleet")], "providers[0].scope"),
         (&[("fleet.redis", "redis://:hunter2@r")], "fleet.redis"),
@@ -91,7 +97,14 @@ fn each_unwise_thing_is_said_at_its_place() {
 
 #[test]
 fn what_has_an_effect_is_not_said_to_have_none() {
-    for setting in [("context_overflow", "error"), ("content_filter", "failover")] {
+    for setting in [
+        ("context_overflow", "error"),
+        ("content_filter", "failover"),
+        ("cache.mode", "off"),
+        ("cache.ttl", "5m"),
+        ("idempotency.capacity", "0B"),
+        ("degradation.fallback_response", "sorry"),
+    ] {
         assert_eq!(with(&[setting]).0, [""; 0], "{setting:?}");
     }
 }

@@ -3,12 +3,12 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use fusebox_rules::{degradation, limit};
+use fusebox_rules::{degradation, health, limit, quantile::KEPT, run};
 
 use super::{
     super::{
-        Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, GpuCounts, Health, Model, Overload, RunBudgets,
-        Validation, fault::did_you_mean, key::anything, section::Section,
+        Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, GpuCounts, Health, Hedging, Idempotency, Model,
+        ModelChecks, Overload, RunBudgets, Streams, Validation, fault::did_you_mean, key::anything, section::Section,
     },
     DAY, GIB, HOUR, KIB, MIB, MILLISECOND, MINUTE, SECOND, count,
 };
@@ -28,6 +28,34 @@ pub(super) fn cache(at: &mut Section<'_>) -> Cache {
     }
 }
 
+pub(super) fn idempotency(at: &mut Section<'_>) -> Idempotency {
+    Idempotency {
+        ttl: at
+            .key("ttl", "how long a call sent again under its idempotency key gets the same answer")
+            .duration(10 * MINUTE, SECOND..=30 * DAY),
+        capacity: at
+            .key("capacity", "memory that these answers may take; 0B: only calls in flight share theirs")
+            .size(16 * MIB, 0..=64 * GIB),
+    }
+}
+
+pub(super) fn streams(at: &mut Section<'_>) -> Streams {
+    let holdback = "what is held back at a stream's start, so that a break within it is mended unseen: a number of \
+                    tokens, a duration, or whole";
+    Streams { holdback: at.key("holdback", holdback).holdback() }
+}
+
+pub(super) fn hedging(at: &mut Section<'_>) -> Hedging {
+    let kept = u32::try_from(KEPT).unwrap_or(u32::MAX);
+    Hedging {
+        enabled: at.key("enabled", "whether a second provider is asked beside one that is late").flag(false),
+        quantile: at
+            .key("quantile", "late is later than this share of the provider's latest answers")
+            .number(0.95, 0.5..=0.999),
+        minimum_samples: at.key("minimum_samples", "answers before that is known").count(20, 1..=kept),
+    }
+}
+
 pub(super) fn validation(at: &mut Section<'_>) -> Validation {
     Validation {
         max_reprompts: at.key("max_reprompts", "times that an answer with a fault is asked for again").count(3, 0..=10),
@@ -35,6 +63,9 @@ pub(super) fn validation(at: &mut Section<'_>) -> Validation {
             at.key("max_input_chars", "characters of all messages together").count(1_000_000, 1..=100_000_000),
         ),
         max_image_bytes: at.key("max_image_bytes", "one image").size(10 * MIB, KIB..=GIB),
+        max_output_pixels: at
+            .key("max_output_pixels", "one image that is asked for, width times height")
+            .count(1_048_576_u64, 4_096..=67_108_864),
     }
 }
 
@@ -155,7 +186,7 @@ pub(super) fn overload(at: &mut Section<'_>) -> Overload {
 }
 
 pub(super) fn run_budgets(at: &mut Section<'_>) -> RunBudgets {
-    RunBudgets {
+    let limits = run::Limits {
         max_calls: at.key("max_calls", "calls of one agent run").count(20_u64, 1..=1_000_000_000),
         max_tool_calls: at.key("max_tool_calls", "tool calls that models asked for").count(50_u64, 0..=1_000_000_000),
         max_runtime: at.key("max_runtime", "from its first call").duration(5 * MINUTE, SECOND..=30 * DAY),
@@ -163,12 +194,36 @@ pub(super) fn run_budgets(at: &mut Section<'_>) -> RunBudgets {
         max_cost: at
             .key("max_cost", "in the currency of cost_per_1k_tokens; null: unlimited")
             .optional_number(0.0..=1e12),
-    }
+        warn_repeats: at
+            .key("warn_repeats", "equal tool calls, with equal arguments, from which on a run is warned")
+            .count(3, 2..=1_000_000),
+        max_repeats: at.key("max_repeats", "equal tool calls from which on it is stopped").count(5, 2..=1_000_000),
+    };
+    let tell_model =
+        at.key("tell_model", "whether a warning is also put to the model, as one more message of the user").flag(false);
+    RunBudgets { limits, tell_model }
 }
 
 pub(super) fn health(at: &mut Section<'_>) -> Health {
     Health {
         interval: at.key("interval", "between two checks").duration(5 * SECOND, 100 * MILLISECOND..=HOUR),
         disk_path: PathBuf::from(at.key("disk_path", "whose free space is watched").text("/", anything)),
+        limits: health::Limits {
+            min_disk_free: at.key("min_disk_free", "the share of it, from 0 to 1, that must be free").ratio(0.1),
+            max_gpu_memory: at.key("max_gpu_memory", "the share of a GPU's memory that may be in use").ratio(0.95),
+        },
+        model: at
+            .key("model", "which providers are asked for a token now and then: auto (on this machine), off, always")
+            .word(
+                ModelChecks::Auto,
+                &[("auto", ModelChecks::Auto), ("off", ModelChecks::Off), ("always", ModelChecks::Always)],
+            ),
+        model_interval: at.key("model_interval", "between two such questions").duration(30 * SECOND, SECOND..=DAY),
+        critical: at
+            .key("critical", "checks without which the sidecar is critical, of model, disk, gpu and keys")
+            .words(
+                &[health::Check::Model, health::Check::Disk],
+                &health::Check::ALL.map(|check| (check.name(), check)),
+            ),
     }
 }

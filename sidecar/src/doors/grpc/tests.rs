@@ -172,10 +172,8 @@ async fn texts_are_embedded() {
 }
 
 #[tokio::test]
-async fn images_and_unknown_methods_are_refused_in_full() {
+async fn unknown_methods_are_refused_in_full() {
     let served = serve(|call| async move { answered(&call, completion("hi")) }.boxed()).await;
-    let status = served.client().await.generate_image(v1::GenerateImageRequest::default()).await.unwrap_err();
-    assert_eq!((status.code(), reason(&status).as_str()), (Code::Unimplemented, "INVALID_INPUT"));
     let unknown = http::Request::post(format!("{}/fusebox.v1.InferenceService/Guess", served.uri));
     let unknown = unknown.header("content-type", "application/grpc").body(tonic::body::Body::empty()).unwrap();
     let response = plain_client().request(unknown).await.unwrap();
@@ -403,7 +401,15 @@ async fn a_drain_tells_the_watchers_and_waits_for_calls_but_not_for_them() {
     assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
     let mut messages = served.client().await.stream_generate(hello()).await.unwrap().into_inner();
     assert_eq!(messages.message().await.unwrap().unwrap().text_delta, "one");
-    served.health.drain().await;
+    served.health.model("chat", true).await;
+    let chat = HealthCheckRequest { service: "chat".into() };
+    let mut model = served.health_client().await.watch(chat.clone()).await.unwrap().into_inner();
+    assert_eq!(model.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    served.health.drain(["chat"]).await;
+    assert_eq!(model.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
+    assert_eq!(model.message().await.unwrap(), None);
+    let answer = served.health_client().await.check(chat).await.unwrap();
+    assert_eq!(answer.into_inner().status(), ServingStatus::NotServing);
     served.draining.cancel();
     assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
     assert_eq!(watch.message().await.unwrap(), None);
