@@ -32,6 +32,7 @@ mod images;
 mod ladder;
 mod life;
 mod limits;
+mod load;
 mod openai_surface;
 mod options;
 mod provider;
