@@ -12,4 +12,6 @@ pub mod error;
 pub mod moment;
 pub mod retry;
 mod text;
+pub mod tokens;
+pub mod truncation;
 pub mod window;
