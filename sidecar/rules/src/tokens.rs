@@ -78,12 +78,6 @@ impl Default for Ratio {
 }
 
 impl Ratio {
-    /// One whose spread is known: the estimates of something that counts are off by `spread`, a share from 0 to 1.
-    #[must_use]
-    pub fn counted(spread: f64) -> Self {
-        Self { factor: 1.0, spread: spread.clamp(0.0, 1.0), reports: u32::MAX }
-    }
-
     /// Learns that a prompt of `size` was `tokens`. What cannot be true of its text is not learnt from.
     pub fn learn(&mut self, size: Size, tokens: u64) {
         let (usual, text) = (size.usual(), tokens.saturating_sub(size.fixed));
@@ -114,7 +108,6 @@ impl Ratio {
     #[must_use]
     pub fn estimate(&self, size: Size) -> Estimate {
         let spread = match self.reports {
-            u32::MAX => self.spread,
             0..MIN_REPORTS => UNLEARNT_SPREAD,
             // On average is not at most.
             _ => (2.0 * self.spread).clamp(MIN_SPREAD, MAX_SPREAD),
@@ -177,14 +170,11 @@ impl Estimate {
         Self { least: tokens, likely: tokens, most: tokens }
     }
 
-    /// Both together.
+    /// What `tokens` that were counted here are to a provider, which marks turns in its own way.
     #[must_use]
-    pub const fn and(self, more: Self) -> Self {
-        Self {
-            least: self.least.saturating_add(more.least),
-            likely: self.likely.saturating_add(more.likely),
-            most: self.most.saturating_add(more.most),
-        }
+    pub const fn counted(tokens: u64) -> Self {
+        let off = tokens / 50 + 2;
+        Self { least: tokens.saturating_sub(off), likely: tokens, most: tokens.saturating_add(off) }
     }
 
     /// The same, if what is likely turned out to be `factor` times as much. Unlikely factors are not believed.

@@ -6,8 +6,12 @@
 
 pub mod answer;
 pub mod inspect;
+pub mod length;
 pub mod parse;
+mod prompt;
 pub mod request;
 mod shape;
 pub mod sse;
 mod tables;
+mod truncate;
+pub mod vocabulary;
