@@ -54,7 +54,7 @@ impl Way {
     /// What all of them together came to.
     pub(super) async fn chain(&mut self) -> Result<Found, Failure> {
         let route = Arc::clone(&self.route);
-        let order = route.order(self.call.request.operation);
+        let order = self.weighed(route.order(self.call.request.operation)).await;
         let mut failures = Failures::default();
         let mut before: Option<(usize, ErrorKind)> = None;
         for (position, (place, seat)) in order.iter().copied().enumerate() {
@@ -62,11 +62,19 @@ impl Way {
                 continue;
             }
             let index = seat.upstream.index;
+            if let Some(failure) = self.too_long(place) {
+                before = Some((index, failure.kind));
+                failures.add(seat, failure);
+                if self.stays_too_long() {
+                    break;
+                }
+                continue;
+            }
             if let Some((from, kind)) = before {
                 self.trace.fallback(from, index, kind);
             }
-            let rest: Vec<_> =
-                order[position + 1..].iter().map(|(_, seat)| *seat).filter(|seat| !failures.rules_out(seat)).collect();
+            let may = |(place, seat): &&(usize, &Seat)| !failures.rules_out(seat) && !self.is_too_long(*place);
+            let rest: Vec<_> = order[position + 1..].iter().filter(may).map(|(_, seat)| *seat).collect();
             let failure = match self.ask(seat, &rest).await {
                 Asked::Answered(answer) => {
                     return Ok(Found { answer, seat: place, first: position == 0 });
@@ -82,6 +90,7 @@ impl Way {
             before = Some((index, failure.kind));
             failures.add(seat, failure);
         }
+        self.note_too_long(&failures);
         Err(failures.into_one(self.call.request.operation))
     }
 

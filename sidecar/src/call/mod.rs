@@ -3,10 +3,13 @@
 mod attempt;
 mod chain;
 pub mod correlation;
+pub mod counting;
 mod failures;
 mod inflight;
+mod length;
 pub mod outcome;
 pub mod plan;
+mod shorten;
 pub mod stream;
 mod way;
 
@@ -225,7 +228,7 @@ impl Sidecar {
     /// The steps of a call, up to its whole answer or its first token.
     async fn go(&self, way: &mut Way) -> Result<Found, Failure> {
         self.admit(way)?;
-        way.chain().await
+        way.chain_within_windows().await
     }
 
     /// A call that does not go the way of a call: counted, and told why.

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use super::counting::Counting;
 use crate::{
     chat::request::Operation,
     config::{self, Config},
@@ -58,6 +59,8 @@ pub struct Seat {
     pub model: Option<Arc<str>>,
     /// Tokens; `None`: not known.
     pub context_window: Option<u32>,
+    /// How its tokens are counted.
+    pub counting: Arc<Counting>,
 }
 
 impl Seat {
@@ -107,8 +110,15 @@ impl Plan {
         if let Some(before) = before {
             before.hand_over(&upstreams, &config);
         }
-        let routes: HashMap<_, _> =
-            config.models.iter().map(|model| (Arc::clone(&model.name), Arc::new(route(model, &upstreams)))).collect();
+        let kept = before.into_iter().flat_map(|plan| plan.routes.values()).flat_map(|route| &route.seats);
+        let mut countings = kept
+            .filter_map(|seat| Some((key(&seat.upstream, seat.model.as_ref()?), Arc::clone(&seat.counting))))
+            .collect();
+        let routes: HashMap<_, _> = config
+            .models
+            .iter()
+            .map(|model| (Arc::clone(&model.name), Arc::new(route(model, &upstreams, &mut countings))))
+            .collect();
         let default = match config.models.first().and_then(|model| routes.get(&model.name)) {
             Some(first) => Arc::clone(first),
             None => Arc::new(pass_through(&upstreams)),
@@ -141,16 +151,25 @@ fn is_the_same(old: &config::Provider, new: &config::Provider) -> bool {
     (old.kind, &old.base_url) == (new.kind, &new.base_url) && judged(old) == judged(new)
 }
 
-fn route(model: &config::Model, upstreams: &[Arc<Upstream>]) -> Route {
+/// How each provider's model counts, where that may have been learnt.
+type Countings = HashMap<(Arc<str>, Arc<str>), Arc<Counting>>;
+
+fn key(upstream: &Upstream, model: &Arc<str>) -> (Arc<str>, Arc<str>) {
+    (Arc::clone(&upstream.settings.name), Arc::clone(model))
+}
+
+fn route(model: &config::Model, upstreams: &[Arc<Upstream>], countings: &mut Countings) -> Route {
     let seats = model
         .providers
         .iter()
         .filter_map(|served| Some((served, upstreams.get(served.provider)?)))
         .filter(|(_, upstream)| upstream.settings.enabled)
-        .map(|(served, upstream)| Seat {
-            upstream: Arc::clone(upstream),
-            model: Some(served.model.as_ref().map_or_else(|| Arc::clone(&model.name), Arc::clone)),
-            context_window: served.context_window,
+        .map(|(served, upstream)| {
+            let model = served.model.as_ref().map_or_else(|| Arc::clone(&model.name), Arc::clone);
+            let new = || Arc::new(Counting::new(&model));
+            let counting = Arc::clone(countings.entry(key(upstream, &model)).or_insert_with(new));
+            let upstream = Arc::clone(upstream);
+            Seat { upstream, model: Some(model), context_window: served.context_window, counting }
         })
         .collect();
     Route { seats }
@@ -158,7 +177,12 @@ fn route(model: &config::Model, upstreams: &[Arc<Upstream>]) -> Route {
 
 fn pass_through(upstreams: &[Arc<Upstream>]) -> Route {
     let enabled = upstreams.iter().filter(|upstream| upstream.settings.enabled);
-    let seats = enabled.map(|upstream| Seat { upstream: Arc::clone(upstream), model: None, context_window: None });
+    let seats = enabled.map(|upstream| Seat {
+        upstream: Arc::clone(upstream),
+        model: None,
+        context_window: None,
+        counting: Arc::default(),
+    });
     Route { seats: seats.collect() }
 }
 

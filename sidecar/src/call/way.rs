@@ -9,6 +9,7 @@ use fusebox_rules::{deadline, moment::Moment};
 
 use super::{
     Call, Current, Place, Refused, Sidecar,
+    length::Length,
     outcome::{Outcome, Quality, Source},
     plan::{Plan, Route, Seat},
     unknown_model,
@@ -36,6 +37,8 @@ pub(super) struct Way {
     /// What is known so far of how it went.
     pub(super) outcome: Outcome,
     pub(super) attempts_left: u32,
+    /// What is known of the prompt's length; `None`: that it is short.
+    pub(super) length: Option<Box<Length>>,
     _place: Place,
 }
 
@@ -70,7 +73,7 @@ impl Way {
         // The caller's SDK has made some of the attempts already.
         let attempts_left = allowed.saturating_sub(call.options.retries_before).max(1);
         let worker = sidecar.worker;
-        Ok(Self { current, route, call, worker, deadline, trace, outcome, attempts_left, _place: place })
+        Ok(Self { current, route, call, worker, deadline, trace, outcome, attempts_left, length: None, _place: place })
     }
 
     /// The configuration, ready for calls.
@@ -103,6 +106,7 @@ impl Way {
 
     /// The call's end, told once.
     pub(super) fn ended(self, end: &End<'_>) -> Outcome {
+        self.learn(end.usage);
         tell(self.trace, &self.outcome, end);
         self.outcome
     }

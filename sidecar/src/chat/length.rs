@@ -60,6 +60,12 @@ impl Lengths {
         Some(Self { turns, rest: size(&prompt.rest), together: prompt.together, counted })
     }
 
+    /// Whether it was counted, and not only measured.
+    #[must_use]
+    pub const fn is_counted(&self) -> bool {
+        self.counted
+    }
+
     /// All that is sent, as a provider counts it into the usage.
     #[must_use]
     pub fn sum(&self) -> Size {

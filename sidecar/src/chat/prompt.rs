@@ -23,41 +23,41 @@ const TOKENS_A_MEDIUM: u64 = 1500;
 
 /// What a model reads before it answers.
 #[derive(Debug)]
-pub struct Prompt<'a> {
+pub(super) struct Prompt<'a> {
     /// A chat's turns; of other requests, the prompts, each of which is answered by itself.
-    pub turns: Vec<Turn<'a>>,
+    pub(super) turns: Vec<Turn<'a>>,
     /// What comes with every turn or prompt: tools, the answer's schema, a suffix.
-    pub rest: Passage<'a>,
+    pub(super) rest: Passage<'a>,
     /// Whether the turns are one prompt.
-    pub together: bool,
+    pub(super) together: bool,
 }
 
 /// One turn of a chat, or one prompt.
 #[derive(Debug)]
-pub struct Turn<'a> {
+pub(super) struct Turn<'a> {
     /// Who speaks.
-    pub speaker: Speaker,
+    pub(super) speaker: Speaker,
     /// What is said.
-    pub said: Passage<'a>,
+    pub(super) said: Passage<'a>,
     /// The ids of the tool calls that it makes.
-    pub calls: Vec<Cow<'a, str>>,
+    pub(super) calls: Vec<Cow<'a, str>>,
     /// The id of the tool call that it answers.
-    pub answers: Option<Cow<'a, str>>,
+    pub(super) answers: Option<Cow<'a, str>>,
 }
 
 /// Texts, and what is no text.
 #[derive(Debug, Default)]
-pub struct Passage<'a> {
+pub(super) struct Passage<'a> {
     /// In order.
-    pub texts: Vec<Cow<'a, str>>,
+    pub(super) texts: Vec<Cow<'a, str>>,
     /// Tokens of all that is not text.
-    pub fixed: u64,
+    pub(super) fixed: u64,
 }
 
 impl<'a> Prompt<'a> {
     /// The prompt of `request`; `None` if it is of a shape not known here.
     #[must_use]
-    pub fn of(request: &'a Request) -> Option<Self> {
+    pub(super) fn of(request: &'a Request) -> Option<Self> {
         let document: Document<'a> = serde_json::from_slice(&request.body).ok()?;
         let mut rest = Passage { fixed: TOKENS_A_PROMPT, ..Passage::default() };
         let (turns, together) = match request.operation {

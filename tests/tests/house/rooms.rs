@@ -28,7 +28,13 @@ const TABLE: &[Row] = &[
             ("telemetry", "each step is told once"),
         ],
     ),
-    ("chat", &[("error", "what is wrong with a request, field by field")]),
+    (
+        "chat",
+        &[
+            ("error", "what is wrong with a request, field by field"),
+            ("rules", "sizes, estimates and speakers, in which a prompt's length is told"),
+        ],
+    ),
     (
         "cli",
         &[

@@ -71,7 +71,14 @@ fn each_unwise_thing_is_said_at_its_place() {
         (&[("cache.mode", "off")], "cache"),
         (&[("degradation.reduced_above", "0.5")], "degradation"),
         (&[("run_budgets.max_calls", "5")], "run_budgets"),
-        (&[("context_overflow", "truncate")], "context_overflow"),
+        (
+            &[
+                ("context_overflow", "truncate"),
+                ("models.0.providers.0.context_window", "null"),
+                ("models.0.providers.1.context_window", "null"),
+            ],
+            "context_overflow",
+        ),
         (&[("content_filter.rewrite", "Be kind.")], "content_filter"),
         (&[("validation.max_reprompts", "1")], "validation.max_reprompts"),
         (&[("validation.max_input_chars", "1")], "validation.max_input_chars"),
@@ -88,7 +95,7 @@ fn each_unwise_thing_is_said_at_its_place() {
 
 #[test]
 fn what_has_an_effect_is_not_said_to_have_none() {
-    for setting in [("context_overflow", "error"), ("content_filter", "failover")] {
+    for setting in [("context_overflow", "error"), ("context_overflow", "truncate"), ("content_filter", "failover")] {
         assert_eq!(with(&[setting]).0, [""; 0], "{setting:?}");
     }
 }
