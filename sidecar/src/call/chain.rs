@@ -54,7 +54,9 @@ impl Way {
     /// What all of them together came to.
     pub(super) async fn chain(&mut self) -> Result<Found, Failure> {
         let route = Arc::clone(&self.route);
-        let order = self.weighed(route.order(self.call.request.operation)).await;
+        let ranked = route.order(self.call.request.operation);
+        let primary = ranked.first().map(|(place, _)| *place);
+        let order = self.weighed(ranked).await;
         let mut failures = Failures::default();
         let mut before: Option<(usize, ErrorKind)> = None;
         for (position, (place, seat)) in order.iter().copied().enumerate() {
@@ -77,7 +79,7 @@ impl Way {
             let rest: Vec<_> = order[position + 1..].iter().filter(may).map(|(_, seat)| *seat).collect();
             let failure = match self.ask(seat, &rest).await {
                 Asked::Answered(answer) => {
-                    return Ok(Found { answer, seat: place, first: position == 0 });
+                    return Ok(Found { answer, seat: place, first: Some(place) == primary });
                 }
                 Asked::FailOver(failure) => failure,
                 // Nobody else would take the call at once; somebody may after a wait.

@@ -47,7 +47,7 @@ pub(super) struct Length {
     counts: [Option<Lengths>; Vocabulary::COUNT],
     /// By seat, what was told of it.
     pub(super) told: Vec<Told>,
-    /// The seats that may be asked; `None`: all.
+    /// The seats that may be asked, in this order; `None`: all, by rank.
     pub(super) only: Option<Vec<usize>>,
 }
 
@@ -103,6 +103,7 @@ impl Way {
         }
         if let Some(only) = self.length.as_ref().and_then(|length| length.only.as_ref()) {
             order.retain(|(place, _)| only.contains(place));
+            order.sort_by_key(|(place, _)| only.iter().position(|first| first == place));
         }
         let request = &self.call.request;
         let doubtful = |(_, seat): &&(usize, &Seat)| !plainly_fits(request, seat);
@@ -124,7 +125,7 @@ impl Way {
         }
         for place in places {
             let Some(vocabulary) = length.route.seats[*place].counting.vocabulary else { continue };
-            if length.counts[vocabulary as usize].is_some() || length.fit(*place, &self.call.request) == Fit::Surely {
+            if length.counts[vocabulary as usize].is_some() || length.is_short(*place, &self.call.request) {
                 continue;
             }
             length.counts[vocabulary as usize] = counted(&self.call.request, vocabulary).await;
@@ -222,6 +223,12 @@ impl Length {
         let prompt = self.corrected(place, thought);
         let answer = answer(request, seat);
         Some(Weighed { prompt, answer, window: self.window(place)? })
+    }
+
+    /// Whether the prompt would fit the window of the seat at `place` even if it were twice what it is likely to be.
+    fn is_short(&self, place: usize, request: &Request) -> bool {
+        let twice = |weighed: &Weighed| weighed.prompt.times(2.0).likely.saturating_add(weighed.answer);
+        self.weigh(place, request).is_none_or(|weighed| twice(&weighed) <= weighed.window)
     }
 
     fn fit(&self, place: usize, request: &Request) -> Fit {

@@ -79,7 +79,11 @@ impl Way {
         let Some(length) = &self.length else { return Err(unknown()) };
         let request = &self.call.request;
         let weighed = places.iter().filter_map(|place| Some((*place, length.weigh(*place, request)?)));
-        let Some((place, weighed)) = weighed.max_by_key(|(_, weighed)| weighed.window) else { return Err(unknown()) };
+        let mut weighed: Vec<(usize, Weighed)> = weighed.collect();
+        // It is made to fit the largest window, which is then asked first.
+        weighed.sort_by_key(|(_, weighed)| std::cmp::Reverse(weighed.window));
+        let places = weighed.iter().map(|(place, _)| *place).collect();
+        let Some((place, weighed)) = weighed.into_iter().next() else { return Err(unknown()) };
         let shorter = shorter(length, place, &weighed, request)?;
         left_out.window = weighed.window;
         if let Some((turns, of)) = shorter.turns {
