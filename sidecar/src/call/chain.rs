@@ -207,7 +207,7 @@ impl Way {
         let attempt::Asked { mut pass, mut trace, started, fair, cost } = asked;
         let index = seat.upstream.index;
         if cost != Cost::default() {
-            self.lost.push(Lost { provider: index, cost });
+            self.lost.push(Lost { provider: index, cost, told: cost.prompt.is_some() });
         }
         let took = clock::now().since(started);
         let error = result.as_ref().err().map(|failure| failure.kind);

@@ -177,7 +177,7 @@ impl Way {
     }
 
     /// The call's end, told once.
-    pub(super) fn ended(self, end: &End<'_>) -> Outcome {
+    pub(super) fn ended(mut self, end: &End<'_>) -> Outcome {
         let streamed = self.passing.as_ref().and_then(Passing::made);
         self.remember(&End { answer: end.answer.or(streamed), ..*end });
         self.learn(end.usage);
