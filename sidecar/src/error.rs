@@ -25,6 +25,9 @@ pub struct Failure {
     pub final_here: bool,
     /// The provider's raw words, for logs at debug and nobody else.
     pub inside: Option<String>,
+    /// Messages that tell a model what was wrong with its answer, its answer among them; for that model and nobody
+    /// else. `None`: there is nothing particular to say.
+    pub complaint: Option<Vec<serde_json::Value>>,
 }
 
 /// One fault of one field.
@@ -50,6 +53,7 @@ impl Failure {
             unasked: false,
             final_here: false,
             inside: None,
+            complaint: None,
         }
     }
 

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, SeqAc
 use serde_json::value::RawValue;
 
 use super::{
-    request::{Operation, Request},
+    request::{Formats, Operation, Request},
     shape::{Check, Faults, Fields, KeyIn, Path, Table},
     tables,
 };
@@ -56,12 +56,18 @@ struct Found<'de> {
     choices: Option<u32>,
     prompts: Option<u32>,
     stops: bool,
+    response_format: Option<&'de RawValue>,
+    tools: Option<&'de RawValue>,
+    functions: Option<&'de RawValue>,
 }
 
 impl Found<'_> {
     fn located(&self, body: &Bytes) -> Request {
         let model = self.model.map(RawValue::get).filter(|text| *text != "null");
         let max_tokens = self.max_tokens.map(RawValue::get);
+        let there = |value: Option<&RawValue>| {
+            value.map(RawValue::get).filter(|text| *text != "null").map(|text| span_in(body, text))
+        };
         Request {
             operation: Operation::Chat,
             body: Bytes::new(),
@@ -72,6 +78,11 @@ impl Found<'_> {
             may_be_empty: self.stops || self.prompts.is_some(),
             max_tokens: max_tokens.and_then(|text| text.parse().ok()),
             max_tokens_span: max_tokens.map(|text| span_in(body, text)),
+            formats: Formats {
+                response_format: there(self.response_format),
+                tools: there(self.tools),
+                functions: there(self.functions),
+            },
         }
     }
 }
@@ -130,7 +141,16 @@ impl<'de> Visitor<'de> for Top<'_, 'de> {
             let path = Path::Key(&Path::Root, field.name);
             let check = Check { shape: field.shape, path: &path, faults: self.faults, nullable: !field.required };
             let seen = match field.name {
-                "model" | "max_tokens" | "max_completion_tokens" | "stream" | "n" | "prompt" | "stop" => {
+                "model"
+                | "max_tokens"
+                | "max_completion_tokens"
+                | "stream"
+                | "n"
+                | "prompt"
+                | "stop"
+                | "response_format"
+                | "tools"
+                | "functions" => {
                     let value: &'de RawValue = map.next_value()?;
                     self.keep(field.name, value);
                     // The value has been read once already, so it is JSON; only its shape can be wrong.
@@ -155,6 +175,9 @@ impl<'de> Top<'_, 'de> {
             "n" => self.found.choices = value.get().parse().ok(),
             "stop" => self.found.stops = value.get() != "null",
             "prompt" => self.found.prompts = Some(prompts_in(value)),
+            "response_format" => self.found.response_format = Some(value),
+            "tools" => self.found.tools = Some(value),
+            "functions" => self.found.functions = Some(value),
             // `max_completion_tokens` took the older name's place, so it counts where both are given.
             "max_completion_tokens" if value.get() != "null" => self.found.max_tokens = Some(value),
             // A null is kept for its place, in which a number can be put.
