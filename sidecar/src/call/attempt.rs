@@ -1,11 +1,12 @@
 //! One attempt: a question to one provider, up to its whole answer or its first token.
 
-use std::{future::poll_fn, pin::pin, time::Duration};
+use std::{borrow::Cow, future::poll_fn, pin::pin, time::Duration};
 
 use fusebox_rules::{deadline, moment::Moment, retry::Change};
+use serde_json::Value;
 use tokio::time::timeout;
 
-use super::{Call, TraceContext, plan::Seat};
+use super::{Call, TraceContext, form::checked, plan::Seat};
 use crate::{
     chat::{
         answer::{Chunk, Whole},
@@ -15,6 +16,7 @@ use crate::{
     gate::Pass,
     provider::{self, Ask, Provider, Reply, stream::Chunks},
     telemetry::{AttemptTrace, Facts},
+    validate::Checker,
 };
 
 /// Bytes that a stream may send before its first token.
@@ -32,8 +34,10 @@ const fn tokens_unsaid(operation: Operation) -> u64 {
 pub(super) struct Question<'a> {
     call: &'a Call,
     model: Option<&'a str>,
-    /// The request with a complaint about its last answer, where there is one.
-    again: Option<Request>,
+    /// The request, in other words where it is asked so.
+    request: Cow<'a, Request>,
+    /// What the answer is held to.
+    pub(super) checker: Option<&'a Checker>,
     max_tokens: Option<u64>,
     /// What the provider's own settings would give it.
     own: Duration,
@@ -77,21 +81,37 @@ pub(super) struct Changes {
     timeouts: u32,
     pub(super) halved: bool,
     complain: bool,
+    /// What was wrong with the last answer, in particular.
+    complaint: Option<Vec<Value>>,
+    /// The request under the instruction for refused content.
+    pub(super) rewritten: Option<Request>,
 }
 
 impl Changes {
-    pub(super) fn add(&mut self, change: Change) {
+    /// Notes what is to be different after `failure`; `rewritten` is for [`Change::Rewrite`].
+    pub(super) fn add(&mut self, change: Change, failure: &mut Failure, rewritten: Option<Request>) {
         match change {
             Change::None => {}
             Change::LongerTimeout => self.timeouts += 1,
             Change::HalfTheTokens => self.halved = true,
-            Change::SayWhatWasWrong => self.complain = true,
+            Change::SayWhatWasWrong => {
+                self.complain = true;
+                self.complaint = failure.complaint.take();
+            }
+            Change::Rewrite => self.rewritten = rewritten,
         }
+    }
+
+    /// What is asked instead of `asked`.
+    fn request<'a>(&'a self, asked: &'a Request) -> Cow<'a, Request> {
+        let base = self.rewritten.as_ref().unwrap_or(asked);
+        let complaining = self.complain.then(|| base.complaining(self.complaint.as_deref())).flatten();
+        complaining.map_or(Cow::Borrowed(base), Cow::Owned)
     }
 }
 
 impl<'a> Question<'a> {
-    pub(super) fn new(call: &'a Call, seat: &'a Seat, changes: &Changes, remaining: Duration, others: u32) -> Self {
+    pub(super) fn new(call: &'a Call, seat: &'a Seat, changes: &'a Changes, remaining: Duration, others: u32) -> Self {
         let timeouts = &seat.upstream.settings.timeouts;
         let (own, first, longest) = match call.request.stream {
             true => {
@@ -108,7 +128,8 @@ impl<'a> Question<'a> {
         Self {
             call,
             model: seat.model.as_deref(),
-            again: changes.complain.then(|| call.request.complaining()).flatten(),
+            request: changes.request(&call.request),
+            checker: None,
             max_tokens: changes.halved.then(half),
             own,
             timeout,
@@ -133,7 +154,7 @@ pub(super) async fn make(
     trace: &TraceContext,
 ) -> Result<(Got, Vec<String>), Failure> {
     let ask = Ask {
-        request: question.again.as_ref().unwrap_or(&question.call.request),
+        request: &question.request,
         model: question.model,
         max_tokens: question.max_tokens,
         correlation_id: &question.call.correlation_id,
@@ -141,9 +162,9 @@ pub(super) async fn make(
         timeout: question.sent_on.max(Duration::from_millis(1)),
     };
     let answer = pin!(async {
-        let Reply { answer, warnings } = provider.ask(ask).await?;
+        let Reply { answer, mut warnings } = provider.ask(ask).await?;
         let got = match answer {
-            provider::Answer::Whole(whole) => Got::Whole(whole),
+            provider::Answer::Whole(whole) => Got::Whole(checked(whole, question.checker, &mut warnings)?),
             provider::Answer::Stream(chunks) => first_token(chunks).await?,
         };
         Ok((got, warnings))

@@ -4,6 +4,7 @@ mod attempt;
 mod chain;
 pub mod correlation;
 mod failures;
+mod form;
 mod inflight;
 pub mod outcome;
 pub mod plan;
@@ -37,6 +38,7 @@ use crate::{
     config::CacheMode,
     error::{ErrorKind, Failure},
     telemetry::{Door, Labels, Refusal, Telemetry},
+    validate::Schemas,
 };
 
 /// What answers calls: the seam between the doors and all that lies behind them.
@@ -157,6 +159,8 @@ pub struct Shared {
     pub ending: CancellationToken,
     places: Arc<AtomicUsize>,
     in_flight: InFlight,
+    /// Callers' JSON Schemas, compiled.
+    schemas: Arc<Schemas>,
 }
 
 /// One generation of the configuration, and telemetry's names for what it holds.
@@ -178,6 +182,7 @@ impl Shared {
             ending: CancellationToken::new(),
             places: Arc::default(),
             in_flight: InFlight::default(),
+            schemas: Arc::default(),
         }
     }
 
@@ -225,6 +230,7 @@ impl Sidecar {
     /// The steps of a call, up to its whole answer or its first token.
     async fn go(&self, way: &mut Way) -> Result<Found, Failure> {
         self.admit(way)?;
+        way.hold_to_form(&self.shared.schemas)?;
         way.chain().await
     }
 

@@ -28,6 +28,7 @@ use crate::{
     gate::Pass,
     provider::stream::Chunks,
     telemetry::{AttemptTrace, Facts},
+    validate::{Checker, StreamCheck},
 };
 
 /// What is left of an answer that has begun.
@@ -105,6 +106,9 @@ struct Rest {
     model: Option<String>,
     pass: Pass,
     attempt: AttemptTrace,
+    check: Option<StreamCheck>,
+    /// What the check found: the answer ends with it.
+    fault: Option<Failure>,
     way: Way,
 }
 
@@ -145,12 +149,17 @@ impl Live {
             model: None,
             pass: begun.pass,
             attempt: begun.trace,
+            check: way.checker.as_ref().map(Checker::stream),
+            fault: None,
             way,
         };
-        for chunk in &begun.held {
+        let mut held = begun.held;
+        for chunk in &mut held {
+            rest.check(chunk);
             rest.note(chunk);
         }
-        Self { held: begun.held.into(), rest: Some(rest), outcome }
+        held.retain(|chunk| !chunk.events.is_empty());
+        Self { held: held.into(), rest: Some(rest), outcome }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, Failure>>> {
@@ -158,18 +167,15 @@ impl Live {
             return Poll::Ready(Some(Ok(chunk)));
         }
         let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
-        let failure = match rest.chunks.poll_next(cx) {
-            Poll::Ready(Some(Ok(chunk))) => {
-                rest.note(&chunk);
-                return Poll::Ready(Some(Ok(chunk)));
-            }
+        let failure = match rest.poll_next(cx) {
+            Poll::Ready(Some(Ok(chunk))) => return Poll::Ready(Some(Ok(chunk))),
             Poll::Ready(None) => {
                 if let Some(rest) = self.rest.take() {
                     self.outcome = rest.complete();
                 }
                 return Poll::Ready(None);
             }
-            Poll::Ready(Some(Err(failure))) => after_first_token(failure),
+            Poll::Ready(Some(Err(failure))) => failure,
             Poll::Pending if rest.ending.as_mut().poll(cx).is_ready() => shutting_down(),
             Poll::Pending => std::task::ready!(rest.poll_timers(cx)),
         };
@@ -185,6 +191,38 @@ impl Live {
 }
 
 impl Rest {
+    /// The next events that may be passed on; `None` once the answer is complete, and what was asked for.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, Failure>>> {
+        loop {
+            if let Some(fault) = self.fault.take() {
+                return Poll::Ready(Some(Err(fault)));
+            }
+            match std::task::ready!(self.chunks.poll_next(cx)) {
+                Some(Ok(mut chunk)) => {
+                    self.check(&mut chunk);
+                    self.note(&chunk);
+                    if !chunk.events.is_empty() {
+                        return Poll::Ready(Some(Ok(chunk)));
+                    }
+                }
+                Some(Err(failure)) => return Poll::Ready(Some(Err(after_first_token(failure)))),
+                None => {
+                    let fault = self.check.as_mut().and_then(|check| check.finish().err());
+                    return Poll::Ready(fault.map(Err));
+                }
+            }
+        }
+    }
+
+    /// Holds a chunk to what was asked for before it is passed on: of one with a fault only what came before it.
+    fn check(&mut self, chunk: &mut Chunk) {
+        if self.fault.is_some() {
+            *chunk = Chunk::default();
+        } else if let Some(check) = &mut self.check {
+            self.fault = check.add(chunk).err();
+        }
+    }
+
     fn note(&mut self, chunk: &Chunk) {
         if chunk.tokens > 0 {
             self.tokens += chunk.tokens;

@@ -17,6 +17,7 @@ use crate::{
     chat::answer::{Finish, Usage, Whole},
     error::Failure,
     telemetry::{CallEnd, CallTrace},
+    validate::Checker,
 };
 
 /// Attempts in one call, whatever is configured.
@@ -36,6 +37,10 @@ pub(super) struct Way {
     /// What is known so far of how it went.
     pub(super) outcome: Outcome,
     pub(super) attempts_left: u32,
+    /// Times that a model may still be told what was wrong with its answer.
+    pub(super) reprompts_left: u32,
+    /// What the answer is held to; `None`: to nothing.
+    pub(super) checker: Option<Checker>,
     _place: Place,
 }
 
@@ -70,7 +75,20 @@ impl Way {
         // The caller's SDK has made some of the attempts already.
         let attempts_left = allowed.saturating_sub(call.options.retries_before).max(1);
         let worker = sidecar.worker;
-        Ok(Self { current, route, call, worker, deadline, trace, outcome, attempts_left, _place: place })
+        let reprompts_left = current.plan.config.validation.max_reprompts;
+        Ok(Self {
+            current,
+            route,
+            call,
+            worker,
+            deadline,
+            trace,
+            outcome,
+            attempts_left,
+            reprompts_left,
+            checker: None,
+            _place: place,
+        })
     }
 
     /// The configuration, ready for calls.

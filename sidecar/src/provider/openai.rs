@@ -97,6 +97,10 @@ fn whole(request: &Request, body: Bytes) -> Result<Whole, Failure> {
     if let Some(failure) = told_instead(&facts, &body, "the provider failed") {
         return Err(failure);
     }
+    // Cut off by its filter: what came before that is no answer, and another instruction may still get one.
+    if facts.finish == Some(Finish::ContentFilter) {
+        return Err(said_nothing(facts.finish));
+    }
     let says_something = match request.operation {
         Operation::Embed => facts.embeddings > 0,
         Operation::Chat | Operation::Completion => facts.tokens || may_be_empty(request.may_be_empty, facts.finish),

@@ -26,6 +26,7 @@ const TABLE: &[Row] = &[
             ("provider", "who is asked"),
             ("rules", "what is decided"),
             ("telemetry", "each step is told once"),
+            ("validate", "what an answer is held to"),
         ],
     ),
     ("chat", &[("error", "what is wrong with a request, field by field")]),
@@ -109,6 +110,10 @@ const TABLE: &[Row] = &[
             ("error", "kinds, which become labels"),
             ("rules", "moments, and the breaker's states"),
         ],
+    ),
+    (
+        "validate",
+        &[("chat", "what is asked and what is answered"), ("error", "what is wrong with the one or the other")],
     ),
 ];
 

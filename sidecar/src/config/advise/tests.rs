@@ -72,8 +72,6 @@ fn each_unwise_thing_is_said_at_its_place() {
         (&[("degradation.reduced_above", "0.5")], "degradation"),
         (&[("run_budgets.max_calls", "5")], "run_budgets"),
         (&[("context_overflow", "truncate")], "context_overflow"),
-        (&[("content_filter.rewrite", "Be kind.")], "content_filter"),
-        (&[("validation.max_reprompts", "1")], "validation.max_reprompts"),
         (&[("validation.max_input_chars", "1")], "validation.max_input_chars"),
         (&[("validation.max_image_bytes", "1KiB")], "validation.max_image_bytes"),
         (&[("health.interval", "1s")], "health"),
