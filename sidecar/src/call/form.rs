@@ -38,7 +38,8 @@ impl Way {
 /// The answer, if it is what was asked for.
 pub(super) fn checked(whole: Whole, checker: Option<&Checker>, warnings: &mut Vec<String>) -> Result<Whole, Failure> {
     let Some(checker) = checker else { return Ok(whole) };
-    let Checked { whole, warnings: more } = checker.whole(whole)?;
+    let usage = whole.usage;
+    let Checked { whole, warnings: more } = checker.whole(whole).map_err(|failure| failure.used(usage))?;
     warnings.extend(more);
     Ok(whole)
 }

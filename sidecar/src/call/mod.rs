@@ -1,13 +1,19 @@
 //! The way of a call: admit, the chain of providers, the outcome. [`Sidecar::answer_alone`] reads top to bottom.
 
+mod adjust;
+mod admit;
 mod attempt;
 mod chain;
 pub mod correlation;
+mod descend;
 mod failures;
 mod form;
 mod inflight;
 pub mod outcome;
 pub mod plan;
+pub mod pressure;
+mod recall;
+mod run;
 pub mod stream;
 mod way;
 
@@ -21,7 +27,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use fusebox_rules::moment::Moment;
+use fusebox_rules::{deadline, moment::Moment};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -30,13 +36,17 @@ use self::{
     inflight::InFlight,
     outcome::Outcome,
     plan::Plan,
+    pressure::Pressure,
+    recall::{Memory, Ready},
     stream::Stream,
     way::{End, Way},
 };
 use crate::{
     chat::{answer::Whole, request::Request},
     config::CacheMode,
+    digest::Digest,
     error::{ErrorKind, Failure},
+    fleet::{self, Runs},
     telemetry::{Door, Labels, Refusal, Telemetry},
     validate::Schemas,
 };
@@ -92,6 +102,8 @@ pub struct Options {
     pub priority: Priority,
     /// The agent run whose budget the call is counted against.
     pub run_id: Option<Arc<str>>,
+    /// Which bearer token the caller showed: what one holder was answered is no other's to read.
+    pub token: Option<Digest>,
 }
 
 /// Who gives way under load.
@@ -131,6 +143,14 @@ pub struct Answered {
     pub reply: Reply,
 }
 
+/// What a call's steps came to.
+enum Reached {
+    /// A provider's answer.
+    Found(Found),
+    /// One that needs nobody any more.
+    Ready(Ready),
+}
+
 /// A call that was not answered.
 #[derive(Debug)]
 pub struct Refused {
@@ -157,10 +177,15 @@ pub struct Shared {
     pub telemetry: Arc<Telemetry>,
     /// Cancelled once calls in flight may not take any longer.
     pub ending: CancellationToken,
+    /// What agent runs have spent.
+    pub runs: Arc<dyn Runs>,
+    /// How loaded the pod is.
+    pub pressure: Pressure,
     places: Arc<AtomicUsize>,
     in_flight: InFlight,
     /// Callers' JSON Schemas, compiled.
     schemas: Arc<Schemas>,
+    memory: Memory,
 }
 
 /// One generation of the configuration, and telemetry's names for what it holds.
@@ -178,12 +203,22 @@ impl Shared {
     pub fn new(current: Current, telemetry: Arc<Telemetry>) -> Self {
         Self {
             current: ArcSwap::from_pointee(current),
+            pressure: Pressure::new(Arc::clone(&telemetry)),
             telemetry,
             ending: CancellationToken::new(),
+            runs: Arc::new(fleet::Embedded::default()),
             places: Arc::default(),
             in_flight: InFlight::default(),
             schemas: Arc::default(),
+            memory: Memory::default(),
         }
+    }
+
+    /// Puts `current` in force; what is remembered and no longer holds is forgotten.
+    pub fn replace(&self, current: Current) {
+        let current = Arc::new(current);
+        let before = self.current.swap(Arc::clone(&current));
+        self.memory.adopt(&before.plan.config, &current.plan.config);
     }
 
     /// Calls in flight.
@@ -195,9 +230,9 @@ impl Shared {
 
 impl Engine for Sidecar {
     async fn answer(&self, call: Call) -> Result<Answered, Box<Refused>> {
-        match call.options.idempotency_key.clone() {
-            None => self.answer_alone(call).await,
-            Some(key) => inflight::join(self, key, call).await,
+        match inflight::Sharing::of(self, &call) {
+            None => self.answer_alone(Way::begin(self, call)?).await,
+            Some(sharing) => inflight::join(self, &sharing, call).await,
         }
     }
 
@@ -214,44 +249,41 @@ impl Sidecar {
     }
 
     /// The way of a call, from its admission to the one outcome that is told of it.
-    async fn answer_alone(&self, call: Call) -> Result<Answered, Box<Refused>> {
-        let mut way = Way::begin(self, call)?;
-        let found = tokio::select! {
+    async fn answer_alone(&self, mut way: Way) -> Result<Answered, Box<Refused>> {
+        let reached = tokio::select! {
             biased;
-            found = self.go(&mut way) => found,
+            reached = self.go(&mut way) => reached,
             () = self.shared.ending.cancelled() => Err(shutting_down()),
         };
-        match found {
-            Ok(found) => Ok(self.reply(way, found)),
+        match reached {
+            Ok(Reached::Found(found)) => Ok(self.reply(way, found)),
+            Ok(Reached::Ready(ready)) => Ok(way.answered_with(ready)),
             Err(failure) => Err(way.refused(failure)),
         }
     }
 
     /// The steps of a call, up to its whole answer or its first token.
-    async fn go(&self, way: &mut Way) -> Result<Found, Failure> {
-        self.admit(way)?;
+    async fn go(&self, way: &mut Way) -> Result<Reached, Failure> {
         way.hold_to_form(&self.shared.schemas)?;
-        way.chain().await
-    }
-
-    /// A call that does not go the way of a call: counted, and told why.
-    fn turned_away(&self, call: &Call, failure: Failure) -> Box<Refused> {
-        self.shared.telemetry.refused(&Refusal {
-            failure: &failure,
-            correlation_id: &call.correlation_id,
-            arrived: call.arrived,
-            door: call.door,
-        });
-        Box::new(Refused { failure, outcome: Outcome::new(call) })
-    }
-
-    /// Sheds a call for which there is no place.
-    fn admit(&self, way: &Way) -> Result<(), Failure> {
-        if self.shared.calls() > way.plan().config.limits.max_in_flight {
-            let message = "this sidecar has as many calls in flight as it may have";
-            return Err(Failure::new(ErrorKind::Shed, message).wait(Some(SHED_WAIT)));
+        way.enter_run(&self.shared).await?;
+        if let Some(ready) = way.recall_first() {
+            return Ok(Reached::Ready(ready));
         }
-        Ok(())
+        match self.ask(way).await {
+            Ok(found) => Ok(Reached::Found(found)),
+            Err(failure) => way.descend(failure).await,
+        }
+    }
+
+    /// The steps up to a provider's answer.
+    async fn ask(&self, way: &mut Way) -> Result<Found, Failure> {
+        way.prefer_smaller();
+        way.admit().await?;
+        way.adjust();
+        match way.chain_above_the_ladder().await {
+            Ok(found) => Ok(found),
+            Err(failure) => way.in_emergency(failure).await,
+        }
     }
 
     fn reply(&self, mut way: Way, found: Found) -> Answered {
@@ -263,6 +295,9 @@ impl Sidecar {
             }
             Answer::Begun(begun) => {
                 way.trace.first_token();
+                if way.outlives_its_caller {
+                    way.deadline = way.call.arrived + deadline::for_call(None, way.route.patience(true));
+                }
                 let ending = self.shared.ending.clone().cancelled_owned();
                 Answered {
                     outcome: way.outcome.clone(),
@@ -273,9 +308,6 @@ impl Sidecar {
     }
 }
 
-/// What a caller is told to wait once a place may be free again.
-const SHED_WAIT: Duration = Duration::from_secs(1);
-
 fn shutting_down() -> Failure {
     Failure::new(ErrorKind::ShuttingDown, "the sidecar is shutting down and could not wait any longer")
 }
@@ -285,21 +317,4 @@ fn shutting_down() -> Failure {
 pub fn unknown_model(name: &str) -> Failure {
     let name: String = name.chars().take(80).collect();
     Failure::new(ErrorKind::ModelNotFound, format!("no model \"{name}\" is configured here"))
-}
-
-/// A place among the calls in flight, held until the call's outcome stands.
-#[derive(Debug)]
-pub(crate) struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(places: &Arc<AtomicUsize>) -> Self {
-        places.fetch_add(1, Relaxed);
-        Self(Arc::clone(places))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
 }

@@ -26,6 +26,8 @@ pub struct Outcome {
     pub warnings: Vec<String>,
     /// Every attempt, in order.
     pub attempts: Vec<Attempt>,
+    /// How old the answer is, where it is an earlier one.
+    pub age: Option<Duration>,
     /// The call's correlation id.
     pub correlation_id: Arc<str>,
 }
@@ -45,6 +47,7 @@ impl Outcome {
             quality: Quality::Unavailable,
             limited: false,
             level: Level::Full,
+            age: None,
             provider: None,
             provider_model: None,
             warnings: Vec::new(),

@@ -18,6 +18,7 @@ use super::{
     attempt::Begun,
     inflight::Listener,
     outcome::Outcome,
+    recall::Passing,
     shutting_down,
     way::{End, Way},
 };
@@ -37,7 +38,9 @@ pub enum Stream {
     /// It is this call's own.
     Live(Box<Live>),
     /// It is an equal call's, under the same idempotency key.
-    Told(Listener),
+    Told(Box<Listener>),
+    /// It is all there: what is left of it, and how it came about.
+    Ready(Option<Chunk>, Box<Outcome>),
     /// It is written down in a door's test.
     #[cfg(test)]
     Scripted(Box<Script>),
@@ -63,12 +66,18 @@ impl Stream {
         Self::Live(Box::new(Live::new(way, seat, *begun, ending)))
     }
 
+    /// An answer that is all there.
+    pub(super) fn ready(chunk: Chunk, outcome: Outcome) -> Self {
+        Self::Ready(Some(chunk), Box::new(outcome))
+    }
+
     /// How the answer came about, as far as its first token.
     #[must_use]
-    pub const fn outcome(&self) -> &Outcome {
+    pub fn outcome(&self) -> &Outcome {
         match self {
             Self::Live(live) => &live.outcome,
             Self::Told(listener) => listener.outcome(),
+            Self::Ready(_, outcome) => outcome,
             #[cfg(test)]
             Self::Scripted(script) => &script.outcome,
         }
@@ -79,6 +88,7 @@ impl Stream {
         match self {
             Self::Live(live) => live.poll_next(cx),
             Self::Told(listener) => listener.poll_next(cx),
+            Self::Ready(chunk, _) => Poll::Ready(chunk.take().map(Ok)),
             #[cfg(test)]
             Self::Scripted(script) => script.events.as_mut().poll_next(cx),
         }
@@ -109,6 +119,7 @@ struct Rest {
     check: Option<StreamCheck>,
     /// What the check found: the answer ends with it.
     fault: Option<Failure>,
+    passing: Passing,
     way: Way,
 }
 
@@ -151,6 +162,7 @@ impl Live {
             attempt: begun.trace,
             check: way.checker.as_ref().map(Checker::stream),
             fault: None,
+            passing: Passing::on(&way),
             way,
         };
         let mut held = begun.held;
@@ -183,6 +195,7 @@ impl Live {
             Some(provider) => failure.by(provider),
             None => failure,
         };
+        let failure = failure.used(rest.usage);
         if let Some(rest) = self.rest.take() {
             self.outcome = rest.broke(&failure);
         }
@@ -224,6 +237,10 @@ impl Rest {
     }
 
     fn note(&mut self, chunk: &Chunk) {
+        if let Some(run) = &mut self.way.run {
+            run.hear(chunk);
+        }
+        self.passing.note(chunk);
         if chunk.tokens > 0 {
             self.tokens += chunk.tokens;
             self.last_token = clock::now();
@@ -254,7 +271,8 @@ impl Rest {
         let streamed = self.last_token.since(self.limits.first_token);
         let _ = if self.limits.breaker.is_slow(tokens, streamed) { self.pass.slow() } else { self.pass.succeeded() };
         let model = self.model.as_deref();
-        self.way.ended(&End { error: None, finish: self.finish, usage: self.usage, model })
+        let answer = self.passing.made();
+        self.way.ended(&End { finish: self.finish, usage: self.usage, model, answer, ..End::default() })
     }
 
     fn broke(mut self, failure: &Failure) -> Outcome {
@@ -267,7 +285,7 @@ impl Rest {
             let _ = self.pass.failed(failure.kind, failure.wait);
         }
         let model = self.model.as_deref();
-        self.way.ended(&End { error: Some(failure), finish: self.finish, usage: self.usage, model })
+        self.way.ended(&End { error: Some(failure), finish: self.finish, usage: self.usage, model, ..End::default() })
     }
 }
 

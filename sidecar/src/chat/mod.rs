@@ -6,9 +6,16 @@
 
 mod amend;
 pub mod answer;
+pub mod canon;
+mod fewer;
+pub mod fixed;
 pub mod inspect;
 pub mod parse;
+mod remark;
+pub mod replay;
 pub mod request;
 mod shape;
+mod simplify;
 pub mod sse;
 mod tables;
+pub mod tools;

@@ -103,7 +103,7 @@ fn the_contracts_example_is_accepted_and_is_the_default() {
         context_window: Some(8192),
         cost_per_1k_tokens: 0.0,
     };
-    let models = vec![Arc::new(Model { name: "chat".into(), providers: vec![served] })];
+    let models = vec![Arc::new(Model { name: "chat".into(), providers: vec![served], smaller: None })];
     assert_eq!(typed, Config { models, ..bare });
 }
 
@@ -270,7 +270,7 @@ degradation: {reduced_above: 0.95}
             "degradation.reduced_above: reduced_above (0.95) must be below minimal_above (0.9): quality is reduced before it is minimal (f.yaml, line 16)",
             "listen_grpc: unknown key; did you mean `FUSEBOX_LISTEN__GRPC`? (FUSEBOX_LISTEN_GRPC)",
             "cache.mode: of is not one of off, fallback, prefer; did you mean `off`? (--set)",
-            "nonsense: unknown key; the keys here are fleet, listen, auth, telemetry, providers, models, retry_budget, limits, cache, validation, context_overflow, content_filter, degradation, run_budgets, health, shutdown (--set)",
+            "nonsense: unknown key; the keys here are fleet, listen, auth, telemetry, providers, models, retry_budget, limits, cache, idempotency, validation, context_overflow, content_filter, degradation, run_budgets, health, shutdown (--set)",
         ]
     );
 }
@@ -325,6 +325,7 @@ const WRONG: &[(&str, &str)] = &[
     ("models: [{name: 'a b'}]", "models[0].name: a b is not a model's name"),
     ("retry_budget: {ratio: 1.5}", "retry_budget.ratio: 1.5 is more than 1, the most allowed"),
     ("retry_budget: {ratio: .nan}", ""),
+    ("idempotency: {ttl: 0s}", "idempotency.ttl: 0s is less than 1s"),
     ("cache: {capacity: 64 MiBs}", "cache.capacity: 64 MiBs is not a size"),
     ("limits: {max_body: 1}", "limits.max_body: 1 is less than 1KiB, the least allowed"),
     ("content_filter: rewrite", "content_filter: rewrite is not one of error, failover"),

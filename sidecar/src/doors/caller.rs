@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, header::AUTHORIZATION};
 
+use crate::digest::Digest;
+
 /// Longer idempotency keys and run ids are refused: they are kept.
 const MAX_KEY: usize = 256;
 
@@ -18,6 +20,11 @@ pub(super) fn key(sent: &[u8]) -> Option<&str> {
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// What stands for the bearer token, if there is one, where answers are remembered for its holder.
+pub(super) fn token(headers: &HeaderMap) -> Option<Digest> {
+    bearer(headers).map(|token| Digest::of(token.as_bytes()))
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use fusebox_rules::moment::Moment;
+use fusebox_rules::{ladder::Rung, moment::Moment};
 use opentelemetry::{
     Array, KeyValue, StringValue, Value,
     trace::{Span as _, Status},
 };
 
 use super::{
-    Door, Labels, Transition,
+    CacheResult, Door, Labels, Ledger, Transition,
     attempt::{AttemptTrace, Begun},
     errors::Failed,
     lines, names,
@@ -46,6 +46,7 @@ pub struct CallTrace {
     /// From the arrival.
     pub(super) first_token: Option<Duration>,
     pub(super) attempts: u32,
+    pub(super) ledger: Option<Arc<Ledger>>,
     span: Option<Box<CallSpan>>,
     over: bool,
 }
@@ -96,9 +97,16 @@ impl CallTrace {
             arrived: call.arrived,
             first_token: None,
             attempts: 0,
+            ledger: None,
             span,
             over: false,
         }
+    }
+
+    /// Keeps account of what the attempts that begin from now on use.
+    #[must_use]
+    pub fn account(&mut self) -> Arc<Ledger> {
+        Arc::clone(self.ledger.get_or_insert_default())
     }
 
     /// Attempt `number`, from 1, begins at the provider of that index, which knows the model by the name given;
@@ -142,6 +150,20 @@ impl CallTrace {
                 ],
             );
         }
+    }
+
+    /// Every provider failed, with `kind` in sum, and this step down is taken.
+    pub fn descended(&mut self, rung: Rung, kind: ErrorKind) {
+        lines::descended(self, rung, kind);
+        if let Some(span) = &mut self.span {
+            let event = vec![KeyValue::new(names::RUNG, rung.name()), KeyValue::new(names::ERROR_TYPE, kind.name())];
+            span.span.add_event(names::LADDER_EVENT, event);
+        }
+    }
+
+    /// So many look-ups in the cache, or answers to be kept there, came to `result`.
+    pub fn cache(&self, result: CacheResult, count: usize) {
+        self.labels.telemetry.metrics.cache(result, count as u64);
     }
 
     /// This call moved a provider's breaker. Only the call's span is told; the rest is `Telemetry::transition`'s.

@@ -4,10 +4,12 @@
 //! nothing here decides anything. With spans and debug lines off, a call costs a few relaxed additions.
 
 mod attempt;
+mod cache;
 mod call;
 mod errors;
 mod export;
 mod labels;
+mod ledger;
 mod lines;
 pub mod log;
 mod metrics;
@@ -17,13 +19,19 @@ mod trace;
 use std::{sync::Arc, time::Duration};
 
 pub use attempt::{AttemptTrace, Facts};
+pub use cache::CacheResult;
 pub use call::{CallEnd, CallTrace};
 pub use errors::{ErrorSummary, KindCount, Recent};
 use errors::{Errors, Failed};
-use fusebox_rules::{breaker, moment::Moment};
+use fusebox_rules::{
+    breaker,
+    degradation::{Level, Load},
+    moment::Moment,
+};
 pub use labels::Labels;
-pub use metrics::CONTENT_TYPE;
+pub use ledger::Ledger;
 use metrics::Metrics;
+pub use metrics::{CONTENT_TYPE, ProviderPlaces};
 pub use trace::TraceError;
 use trace::{Target, Tracer};
 
@@ -188,6 +196,21 @@ impl Telemetry {
     /// A provider's breaker is found in a state, without having moved: at start, or after a reload.
     pub fn set_breaker(&self, provider: &Arc<str>, state: BreakerState) {
         self.metrics.provider(provider).set_state(state);
+    }
+
+    /// The degradation level from now on.
+    pub fn set_level(&self, level: Level) {
+        self.metrics.load.set_level(level);
+    }
+
+    /// The load as it was just read.
+    pub fn set_load(&self, load: Load) {
+        self.metrics.load.set_load(load);
+    }
+
+    /// Each provider's places as they are now.
+    pub fn set_places(&self, places: Vec<ProviderPlaces>) {
+        self.metrics.load.set_places(places);
     }
 
     /// Calls in flight.

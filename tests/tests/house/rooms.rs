@@ -15,13 +15,17 @@ type Row = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// Rooms by what they know. A row that is no longer needed is struck out: the table must be true, not only kept.
 const TABLE: &[Row] = &[
+    ("cache", &[("digest", "by which answers are found"), ("rules", "moments, and so ages")]),
     (
         "call",
         &[
+            ("cache", "where answers are remembered"),
             ("chat", "what is asked and what is answered"),
             ("clock", "when a deadline falls and a wait ends"),
             ("config", "the plan is made from it"),
+            ("digest", "what stands for a question, a key or a token"),
             ("error", "every way ends with one or without"),
+            ("fleet", "what agent runs have spent"),
             ("gate", "who may be asked"),
             ("provider", "who is asked"),
             ("rules", "what is decided"),
@@ -29,7 +33,14 @@ const TABLE: &[Row] = &[
             ("validate", "what an answer is held to"),
         ],
     ),
-    ("chat", &[("error", "what is wrong with a request, field by field")]),
+    (
+        "chat",
+        &[
+            ("digest", "what a document says, as one digest"),
+            ("error", "what is wrong with a request, field by field"),
+            ("rules", "tokens and tool calls are counted in its words"),
+        ],
+    ),
     (
         "cli",
         &[
@@ -46,14 +57,17 @@ const TABLE: &[Row] = &[
             ("chat", "the documents that it translates"),
             ("clock", "when a call began"),
             ("config", "the limits of a caller's request, and the cache's modes that a caller may name"),
+            ("digest", "what stands for a caller's token"),
             ("error", "told in each door's words"),
             ("proto", "the wire types of gRPC"),
             ("provider", "its `Gathered`, the one reader of bodies in pieces"),
-            ("rules", "moments"),
+            ("rules", "moments, and what checks come to"),
             ("telemetry", "refusals, and the page of metrics"),
         ],
     ),
+    ("digest", &[]),
     ("error", &[("rules", "the kinds and their table are theirs")]),
+    ("fleet", &[("clock", "when a run was last heard of"), ("rules", "what is shared, and what it means")]),
     (
         "gate",
         &[
@@ -68,10 +82,11 @@ const TABLE: &[Row] = &[
             ("call", "a probe asks as a call does, of the same upstream"),
             ("chat", "what a probe asks"),
             ("clock", "when to probe"),
+            ("config", "what to look at, and how often"),
             ("error", "what a probe finds"),
             ("gate", "leases probes and hears what they find"),
             ("provider", "whom a probe asks"),
-            ("rules", "probes and moments"),
+            ("rules", "probes, moments, and what a finding means"),
         ],
     ),
     (
@@ -82,7 +97,7 @@ const TABLE: &[Row] = &[
             ("config", "loaded at the start, and anew"),
             ("doors", "opened and closed"),
             ("gate", "taken over by the next generation"),
-            ("health", "its probes are started"),
+            ("health", "its probes and checks are started"),
             ("rules", "what a breaker begins with"),
             ("serve", "the listeners"),
             ("telemetry", "set up first, flushed last"),
@@ -108,7 +123,7 @@ const TABLE: &[Row] = &[
             ("clock", "how long things took"),
             ("config", "names, which become labels"),
             ("error", "kinds, which become labels"),
-            ("rules", "moments, and the breaker's states"),
+            ("rules", "moments, the breaker's states, and the ladder's steps"),
         ],
     ),
     (

@@ -12,12 +12,9 @@ pub(super) fn all(config: &Config, advice: &mut Found) {
     let (validation, untouched) = (&config.validation, &default.validation);
     for (key, set) in [
         ("fleet.redis", config.fleet.redis != default.fleet.redis),
-        ("cache", config.cache != default.cache),
+        ("cache.shared", config.cache.shared != default.cache.shared),
         ("validation.max_input_chars", validation.max_input_chars != untouched.max_input_chars),
         ("validation.max_image_bytes", validation.max_image_bytes != untouched.max_image_bytes),
-        ("degradation", config.degradation != default.degradation),
-        ("run_budgets", config.run_budgets != default.run_budgets),
-        ("health", config.health != default.health),
     ] {
         advice.add_if(set, key, NO_EFFECT);
     }

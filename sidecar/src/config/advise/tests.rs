@@ -68,13 +68,15 @@ fn each_unwise_thing_is_said_at_its_place() {
         (&[("retry_budget.ratio", "0.6")], "retry_budget.ratio"),
         (&[("listen.grpc", "0.0.0.0:50051")], "listen.grpc"),
         (&[("listen.http", "[::]:8080")], "listen.http"),
-        (&[("cache.mode", "off")], "cache"),
-        (&[("degradation.reduced_above", "0.5")], "degradation"),
-        (&[("run_budgets.max_calls", "5")], "run_budgets"),
+        (&[("run_budgets.warn_repeats", "5")], "run_budgets.warn_repeats"),
+        (&[("cache.shared", "true")], "cache.shared"),
+        (&[("cache.capacity", "63KiB")], "cache.capacity"),
+        (&[("idempotency.capacity", "1B")], "idempotency.capacity"),
+        (&[("degradation.fallback_model", "chat")], "degradation.fallback_model"),
         (&[("context_overflow", "truncate")], "context_overflow"),
         (&[("validation.max_input_chars", "1")], "validation.max_input_chars"),
         (&[("validation.max_image_bytes", "1KiB")], "validation.max_image_bytes"),
-        (&[("health.interval", "1s")], "health"),
+        (&[("health.model", "always")], "health.model"),
         (&[("providers.0.rate_limit.tokens_per_minute", "1000")], "providers[0].rate_limit"),
         (&[("providers.0.scope", "fleet")], "providers[0].scope"),
         (&[("fleet.redis", "redis://:hunter2@r")], "fleet.redis"),
@@ -86,7 +88,14 @@ fn each_unwise_thing_is_said_at_its_place() {
 
 #[test]
 fn what_has_an_effect_is_not_said_to_have_none() {
-    for setting in [("context_overflow", "error"), ("content_filter", "failover")] {
+    for setting in [
+        ("context_overflow", "error"),
+        ("content_filter", "failover"),
+        ("cache.mode", "off"),
+        ("cache.ttl", "5m"),
+        ("idempotency.capacity", "0B"),
+        ("degradation.fallback_response", "sorry"),
+    ] {
         assert_eq!(with(&[setting]).0, [""; 0], "{setting:?}");
     }
 }

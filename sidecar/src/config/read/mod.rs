@@ -73,10 +73,12 @@ fn read(at: &mut Section<'_>) -> Config {
         retry_budget: at.section("retry_budget", retry_budget),
         limits: at.section("limits", limits),
         cache: at.section("cache", features::cache),
+        idempotency: at.section("idempotency", features::idempotency),
         validation: at.section("validation", features::validation),
         context_overflow: features::context_overflow(at),
         content_filter: features::content_filter(at),
         degradation: at.section("degradation", |at| features::degradation(at, &models)),
+        overload: at.section("overload", features::overload),
         run_budgets: at.section("run_budgets", features::run_budgets),
         health: at.section("health", features::health),
         shutdown: at.section("shutdown", |at| Shutdown {

@@ -10,6 +10,7 @@ use super::faults::Faults;
 use crate::{
     call::{Options, Priority, TraceContext, correlation},
     config::CacheMode,
+    digest::Digest,
     doors::caller,
 };
 
@@ -34,6 +35,7 @@ pub(super) struct Caller {
     pub(super) trace: TraceContext,
     retries_before: u32,
     run_id: Option<Arc<str>>,
+    token: Option<Digest>,
     /// What is wrong with the metadata.
     pub(super) faults: Faults,
 }
@@ -67,6 +69,7 @@ impl Caller {
             // A transport writes this, not a person: what it does not say right, it does not say.
             retries_before: text("grpc-previous-rpc-attempts").and_then(|sent| sent.parse().ok()).unwrap_or(0),
             run_id,
+            token: caller::token(metadata),
             faults,
         }
     }
@@ -94,6 +97,7 @@ pub(super) fn allowed(sent: Option<v1::CallOptions>, caller: &Caller, faults: &m
         simplified_prompt: sent.simplified_prompt.map(Arc::from),
         priority: priority(sent.priority, faults),
         run_id: caller.run_id.clone(),
+        token: caller.token,
     }
 }
 
@@ -253,6 +257,7 @@ mod tests {
             simplified_prompt: Some("short: {original_prompt}".into()),
             priority: Priority::Batch,
             run_id: None,
+            token: None,
         };
         assert_eq!(options, expected);
         assert!(faults.paths().is_empty());

@@ -35,6 +35,7 @@ pub(super) fn options(headers: &HeaderMap) -> Result<(Options, Option<Duration>)
             "prefer" => Some(CacheMode::Prefer),
             _ => None,
         }),
+        allow_degraded: read.take("x-fusebox-allow-degraded", "true or false", |text| text.parse().ok()),
         priority: read
             .take("x-fusebox-priority", "interactive or batch", |text| match text {
                 "interactive" => Some(Priority::Interactive),
@@ -43,6 +44,7 @@ pub(super) fn options(headers: &HeaderMap) -> Result<(Options, Option<Duration>)
             })
             .unwrap_or_default(),
         run_id: read.key("x-fusebox-run-id"),
+        token: caller::token(headers),
         idempotency_key: read.key("idempotency-key"),
         // Another's header, so what cannot be understood is passed over.
         retries_before: headers
@@ -87,6 +89,7 @@ mod tests {
         let (options, timeout) = options(&headers(&[
             ("x-fusebox-timeout-ms", "1500"),
             ("x-fusebox-cache", "prefer"),
+            ("x-fusebox-allow-degraded", "false"),
             ("x-fusebox-priority", "batch"),
             ("x-fusebox-run-id", "run-1"),
             ("idempotency-key", "k"),
@@ -95,15 +98,21 @@ mod tests {
         .unwrap();
         assert_eq!(timeout, Some(Duration::from_millis(1500)));
         assert_eq!((options.cache, options.priority), (Some(CacheMode::Prefer), Priority::Batch));
+        assert_eq!(options.allow_degraded, Some(false));
         assert_eq!((options.run_id.as_deref(), options.idempotency_key.as_deref()), (Some("run-1"), Some("k")));
         assert_eq!(options.retries_before, 2);
     }
 
     #[test]
     fn every_bad_header_is_named_at_once() {
-        let bad = headers(&[("x-fusebox-timeout-ms", "soon"), ("x-fusebox-cache", "yes"), ("idempotency-key", "")]);
+        let bad = headers(&[
+            ("x-fusebox-timeout-ms", "soon"),
+            ("x-fusebox-cache", "yes"),
+            ("x-fusebox-allow-degraded", "no"),
+            ("idempotency-key", ""),
+        ]);
         let failure = options(&bad).unwrap_err();
         let paths: Vec<_> = failure.fields.iter().map(|fault| fault.path.as_str()).collect();
-        assert_eq!(paths, ["x-fusebox-timeout-ms", "x-fusebox-cache", "idempotency-key"]);
+        assert_eq!(paths, ["x-fusebox-timeout-ms", "x-fusebox-cache", "x-fusebox-allow-degraded", "idempotency-key"]);
     }
 }

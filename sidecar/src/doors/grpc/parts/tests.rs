@@ -27,6 +27,7 @@ fn how() -> Outcome {
         quality: Quality::Full,
         limited: false,
         level: fusebox_rules::degradation::Level::Full,
+        age: None,
         provider: Some("p".into()),
         provider_model: None,
         warnings: Vec::new(),

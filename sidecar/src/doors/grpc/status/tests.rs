@@ -17,6 +17,7 @@ fn how(attempts: usize) -> Outcome {
         quality: crate::call::outcome::Quality::Unavailable,
         limited: false,
         level: fusebox_rules::degradation::Level::Full,
+        age: None,
         provider: None,
         provider_model: None,
         warnings: Vec::new(),

@@ -147,6 +147,7 @@ pub(super) fn outcome(call: &Call, source: Option<Source>) -> Outcome {
         quality: crate::call::outcome::Quality::Full,
         limited: false,
         level: fusebox_rules::degradation::Level::Full,
+        age: None,
         provider: source.map(|_| "p".into()),
         provider_model: None,
         warnings: Vec::new(),
