@@ -28,6 +28,9 @@ pub struct Failure {
     pub usage: Option<Usage>,
     /// The provider's raw words, for logs at debug and nobody else.
     pub inside: Option<String>,
+    /// Messages that tell a model what was wrong with its answer, its answer among them; for that model and nobody
+    /// else. `None`: there is nothing particular to say.
+    pub complaint: Option<Vec<serde_json::Value>>,
 }
 
 /// One fault of one field.
@@ -54,6 +57,7 @@ impl Failure {
             final_here: false,
             usage: None,
             inside: None,
+            complaint: None,
         }
     }
 

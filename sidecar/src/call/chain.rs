@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use fusebox_rules::{
     breaker::{self, Transition},
     error::FailOver,
-    retry::{self, Facts, Verdict, WaitReason},
+    retry::{self, Change, Facts, Verdict, WaitReason},
 };
 
 use super::{
@@ -118,7 +118,7 @@ impl Way {
             if begun >= self.deadline {
                 return Asked::GiveUp(too_late());
             }
-            let failure = match gate.admit(breaker::Asker::Caller) {
+            let mut failure = match gate.admit(breaker::Asker::Caller) {
                 Err(refusal) => refused(seat, refusal),
                 Ok(pass) => match self.hedged(seat, rest, pass, &mut next).await {
                     Ok(answered) => return answered,
@@ -130,6 +130,7 @@ impl Way {
                 self.attempts_left -= 1;
             }
             let now = clock::now();
+            let rewritten = self.rewritten(failure.kind, &next.changes);
             let facts = Facts {
                 kind: failure.kind,
                 retries_here: asked.saturating_sub(1).saturating_add(self.call.options.retries_before),
@@ -139,6 +140,8 @@ impl Way {
                 others: able(rest),
                 larger_window: self.larger_window(seat, rest),
                 reroute_refusals: self.plan().config.content_filter == ContentFilter::Failover,
+                may_rewrite: rewritten.is_some(),
+                reprompts_left: self.reprompts_left,
                 asked_wait: failure.wait,
                 // A wait that the provider named ends with its cool-down; no other refusal is worth waiting for.
                 may_retry: !failure.final_here && (failure.kind == ErrorKind::RateLimited || gate.would_admit()),
@@ -152,14 +155,18 @@ impl Way {
                     if !failure.unasked {
                         // A provider that is failing everyone is not to be asked more often for it.
                         if !gate.withdraw() {
-                            return if facts.others > 0 { Asked::FailOver(failure) } else { Asked::GiveUp(failure) };
+                            return match retry::unpaid(&facts) {
+                                Verdict::FailOver => Asked::FailOver(failure),
+                                _ => Asked::GiveUp(failure),
+                            };
                         }
                         self.trace.retry(seat.upstream.index, failure.kind, wait, wait_reason);
                     }
                     if !wait.is_zero() {
                         tokio::time::sleep(wait).await;
                     }
-                    next.changes.add(change);
+                    self.reprompts_left -= u32::from(change == Change::SayWhatWasWrong);
+                    next.changes.add(change, &mut failure, rewritten);
                     next.waited += wait;
                     next.wait_reason = Some(wait_reason);
                 }
@@ -188,6 +195,7 @@ impl Way {
     pub(super) fn asking(&mut self) -> Asker<'_> {
         Asker {
             holdback: self.holdback(),
+            checker: self.checker.as_ref(),
             number: u32::try_from(self.outcome.attempts.len()).unwrap_or(u32::MAX).saturating_add(1),
             deadline: self.deadline,
             worker: self.worker,
@@ -225,6 +233,12 @@ impl Way {
             Ok((got, warnings)) => {
                 self.outcome.warnings.extend(warnings);
                 self.note_less(seat, next.changes.less);
+                if next.changes.rewritten.is_some() {
+                    let name = &seat.upstream.settings.name;
+                    self.limit(format!(
+                        "{name} refused the content and was asked once more under the configured instruction"
+                    ));
+                }
                 Ok(match got {
                     Got::Whole(whole) => {
                         self.note_time(seat, took);

@@ -23,6 +23,7 @@ use crate::{
     digest::Digest,
     error::Failure,
     telemetry::{CallEnd, CallTrace},
+    validate::{Checker, StreamCheck},
 };
 
 /// Attempts in one call, whatever is configured.
@@ -49,6 +50,10 @@ pub(super) struct Way {
     /// What is known so far of how it went.
     pub(super) outcome: Outcome,
     pub(super) attempts_left: u32,
+    /// Times that a model may still be told what was wrong with its answer.
+    pub(super) reprompts_left: u32,
+    /// What the answer is held to; `None`: to nothing.
+    pub(super) checker: Option<Checker>,
     /// Its part in an agent run, if it belongs to one.
     pub(super) run: Option<Box<Ticket>>,
     /// Whether the first to be asked is not who would answer in better times.
@@ -60,6 +65,8 @@ pub(super) struct Way {
     pub(super) repeated: u32,
     /// Whether the caller has been told some of an answer that broke off.
     pub(super) is_resuming: bool,
+    /// The check of a streamed answer, where there is one.
+    pub(super) check: Option<StreamCheck>,
     /// What passes of a streamed answer, for the cache.
     pub(super) passing: Option<Passing>,
     /// What is known of the prompt's length; `None`: that it is short.
@@ -100,6 +107,7 @@ impl Way {
         let allowed = call.options.max_attempts.unwrap_or(MAX_ATTEMPTS).clamp(1, MAX_ATTEMPTS);
         // The caller's SDK has made some of the attempts already.
         let attempts_left = allowed.saturating_sub(call.options.retries_before).max(1);
+        let reprompts_left = current.plan.config.validation.max_reprompts;
         Ok(Self {
             key: recall::key(&call, &current.plan.config),
             shared: Arc::clone(&sidecar.shared),
@@ -113,12 +121,15 @@ impl Way {
             trace,
             outcome,
             attempts_left,
+            reprompts_left,
+            checker: None,
             run: None,
             detour: false,
             place,
             lost: Vec::new(),
             repeated: 0,
             is_resuming: false,
+            check: None,
             passing: None,
             length: None,
         })

@@ -4,6 +4,7 @@
 //! facts that decisions need. So the commonest way, an OpenAI caller to an OpenAI-shaped provider,
 //! parses little and copies nothing; every other wire format has one translation, to and from this.
 
+mod amend;
 pub mod answer;
 pub mod batch;
 pub mod canon;

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visit
 use serde_json::value::RawValue;
 
 use super::{
-    request::{Operation, Request},
+    request::{Formats, Operation, Request},
     shape::{Check, Faults, Fields, KeyIn, Path, Seen, Table},
     tables,
 };
@@ -58,12 +58,18 @@ struct Found<'de> {
     /// Prompts of a completion, or inputs of embeddings.
     prompts: Option<u32>,
     stops: bool,
+    response_format: Option<&'de RawValue>,
+    tools: Option<&'de RawValue>,
+    functions: Option<&'de RawValue>,
 }
 
 impl Found<'_> {
     fn located(&self, body: &Bytes) -> Request {
         let model = self.model.map(RawValue::get).filter(|text| *text != "null");
         let max_tokens = self.max_tokens.map(RawValue::get);
+        let there = |value: Option<&RawValue>| {
+            value.map(RawValue::get).filter(|text| *text != "null").map(|text| span_in(body, text))
+        };
         Request {
             operation: Operation::Chat,
             body: Bytes::new(),
@@ -74,6 +80,11 @@ impl Found<'_> {
             may_be_empty: self.stops || self.prompts.is_some(),
             max_tokens: max_tokens.and_then(|text| text.parse().ok()),
             max_tokens_span: max_tokens.map(|text| span_in(body, text)),
+            formats: Formats {
+                response_format: there(self.response_format),
+                tools: there(self.tools),
+                functions: there(self.functions),
+            },
         }
     }
 }
@@ -123,7 +134,15 @@ impl<'de> Visitor<'de> for Top<'_, 'de> {
                     self.found.prompts = Some(prompts_in(seen));
                     seen
                 }
-                "model" | "max_tokens" | "max_completion_tokens" | "stream" | "n" | "stop" => {
+                "model"
+                | "max_tokens"
+                | "max_completion_tokens"
+                | "stream"
+                | "n"
+                | "stop"
+                | "response_format"
+                | "tools"
+                | "functions" => {
                     let value: &'de RawValue = map.next_value()?;
                     self.keep(field.name, value);
                     // The value has been read once already, so it is JSON; only its shape can be wrong.
@@ -147,6 +166,9 @@ impl<'de> Top<'_, 'de> {
             "stream" => self.found.stream = value.get() == "true",
             "n" => self.found.choices = value.get().parse().ok(),
             "stop" => self.found.stops = value.get() != "null",
+            "response_format" => self.found.response_format = Some(value),
+            "tools" => self.found.tools = Some(value),
+            "functions" => self.found.functions = Some(value),
             // `max_completion_tokens` took the older name's place, so it counts where both are given.
             "max_completion_tokens" if value.get() != "null" => self.found.max_tokens = Some(value),
             // A null is kept for its place, in which a number can be put.

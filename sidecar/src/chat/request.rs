@@ -68,6 +68,27 @@ pub struct Request {
     pub max_tokens: Option<u64>,
     /// Where in `body` that number, or a null in its place, stands.
     pub max_tokens_span: Option<Range<usize>>,
+    /// What the answer's form is to be.
+    pub formats: Formats,
+}
+
+/// Where in a request's body it says what form its answer is to have. What is absent or null has no place.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Formats {
+    /// `response_format`
+    pub response_format: Option<Range<usize>>,
+    /// `tools`
+    pub tools: Option<Range<usize>>,
+    /// `functions`, which `tools` has replaced.
+    pub functions: Option<Range<usize>>,
+}
+
+impl Formats {
+    /// Whether the answer may have any form.
+    #[must_use]
+    pub const fn are_none(&self) -> bool {
+        self.response_format.is_none() && self.tools.is_none() && self.functions.is_none()
+    }
 }
 
 impl Request {
@@ -102,18 +123,6 @@ impl Request {
         }
         edited.extend_from_slice(&self.body[from..]);
         edited.freeze()
-    }
-
-    /// The same conversation with a last word on why its previous answer was no good; `None` for what is no conversation.
-    #[must_use]
-    pub fn complaining(&self) -> Option<Self> {
-        const COMPLAINT: &str = "Your previous answer was empty or malformed. Answer the request above.";
-        if self.operation != Operation::Chat {
-            return None;
-        }
-        let mut document: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
-        document.get_mut("messages")?.as_array_mut()?.push(serde_json::json!({"role": "user", "content": COMPLAINT}));
-        super::parse::parse(self.operation, Bytes::from(document.to_string())).ok()
     }
 
     /// The empty span just after the document's opening brace. A checked request has at least one

@@ -52,6 +52,7 @@ pub(super) static CHAT: Table = plain(&[
     may("top_logprobs", Whole(0, 20)),
     may("user", Text),
     may("tools", List(0, 1024, &Object(&TOOL))),
+    may("functions", List(0, 1024, &Object(&FUNCTION))),
     may("parallel_tool_calls", Flag),
     may("response_format", Object(&RESPONSE_FORMAT)),
 ]);

@@ -337,6 +337,8 @@ pub struct Shutdown {
 /// What a prompt or an answer may hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Validation {
+    /// Whether answers are held to the JSON, the schema and the tools that their callers asked for.
+    pub check_output: bool,
     /// Times that an answer with a fault is asked for again.
     pub max_reprompts: u32,
     /// Characters of all messages together.

@@ -104,6 +104,7 @@ pub(super) fn call(model: &str) -> Call {
         choices: 1,
         max_tokens: None,
         max_tokens_span: None,
+        formats: crate::chat::request::Formats::default(),
         may_be_empty: false,
     };
     Call {

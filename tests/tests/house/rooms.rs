@@ -30,6 +30,7 @@ const TABLE: &[Row] = &[
             ("provider", "who is asked"),
             ("rules", "what is decided"),
             ("telemetry", "each step is told once"),
+            ("validate", "what an answer is held to"),
         ],
     ),
     (
@@ -125,6 +126,10 @@ const TABLE: &[Row] = &[
             ("error", "kinds, which become labels"),
             ("rules", "moments, the breaker's states, and the ladder's steps"),
         ],
+    ),
+    (
+        "validate",
+        &[("chat", "what is asked and what is answered"), ("error", "what is wrong with the one or the other")],
     ),
 ];
 

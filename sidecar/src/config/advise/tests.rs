@@ -88,8 +88,6 @@ fn each_unwise_thing_is_said_at_its_place() {
             ],
             "context_overflow",
         ),
-        (&[("content_filter.rewrite", "Be kind.")], "content_filter"),
-        (&[("validation.max_reprompts", "1")], "validation.max_reprompts"),
         (&[("validation.max_input_chars", "1")], "validation.max_input_chars"),
         (&[("validation.max_image_bytes", "1KiB")], "validation.max_image_bytes"),
         (&[("health.model", "always")], "health.model"),

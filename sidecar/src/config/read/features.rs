@@ -58,6 +58,9 @@ pub(super) fn hedging(at: &mut Section<'_>) -> Hedging {
 
 pub(super) fn validation(at: &mut Section<'_>) -> Validation {
     Validation {
+        check_output: at
+            .key("check_output", "whether answers are held to the JSON, the schema and the tools asked for")
+            .flag(true),
         max_reprompts: at.key("max_reprompts", "times that an answer with a fault is asked for again").count(3, 0..=10),
         max_input_chars: count(
             at.key("max_input_chars", "characters of all messages together").count(1_000_000, 1..=100_000_000),
