@@ -14,7 +14,7 @@ use super::{
 use crate::{
     chat::{
         answer::{Chunk, Whole},
-        request::Request,
+        request::{Operation, Request},
     },
     clock, config,
     error::{ErrorKind, Failure},
@@ -32,7 +32,7 @@ const MAX_HELD: usize = 1 << 20;
 struct Question<'a> {
     call: &'a Call,
     model: Option<&'a str>,
-    /// The request with a complaint about its last answer, where there is one.
+    /// The request in other words: with a complaint about its last answer, or for smaller images.
     again: Option<Request>,
     max_tokens: Option<u64>,
     /// What the provider's own settings would give it.
@@ -147,7 +147,8 @@ pub(super) struct Begun {
 pub(super) struct Changes {
     /// Timeouts so far; each makes the next one longer.
     timeouts: u32,
-    pub(super) halved: bool,
+    /// Memory ran out, so less is asked for.
+    pub(super) less: bool,
     complain: bool,
 }
 
@@ -156,7 +157,7 @@ impl Changes {
         match change {
             Change::None => {}
             Change::LongerTimeout => self.timeouts += 1,
-            Change::HalfTheTokens => self.halved = true,
+            Change::AskForLess => self.less = true,
             Change::SayWhatWasWrong => self.complain = true,
         }
     }
@@ -177,8 +178,11 @@ impl<'a> Question<'a> {
         Self {
             call,
             model: seat.model.as_deref(),
-            again: changes.complain.then(|| call.request.complaining()).flatten(),
-            max_tokens: changes.halved.then(|| call.request.half_the_tokens()),
+            again: match call.request.operation {
+                Operation::Image => changes.less.then(|| call.request.for_less_image()).flatten(),
+                _ => changes.complain.then(|| call.request.complaining()).flatten(),
+            },
+            max_tokens: (changes.less && call.request.operation.has_tokens()).then(|| call.request.half_the_tokens()),
             own,
             timeout,
             sent_on: if call.request.stream { remaining.min(longest) } else { timeout },
@@ -188,6 +192,10 @@ impl<'a> Question<'a> {
             ends: (now + longest, now + remaining),
             cost: Cost::default(),
         }
+    }
+
+    fn request(&self) -> &Request {
+        self.again.as_ref().unwrap_or(&self.call.request)
     }
 
     /// The same, with so much of a stream held back.
@@ -217,7 +225,7 @@ async fn make(
     trace: &TraceContext,
 ) -> Result<(Got, Vec<String>), Failure> {
     let ask = Ask {
-        request: question.again.as_ref().unwrap_or(&question.call.request),
+        request: question.request(),
         model: question.model,
         max_tokens: question.max_tokens,
         correlation_id: &question.call.correlation_id,

@@ -57,7 +57,10 @@ impl Way {
     /// What all of them together came to.
     pub(super) async fn chain(&mut self) -> Result<Found, Failure> {
         let route = Arc::clone(&self.route);
-        let order = self.place.first(route.order(self.call.request.operation));
+        let mut ranked = self.place.first(route.order(self.call.request.operation));
+        ranked.retain(|(_, seat)| seat.takes_as_many(&self.call.request));
+        let primary = ranked.first().map(|(place, _)| *place);
+        let order = self.weighed(ranked).await;
         let mut failures = Failures::default();
         let mut before: Option<(usize, ErrorKind)> = None;
         for (position, (place, seat)) in order.iter().copied().enumerate() {
@@ -65,14 +68,22 @@ impl Way {
                 continue;
             }
             let index = seat.upstream.index;
+            if let Some(failure) = self.too_long(place) {
+                before = Some((index, failure.kind));
+                failures.add(seat, failure);
+                if self.stays_too_long() {
+                    break;
+                }
+                continue;
+            }
             if let Some((from, kind)) = before {
                 self.trace.fallback(from, index, kind);
             }
-            let rest: Vec<_> =
-                order[position + 1..].iter().map(|(_, seat)| *seat).filter(|seat| !failures.rules_out(seat)).collect();
+            let may = |(place, seat): &&(usize, &Seat)| !failures.rules_out(seat) && !self.is_too_long(*place);
+            let rest: Vec<_> = order[position + 1..].iter().filter(may).map(|(_, seat)| *seat).collect();
             let failure = match self.ask(seat, &rest).await {
                 Asked::Answered(answer) => {
-                    return Ok(Found { answer, seat: place, first: position == 0 });
+                    return Ok(Found { answer, seat: place, first: Some(place) == primary });
                 }
                 Asked::AnsweredBy(seat, answer) => return Ok(Found { answer, seat, first: false }),
                 Asked::FailOver(failure) => failure,
@@ -86,6 +97,7 @@ impl Way {
             before = Some((index, failure.kind));
             failures.add(seat, failure);
         }
+        self.note_too_long(&failures);
         Err(failures.into_one(self.call.request.operation))
     }
 
@@ -131,7 +143,8 @@ impl Way {
                 // A wait that the provider named ends with its cool-down; no other refusal is worth waiting for.
                 may_retry: !failure.final_here && (failure.kind == ErrorKind::RateLimited || gate.would_admit()),
                 took: now.since(begun),
-                halved: next.changes.halved,
+                halved: next.changes.less
+                    || (failure.kind == ErrorKind::OutOfMemory && !self.call.request.may_ask_for_less()),
                 dice: fastrand::f64(),
             };
             match retry::decide(&seat.upstream.settings.retry, &facts) {
@@ -211,10 +224,7 @@ impl Way {
         match result {
             Ok((got, warnings)) => {
                 self.outcome.warnings.extend(warnings);
-                if next.changes.halved {
-                    let name = &seat.upstream.settings.name;
-                    self.limit(format!("{name} ran out of memory and was asked for half the tokens"));
-                }
+                self.note_less(seat, next.changes.less);
                 Ok(match got {
                     Got::Whole(whole) => {
                         self.note_time(seat, took);

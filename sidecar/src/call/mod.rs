@@ -3,19 +3,24 @@
 mod adjust;
 mod admit;
 mod attempt;
+mod batch;
 mod chain;
 pub mod correlation;
+pub mod counting;
 mod descend;
 mod failures;
 mod going_on;
 mod hedge;
+mod image;
 mod inflight;
+mod length;
 pub mod outcome;
 pub mod plan;
 pub mod pressure;
 mod reading;
 mod recall;
 mod run;
+mod shorten;
 mod source;
 mod spent;
 pub mod stream;
@@ -266,6 +271,7 @@ impl Sidecar {
 
     /// The steps of a call, up to its whole answer or its first token.
     async fn go(&self, way: &mut Way) -> Result<Reached, Failure> {
+        way.guard_image()?;
         way.enter_run(&self.shared).await?;
         if let Some(ready) = way.recall_first() {
             return Ok(Reached::Ready(ready));

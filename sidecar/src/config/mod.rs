@@ -190,6 +190,8 @@ pub struct Provider {
     pub continuation: Continuation,
     /// What it allows the fleet.
     pub rate_limit: RateLimit,
+    /// Inputs of one request for embeddings; at least 1.
+    pub max_batch: u32,
     /// Where the inference server behind it tells of its queue; `None`: it is not asked.
     pub metrics_url: Option<String>,
     /// How `simulated` behaves; unused by the other kinds.
@@ -341,6 +343,8 @@ pub struct Validation {
     pub max_input_chars: usize,
     /// Bytes of one image.
     pub max_image_bytes: usize,
+    /// Pixels of one image that is asked for.
+    pub max_output_pixels: u64,
 }
 
 /// Health checks.
@@ -437,6 +441,10 @@ pub struct Degradation {
     pub levels: degradation::Settings,
     /// Requests waiting in an inference server that count as a load of 1.
     pub queue_full: u32,
+    /// Whether the use of processors counts.
+    pub cpu: bool,
+    /// Whether the use of memory counts.
+    pub memory: bool,
     /// Whether GPUs count.
     pub gpu: GpuCounts,
     /// What a call that sets no number of tokens is taken to ask for; `None`: it is never given fewer.

@@ -63,6 +63,9 @@ pub(super) fn validation(at: &mut Section<'_>) -> Validation {
             at.key("max_input_chars", "characters of all messages together").count(1_000_000, 1..=100_000_000),
         ),
         max_image_bytes: at.key("max_image_bytes", "one image").size(10 * MIB, KIB..=GIB),
+        max_output_pixels: at
+            .key("max_output_pixels", "one image that is asked for, width times height")
+            .count(1_048_576_u64, 4_096..=67_108_864),
     }
 }
 
@@ -120,6 +123,8 @@ pub(super) fn degradation(at: &mut Section<'_>, models: &[Arc<Model>]) -> Degrad
         queue_full: at
             .key("queue_full", "requests waiting in an inference server that are a load of 1")
             .count(32, 1..=1_000_000),
+        cpu: at.key("cpu", "whether the use of processors counts").flag(true),
+        memory: at.key("memory", "whether the use of memory counts").flag(true),
         gpu: at
             .key(
                 "gpu",
