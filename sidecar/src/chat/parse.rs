@@ -3,12 +3,12 @@
 use std::{fmt, ops::Range};
 
 use bytes::Bytes;
-use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{
     request::{Operation, Request},
-    shape::{Check, Faults, Fields, KeyIn, Path, Table},
+    shape::{Check, Faults, Fields, KeyIn, Path, Seen, Table},
     tables,
 };
 use crate::error::{ErrorKind, Failure};
@@ -22,6 +22,7 @@ pub fn parse(operation: Operation, body: Bytes) -> Result<Request, Failure> {
         Operation::Chat => &tables::CHAT,
         Operation::Completion => &tables::COMPLETION,
         Operation::Embed => &tables::EMBEDDING,
+        Operation::Image => &tables::IMAGE,
     };
     let faults = Faults::default();
     let found = {
@@ -54,6 +55,7 @@ struct Found<'de> {
     max_tokens: Option<&'de RawValue>,
     stream: bool,
     choices: Option<u32>,
+    /// Prompts of a completion, or inputs of embeddings.
     prompts: Option<u32>,
     stops: bool,
 }
@@ -77,32 +79,18 @@ impl Found<'_> {
 }
 
 /// Where `part`, which was borrowed from `whole`, stands in it.
-fn span_in(whole: &[u8], part: &str) -> Range<usize> {
+pub(super) fn span_in(whole: &[u8], part: &str) -> Range<usize> {
     let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
     start..start + part.len()
 }
 
-/// How many prompts there are: a list of texts or of lists of tokens holds several, a text or a list of tokens is one.
-fn prompts_in(prompt: &RawValue) -> u32 {
-    struct Count;
-    impl<'de> Visitor<'de> for Count {
-        type Value = u32;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of prompts")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<u32, A::Error> {
-            let (mut prompts, mut tokens) = (0_u32, false);
-            while let Some(item) = list.next_element::<&RawValue>()? {
-                tokens |= item.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
-                prompts = prompts.saturating_add(1);
-            }
-            Ok(if tokens { 1 } else { prompts.max(1) })
-        }
+/// How many prompts or inputs there are: a list of texts or of lists of tokens holds several, a text or a list of tokens
+/// is one.
+fn prompts_in(seen: Seen) -> u32 {
+    match seen {
+        Seen::List { length, numbers: false } => u32::try_from(length).unwrap_or(u32::MAX).max(1),
+        _ => 1,
     }
-    // What is no list is one prompt, or a fault that is noted elsewhere.
-    serde_json::Deserializer::from_str(prompt.get()).deserialize_seq(Count).unwrap_or(1)
 }
 
 /// The walk's outermost step, which also keeps what it needs.
@@ -130,7 +118,12 @@ impl<'de> Visitor<'de> for Top<'_, 'de> {
             let path = Path::Key(&Path::Root, field.name);
             let check = Check { shape: field.shape, path: &path, faults: self.faults, nullable: !field.required };
             let seen = match field.name {
-                "model" | "max_tokens" | "max_completion_tokens" | "stream" | "n" | "prompt" | "stop" => {
+                "prompt" | "input" => {
+                    let seen = map.next_value_seed(check)?;
+                    self.found.prompts = Some(prompts_in(seen));
+                    seen
+                }
+                "model" | "max_tokens" | "max_completion_tokens" | "stream" | "n" | "stop" => {
                     let value: &'de RawValue = map.next_value()?;
                     self.keep(field.name, value);
                     // The value has been read once already, so it is JSON; only its shape can be wrong.
@@ -154,7 +147,6 @@ impl<'de> Top<'_, 'de> {
             "stream" => self.found.stream = value.get() == "true",
             "n" => self.found.choices = value.get().parse().ok(),
             "stop" => self.found.stops = value.get() != "null",
-            "prompt" => self.found.prompts = Some(prompts_in(value)),
             // `max_completion_tokens` took the older name's place, so it counts where both are given.
             "max_completion_tokens" if value.get() != "null" => self.found.max_tokens = Some(value),
             // A null is kept for its place, in which a number can be put.
