@@ -441,6 +441,10 @@ pub struct Degradation {
     pub levels: degradation::Settings,
     /// Requests waiting in an inference server that count as a load of 1.
     pub queue_full: u32,
+    /// Whether the use of processors counts.
+    pub cpu: bool,
+    /// Whether the use of memory counts.
+    pub memory: bool,
     /// Whether GPUs count.
     pub gpu: GpuCounts,
     /// What a call that sets no number of tokens is taken to ask for; `None`: it is never given fewer.

@@ -42,6 +42,7 @@ pub fn advise(config: &Config) -> Vec<Advice> {
             format!("lets retries add {percent} % to the load of a provider that is already failing; 0.2 is enough"),
         );
     }
+    load(config, &mut advice);
     runs(config, &mut advice);
     streams(config, &mut advice);
     idle::all(config, &mut advice);
@@ -60,6 +61,34 @@ impl Found {
         if unwise {
             self.add(path, message);
         }
+    }
+}
+
+/// What is unwise about load, and what is done about it.
+fn load(config: &Config, advice: &mut Found) {
+    let (limits, overload) = (&config.limits, &config.overload);
+    let most = u32::try_from(limits.max_in_flight).unwrap_or(u32::MAX);
+    advice.add_if(
+        overload.enabled && overload.limit.min > most,
+        "overload.min_limit",
+        format!("is above limits.max_in_flight ({most}), so no provider is ever held back; lower it"),
+    );
+    advice.add_if(
+        overload.enabled && overload.max_queue > 0 && overload.max_queue_wait.is_zero(),
+        "overload.max_queue_wait",
+        "is zero, so nobody waits; give it some time, or say so by max_queue: 0",
+    );
+    advice.add_if(
+        config.degradation.enabled && config.degradation.levels.hold < config.degradation.interval,
+        "degradation.hold",
+        "is shorter than degradation.interval, so that one low reading ends a level and it may flap; make it several times as long",
+    );
+    let smaller = config.models.iter().enumerate().filter(|(_, model)| model.smaller.is_some());
+    for (index, _) in smaller.filter(|_| !config.degradation.enabled) {
+        advice.add(
+            format!("models[{index}].smaller"),
+            "is taken only at the minimal level, which is never reached; set degradation.enabled to true",
+        );
     }
 }
 

@@ -123,6 +123,8 @@ pub(super) fn degradation(at: &mut Section<'_>, models: &[Arc<Model>]) -> Degrad
         queue_full: at
             .key("queue_full", "requests waiting in an inference server that are a load of 1")
             .count(32, 1..=1_000_000),
+        cpu: at.key("cpu", "whether the use of processors counts").flag(true),
+        memory: at.key("memory", "whether the use of memory counts").flag(true),
         gpu: at
             .key(
                 "gpu",
