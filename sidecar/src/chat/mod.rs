@@ -5,9 +5,14 @@
 //! parses little and copies nothing; every other wire format has one translation, to and from this.
 
 pub mod answer;
+pub mod bounds;
+mod clean;
+mod fields;
 pub mod inspect;
+pub mod media;
 pub mod parse;
 pub mod request;
 mod shape;
 pub mod sse;
 mod tables;
+mod walk;

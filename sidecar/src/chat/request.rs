@@ -58,6 +58,8 @@ pub struct Request {
     pub max_tokens: Option<u64>,
     /// Where in `body` that number, or a null in its place, stands.
     pub max_tokens_span: Option<Range<usize>>,
+    /// Control characters, and halves of characters, that were taken out of its texts.
+    pub removed: u32,
 }
 
 impl Request {
@@ -83,15 +85,7 @@ impl Request {
             return self.body.clone();
         }
         edits.sort_by_key(|(span, _)| span.start);
-        let mut edited = BytesMut::with_capacity(self.body.len() + 128);
-        let mut from = 0;
-        for (span, text) in edits {
-            edited.extend_from_slice(&self.body[from..span.start]);
-            edited.extend_from_slice(text.as_bytes());
-            from = span.end;
-        }
-        edited.extend_from_slice(&self.body[from..]);
-        edited.freeze()
+        edited(&self.body, edits)
     }
 
     /// The same conversation with a last word on why its previous answer was no good; `None` for what is no conversation.
@@ -112,4 +106,17 @@ impl Request {
         let at = self.body.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
         at..at
     }
+}
+
+/// `body` with the text of each edit, which are in order and apart, in the place of its span.
+pub(super) fn edited(body: &[u8], edits: Vec<(Range<usize>, String)>) -> Bytes {
+    let mut edited = BytesMut::with_capacity(body.len() + 128);
+    let mut from = 0;
+    for (span, text) in edits {
+        edited.extend_from_slice(&body[from..span.start]);
+        edited.extend_from_slice(text.as_bytes());
+        from = span.end;
+    }
+    edited.extend_from_slice(&body[from..]);
+    edited.freeze()
 }

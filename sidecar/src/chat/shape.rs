@@ -1,16 +1,22 @@
-//! The shapes of OpenAI's requests, as a table, and the walk that holds a document against it.
+//! The shapes of OpenAI's requests, and the visitor that holds one value against one shape.
 //!
 //! One pass over the bytes, nothing built: a fault is noted with its path and the walk goes on, so
-//! that a caller learns every fault at once. What the table does not name passes through unseen.
+//! that a caller learns every fault at once. What no table names passes through unread.
 
-use std::{cell::RefCell, fmt};
+use std::{borrow::Cow, fmt};
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{
+    Deserialize as _,
+    de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
 
-use crate::error::FieldFault;
-
-/// Faults noted for one request; more than this many help nobody.
-const MAX_FAULTS: usize = 64;
+use super::{
+    clean,
+    fields::{Fields, Key, KeyIn},
+    media,
+    walk::{Path, Walk},
+};
 
 /// What a value may be.
 #[derive(Debug, Clone, Copy)]
@@ -21,8 +27,18 @@ pub(super) enum Shape {
     Text,
     /// A string of at least one character.
     Word,
+    /// A string of so many to so many characters.
+    Line(u16, u16),
     /// One of these strings.
     OneOf(&'static [&'static str]),
+    /// A word, of which these mean something here.
+    Hint(&'static [&'static str]),
+    /// A word that others must agree with.
+    Marked(Mark),
+    /// Text that is sent to the model: counted, and rid of control characters.
+    Prose(Need),
+    /// The bytes of an image or a document, or where they are.
+    Media(Holder),
     /// `true` or `false`.
     Flag,
     /// A number in this range.
@@ -31,16 +47,66 @@ pub(super) enum Shape {
     Whole(i64, i64),
     /// An object with these fields, among others.
     Object(&'static Table),
+    /// An object with keys of the caller's own, whose values are these.
+    Map(Keys, &'static Shape),
     /// A list of this many to that many of these.
     List(usize, usize, &'static Shape),
-    /// A string, or a list of these.
-    TextOr(&'static Shape),
+    /// The first, or a list of the second.
+    TextOr(&'static Shape, &'static Shape),
+    /// One of these strings, or an object.
+    WordOr(&'static [&'static str], &'static Table),
+    /// Prose, a list of it, a list of tokens, or a list of lists of them.
+    Prompt(Need),
+    /// One of a list's.
+    PromptItem(Need),
+}
+
+/// What a text must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// It may be empty.
+    Nothing,
+    /// A character.
+    Text,
+    /// A character that is no space.
+    Words,
+}
+
+/// What a word is to the rest of the document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// A tool's name, which no other tool has.
+    Tool,
+    /// The id of a tool's call.
+    Call,
+    /// Such an id, whose call is answered.
+    Answer,
+    /// A tool's name, which there must be.
+    Choice,
+}
+
+/// Where media stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// In a URL, which must have a scheme.
+    Url,
+    /// In a file's data, which may be base64 alone.
+    File,
+}
+
+/// What the keys of a map are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keys {
+    /// Any.
+    Any,
+    /// Tokens by their numbers.
+    Tokens,
 }
 
 /// An object's fields.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// At most 32, so that those seen fit a mask.
+    /// At most 64, so that those seen fit a mask.
     pub(super) fields: &'static [Field],
     /// What holds between its fields.
     pub(super) rule: Rule,
@@ -63,51 +129,18 @@ pub(super) enum Rule {
     Message,
     /// A part of a message: its type says which field holds it.
     Part,
-}
-
-/// Where the walk stands, as a chain of stack frames; written out only for a fault.
-#[derive(Clone, Copy)]
-pub(super) enum Path<'a> {
-    Root,
-    Key(&'a Path<'a>, &'a str),
-    Index(&'a Path<'a>, usize),
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Path::Root => Ok(()),
-            Path::Key(Path::Root, key) => f.write_str(key),
-            Path::Key(up, key) => write!(f, "{up}.{key}"),
-            Path::Index(up, index) => write!(f, "{up}[{index}]"),
-        }
-    }
-}
-
-/// The faults found so far.
-#[derive(Default)]
-pub(super) struct Faults(RefCell<Vec<FieldFault>>);
-
-impl Faults {
-    /// Notes that what stands at `path` is wrong.
-    pub(super) fn note(&self, path: &Path<'_>, message: impl Into<String>) {
-        let mut faults = self.0.borrow_mut();
-        if faults.len() < MAX_FAULTS {
-            faults.push(FieldFault { path: path.to_string(), message: message.into() });
-        }
-    }
-
-    /// All of them, in the order met.
-    pub(super) fn into_inner(self) -> Vec<FieldFault> {
-        self.0.into_inner()
-    }
+    /// One of the two must be there.
+    Either(&'static str, &'static str),
+    /// The first field's word says, by its index, which others there must be one of.
+    Holds(&'static [&'static [&'static str]]),
 }
 
 /// Holds one value against a shape.
-pub(super) struct Check<'a> {
+#[derive(Clone, Copy)]
+pub(super) struct Check<'a, 'de> {
     pub(super) shape: Shape,
     pub(super) path: &'a Path<'a>,
-    pub(super) faults: &'a Faults,
+    pub(super) walk: &'a Walk<'de>,
     /// An optional field may be null.
     pub(super) nullable: bool,
 }
@@ -117,57 +150,181 @@ pub(super) struct Check<'a> {
 pub(super) enum Seen {
     /// null
     Null,
-    /// The string at this index of a `OneOf`.
+    /// The string at this index of a `OneOf` or a `Hint`.
     Choice(u8),
+    /// A text, or a list of parts, that says nothing.
+    Blank,
+    /// A text.
+    Text,
+    /// A number.
+    Number,
+    /// A list.
+    List,
     /// Anything else.
-    Value,
+    Other,
 }
 
-impl<'de> DeserializeSeed<'de> for Check<'_> {
+impl<'de> DeserializeSeed<'de> for Check<'_, 'de> {
     type Value = Seen;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Seen, D::Error> {
-        deserializer.deserialize_any(self)
+        let unread = matches!(self.shape, Shape::Any);
+        if !unread && !(self.walk.cleans() && self.shape.takes_prose()) {
+            return deserializer.deserialize_any(self);
+        }
+        let raw = <&'de RawValue>::deserialize(deserializer)?;
+        if unread {
+            self.walk.unread(self.path, raw);
+            return Ok(if raw.get() == "null" { Seen::Null } else { Seen::Other });
+        }
+        if raw.get().starts_with('"') {
+            self.walk.clean(raw);
+            return Ok(Seen::Text);
+        }
+        serde_json::Deserializer::from_str(raw.get()).deserialize_any(self).map_err(D::Error::custom)
     }
 }
 
-impl Check<'_> {
+impl Shape {
+    const fn takes_prose(self) -> bool {
+        matches!(self, Self::Prose(_) | Self::Prompt(_) | Self::PromptItem(_) | Self::TextOr(Self::Prose(_), _))
+    }
+}
+
+impl<'de> Check<'_, 'de> {
     fn expected(&self) -> String {
         match self.shape {
             Shape::Any => "anything".into(),
-            Shape::Text | Shape::Word => "a string".into(),
+            Shape::Text | Shape::Word | Shape::Line(..) | Shape::Hint(_) => "a string".into(),
+            Shape::Marked(_) | Shape::Prose(_) | Shape::Media(_) => "a string".into(),
             Shape::OneOf(words) => format!("one of \"{}\"", words.join("\", \"")),
+            Shape::WordOr(words, _) => format!("one of \"{}\", or an object", words.join("\", \"")),
             Shape::Flag => "true or false".into(),
             Shape::Number(low, high) => format!("a number from {low} to {high}"),
             Shape::Whole(low, i64::MAX) => format!("a whole number, {low} or more"),
             Shape::Whole(low, high) => format!("a whole number from {low} to {high}"),
-            Shape::Object(_) => "an object".into(),
+            Shape::Object(_) | Shape::Map(..) => "an object".into(),
             Shape::List(..) => "a list".into(),
-            Shape::TextOr(_) => "a string or a list".into(),
+            Shape::TextOr(..) => "a string or a list".into(),
+            Shape::Prompt(_) => "a string, a list of strings, or tokens".into(),
+            Shape::PromptItem(_) => "a string, a token, or a list of tokens".into(),
         }
     }
 
     fn wrong(&self, found: impl fmt::Display) {
-        self.faults.note(self.path, format!("must be {}, not {found}", self.expected()));
+        self.walk.note(self.path, format!("must be {}, not {found}", self.expected()));
     }
 
     fn number(&self, value: f64, whole: Option<i64>) -> Seen {
         match self.shape {
-            Shape::Any => {}
             Shape::Number(low, high) if (low..=high).contains(&value) => {}
             Shape::Whole(low, high) if whole.is_some_and(|whole| (low..=high).contains(&whole)) => {}
-            Shape::Number(..) | Shape::Whole(..) => self.wrong(value),
+            Shape::PromptItem(_) if whole.is_some_and(|whole| whole >= 0) => {}
+            Shape::Number(..) | Shape::Whole(..) | Shape::PromptItem(_) => self.wrong(value),
             _ => self.wrong("a number"),
         }
-        Seen::Value
+        Seen::Number
     }
 
-    fn item<'a>(&'a self, shape: Shape, path: &'a Path<'a>) -> Check<'a> {
-        Check { shape, path, faults: self.faults, nullable: false }
+    fn item<'a>(&'a self, shape: Shape, path: &'a Path<'a>) -> Check<'a, 'de> {
+        Check { shape, path, walk: self.walk, nullable: false }
+    }
+
+    /// A string, which lasts as long as the document if it is written there without escapes.
+    fn string(&self, text: &str, lasting: Option<&'de str>) -> Seen {
+        let known = |words: &[&str]| words.iter().position(|word| *word == text);
+        match self.shape {
+            Shape::Any | Shape::Text => {}
+            Shape::Word if !text.is_empty() => {}
+            Shape::Word => self.walk.note(self.path, "must not be empty"),
+            Shape::Line(least, most) => self.line(text, least, most),
+            Shape::OneOf(words) => match known(words) {
+                Some(index) => return Seen::Choice(u8::try_from(index).unwrap_or(u8::MAX)),
+                None => self.wrong(quoted(text)),
+            },
+            Shape::Hint(_) if text.is_empty() => self.walk.note(self.path, "must not be empty"),
+            Shape::Hint(words) => {
+                let choice = known(words).map(|index| Seen::Choice(u8::try_from(index).unwrap_or(u8::MAX)));
+                return choice.unwrap_or(Seen::Other);
+            }
+            Shape::WordOr(words, _) => match known(words) {
+                // The tools may come later in the document.
+                Some(_) if text == "required" || text == "any" => self.walk.requires_tool(self.path),
+                Some(_) => {}
+                None => self.wrong(quoted(text)),
+            },
+            Shape::Marked(_) if text.is_empty() => self.walk.note(self.path, "must not be empty"),
+            Shape::Marked(mark) => {
+                self.line(text, 1, mark.longest());
+                let name = lasting.map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed);
+                self.walk.mark(mark, name, self.path);
+            }
+            Shape::Prose(need) | Shape::Prompt(need) | Shape::PromptItem(need) => return self.prose(text, need),
+            Shape::TextOr(shape, _) => return Check { shape: *shape, ..*self }.string(text, lasting),
+            Shape::Media(holder) => self.media(holder, text),
+            _ => self.wrong("a string"),
+        }
+        Seen::Text
+    }
+
+    fn line(&self, text: &str, least: u16, most: u16) {
+        let characters = text.chars().count();
+        if characters < usize::from(least) {
+            self.walk.note(self.path, "must not be empty");
+        } else if characters > usize::from(most) {
+            self.walk.note(self.path, format!("must have at most {most} characters, not {characters}"));
+        }
+    }
+
+    fn prose(&self, text: &str, need: Need) -> Seen {
+        self.walk.count(text);
+        let unwanted = clean::holds_unwanted(text);
+        if unwanted {
+            self.walk.found_unwanted();
+        }
+        let empty = text.is_empty() || (unwanted && text.chars().all(clean::is_unwanted));
+        let blank = text.chars().all(|letter| letter.is_whitespace() || clean::is_unwanted(letter));
+        match need {
+            Need::Text if empty => self.walk.note(self.path, "must not be empty"),
+            Need::Words if blank => self.walk.note(self.path, "must not be empty or blank"),
+            _ => {}
+        }
+        if blank { Seen::Blank } else { Seen::Text }
+    }
+
+    fn media(&self, holder: Holder, text: &str) {
+        let Some(bounds) = self.walk.bounds.media else { return };
+        let judged = if media::is_data_url(text) {
+            media::of_data_url("", text, bounds).map(drop)
+        } else if media::has_scheme(text) {
+            Ok(())
+        } else if holder == Holder::File {
+            media::of_base64("", text, bounds).map(drop)
+        } else {
+            Err(media::Wrong::Bytes("must be an https or http address, or read data:TYPE;base64,BYTES".to_owned()))
+        };
+        if let Err(wrong) = judged {
+            self.walk.note(self.path, wrong.into_message());
+        }
     }
 }
 
-impl<'de> Visitor<'de> for Check<'_> {
+impl Mark {
+    /// Characters. Names are bounded by what a person can have meant; ids are made by programs, some of which hide a
+    /// model's thoughts in them.
+    const fn longest(self) -> u16 {
+        match self {
+            Self::Tool | Self::Choice => 256,
+            Self::Call | Self::Answer => 16_384,
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("{:?}", text.chars().take(40).collect::<String>())
+}
+
+impl<'de> Visitor<'de> for Check<'_, 'de> {
     type Value = Seen;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -175,17 +332,17 @@ impl<'de> Visitor<'de> for Check<'_> {
     }
 
     fn visit_unit<E>(self) -> Result<Seen, E> {
-        if !self.nullable && !matches!(self.shape, Shape::Any) {
+        if !self.nullable {
             self.wrong("null");
         }
         Ok(Seen::Null)
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Seen, E> {
-        if !matches!(self.shape, Shape::Any | Shape::Flag) {
+        if !matches!(self.shape, Shape::Flag) {
             self.wrong("a truth value");
         }
-        Ok(Seen::Value)
+        Ok(Seen::Other)
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Seen, E> {
@@ -202,165 +359,87 @@ impl<'de> Visitor<'de> for Check<'_> {
         Ok(self.number(value, None))
     }
 
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Seen, E> {
+        Ok(self.string(text, Some(text)))
+    }
+
     fn visit_str<E>(self, text: &str) -> Result<Seen, E> {
-        match self.shape {
-            Shape::Any | Shape::Text | Shape::TextOr(_) => {}
-            Shape::Word if !text.is_empty() => {}
-            Shape::Word => self.faults.note(self.path, "must not be empty"),
-            Shape::OneOf(words) => match words.iter().position(|word| *word == text) {
-                Some(index) => return Ok(Seen::Choice(u8::try_from(index).unwrap_or(u8::MAX))),
-                None => self.wrong(format_args!("{:?}", text.chars().take(40).collect::<String>())),
-            },
-            _ => self.wrong("a string"),
-        }
-        Ok(Seen::Value)
+        Ok(self.string(text, None))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Seen, A::Error> {
         let (low, high, shape) = match self.shape {
             Shape::List(low, high, shape) => (low, high, *shape),
-            Shape::TextOr(shape) => (0, usize::MAX, *shape),
-            other => {
-                if !matches!(other, Shape::Any) {
-                    self.wrong("a list");
-                }
-                (0, usize::MAX, Shape::Any)
+            Shape::TextOr(_, shape) => (0, usize::MAX, *shape),
+            Shape::Prompt(need) => (1, usize::MAX, Shape::PromptItem(need)),
+            Shape::PromptItem(_) => (1, usize::MAX, Shape::Whole(0, i64::MAX)),
+            _ => {
+                self.wrong("a list");
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                return Ok(Seen::List);
             }
         };
-        let mut length = 0;
+        let (mut length, mut blank, mut first, mut mixed) = (0, true, None, false);
         loop {
             let path = Path::Index(self.path, length);
-            if list.next_element_seed(self.item(shape, &path))?.is_none() {
-                break;
-            }
+            let Some(seen) = list.next_element_seed(self.item(shape, &path))? else { break };
+            blank &= seen == Seen::Blank;
+            let kind = if seen == Seen::Blank { Seen::Text } else { seen };
+            mixed |= *first.get_or_insert(kind) != kind;
             length += 1;
         }
         if length < low {
-            self.faults.note(self.path, format!("must hold at least {low}, not {length}"));
+            self.walk.note(self.path, format!("must hold at least {low}, not {length}"));
         } else if length > high {
-            self.faults.note(self.path, format!("must hold at most {high}, not {length}"));
+            self.walk.note(self.path, format!("must hold at most {high}, not {length}"));
         }
-        Ok(Seen::Value)
+        if mixed && matches!(self.shape, Shape::Prompt(_)) {
+            self.walk.note(self.path, "must hold strings only, tokens only, or lists of tokens only");
+        }
+        Ok(if blank { Seen::Blank } else { Seen::List })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Seen, A::Error> {
         let table = match self.shape {
-            Shape::Object(table) => table,
-            // A list's item that may also be a string takes an object's place in the next shape down.
-            other => {
-                if !matches!(other, Shape::Any) {
-                    self.wrong("an object");
-                }
+            Shape::Object(table) | Shape::WordOr(_, table) => table,
+            Shape::Map(keys, shape) => return self.map(keys, *shape, map),
+            _ => {
+                self.wrong("an object");
                 while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                return Ok(Seen::Value);
+                return Ok(Seen::Other);
             }
         };
         let mut fields = Fields::new(table);
         while let Some(key) = map.next_key_seed(KeyIn(table))? {
-            let Some(index) = key else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
+            let index = match key {
+                Key::Known(index) => index,
+                Key::Other(name) => {
+                    self.walk.unread(&Path::Key(self.path, &name), map.next_value()?);
+                    continue;
+                }
             };
             let field = &table.fields[index];
             let path = Path::Key(self.path, field.name);
             let seen = map.next_value_seed(Check { nullable: !field.required, ..self.item(field.shape, &path) })?;
-            fields.saw(index, seen, &path, self.faults);
+            fields.saw(index, seen, &path, self.walk);
         }
-        fields.close(self.path, self.faults);
-        Ok(Seen::Value)
+        Ok(fields.close(self.path, self.walk))
     }
 }
 
-/// Finds a key in a table without keeping it.
-pub(super) struct KeyIn(pub(super) &'static Table);
-
-impl<'de> DeserializeSeed<'de> for KeyIn {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for KeyIn {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.fields.iter().position(|field| field.name == key))
-    }
-}
-
-/// Which fields of one object have been seen.
-pub(super) struct Fields {
-    table: &'static Table,
-    seen: u32,
-    null: u32,
-    first: Option<u8>,
-}
-
-impl Fields {
-    pub(super) const fn new(table: &'static Table) -> Self {
-        Self { table, seen: 0, null: 0, first: None }
-    }
-
-    /// Notes the field at `index`, and that a key given twice is a fault: readers differ on which one counts.
-    pub(super) fn saw(&mut self, index: usize, seen: Seen, path: &Path<'_>, faults: &Faults) {
-        let bit = 1 << index;
-        if self.seen & bit != 0 {
-            faults.note(path, "is given twice");
-        }
-        self.seen |= bit;
-        match seen {
-            Seen::Null => self.null |= bit,
-            Seen::Choice(choice) if index == 0 => self.first = Some(choice),
-            _ => {}
-        }
-    }
-
-    /// Notes what is missing once the object has ended.
-    pub(super) fn close(&self, path: &Path<'_>, faults: &Faults) {
-        for (index, field) in self.table.fields.iter().enumerate() {
-            if field.required && self.seen & (1 << index) == 0 {
-                faults.note(&Path::Key(path, field.name), "is required");
+impl<'de> Check<'_, 'de> {
+    fn map<A: MapAccess<'de>>(&self, keys: Keys, shape: Shape, mut map: A) -> Result<Seen, A::Error> {
+        static NOTHING: Table = Table { fields: &[], rule: Rule::None };
+        while let Some(key) = map.next_key_seed(KeyIn(&NOTHING))? {
+            let Key::Other(name) = key else { continue };
+            let path = Path::Key(self.path, &name);
+            if keys == Keys::Tokens
+                && !(1..=10).contains(&name.len()) | !name.bytes().all(|digit| digit.is_ascii_digit())
+            {
+                self.walk.note(&path, "must be named after a token's number");
             }
+            map.next_value_seed(self.item(shape, &path))?;
         }
-        match self.table.rule {
-            Rule::None => {}
-            Rule::Message => self.close_message(path, faults),
-            Rule::Part => self.close_part(path, faults),
-        }
-    }
-
-    fn has(&self, name: &str) -> bool {
-        let at = self.table.fields.iter().position(|field| field.name == name);
-        at.is_some_and(|index| self.seen & !self.null & (1 << index) != 0)
-    }
-
-    /// By its role, a message says something, calls tools, or answers a tool's call.
-    fn close_message(&self, path: &Path<'_>, faults: &Faults) {
-        let Some(role) = self.first.and_then(|index| super::tables::ROLES.get(usize::from(index))) else { return };
-        let calls = self.has("tool_calls") || self.has("function_call") || self.has("refusal") || self.has("audio");
-        let silent = *role == "assistant" && calls;
-        if !self.has("content") && !silent {
-            let message = match *role {
-                "assistant" => "is required where there are no tool_calls",
-                _ => "is required",
-            };
-            faults.note(&Path::Key(path, "content"), message);
-        }
-        if *role == "tool" && !self.has("tool_call_id") {
-            faults.note(&Path::Key(path, "tool_call_id"), "is required of a tool's message");
-        }
-    }
-
-    fn close_part(&self, path: &Path<'_>, faults: &Faults) {
-        let Some(kind) = self.first.and_then(|index| super::tables::PARTS.get(usize::from(index))) else { return };
-        if !self.has(kind) {
-            faults.note(&Path::Key(path, kind), format!("is required of a part of type \"{kind}\""));
-        }
+        Ok(Seen::Other)
     }
 }

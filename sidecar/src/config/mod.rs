@@ -298,6 +298,8 @@ pub struct Validation {
     pub max_input_chars: usize,
     /// Bytes of one image.
     pub max_image_bytes: usize,
+    /// Bytes of one document.
+    pub max_document_bytes: usize,
 }
 
 /// Health checks.

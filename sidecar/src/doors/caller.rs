@@ -5,6 +5,9 @@ use http::{HeaderMap, header::AUTHORIZATION};
 /// Longer idempotency keys and run ids are refused: they are kept.
 const MAX_KEY: usize = 256;
 
+/// What `www-authenticate` says to a caller without leave.
+pub(super) const CHALLENGE: &str = "Bearer";
+
 /// What an idempotency key or a run id must be.
 pub(super) const KEY: &str = "1 to 256 visible ASCII characters";
 

@@ -101,6 +101,7 @@ pub(super) fn call(model: &str) -> Call {
         choices: 1,
         max_tokens: None,
         max_tokens_span: None,
+        removed: 0,
         may_be_empty: false,
     };
     Call {

@@ -14,8 +14,6 @@ pub(super) fn all(config: &Config, advice: &mut Found) {
         ("fleet.redis", config.fleet.redis != default.fleet.redis),
         ("cache", config.cache != default.cache),
         ("validation.max_reprompts", validation.max_reprompts != untouched.max_reprompts),
-        ("validation.max_input_chars", validation.max_input_chars != untouched.max_input_chars),
-        ("validation.max_image_bytes", validation.max_image_bytes != untouched.max_image_bytes),
         ("degradation", config.degradation != default.degradation),
         ("run_budgets", config.run_budgets != default.run_budgets),
         ("health", config.health != default.health),

@@ -3,6 +3,7 @@
 mod idle;
 mod models;
 mod providers;
+mod validation;
 
 use std::{fmt, net::IpAddr, path::Path};
 
@@ -32,6 +33,7 @@ pub fn advise(config: &Config) -> Vec<Advice> {
     doors(config, &mut advice);
     providers::all(config, &mut advice);
     models::all(config, &mut advice);
+    validation::all(config, &mut advice);
     if config.retry_budget.ratio > 0.5 {
         let percent = (config.retry_budget.ratio * 100.0).round();
         advice.add(

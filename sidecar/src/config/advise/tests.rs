@@ -74,8 +74,8 @@ fn each_unwise_thing_is_said_at_its_place() {
         (&[("context_overflow", "truncate")], "context_overflow"),
         (&[("content_filter.rewrite", "Be kind.")], "content_filter"),
         (&[("validation.max_reprompts", "1")], "validation.max_reprompts"),
-        (&[("validation.max_input_chars", "1")], "validation.max_input_chars"),
-        (&[("validation.max_image_bytes", "1KiB")], "validation.max_image_bytes"),
+        (&[("validation.max_image_bytes", "33MiB")], "validation.max_image_bytes"),
+        (&[("validation.max_document_bytes", "1GiB")], "validation.max_document_bytes"),
         (&[("health.interval", "1s")], "health"),
         (&[("providers.0.rate_limit.tokens_per_minute", "1000")], "providers[0].rate_limit"),
         (&[("providers.0.scope", "fleet")], "providers[0].scope"),
@@ -88,7 +88,13 @@ fn each_unwise_thing_is_said_at_its_place() {
 
 #[test]
 fn what_has_an_effect_is_not_said_to_have_none() {
-    for setting in [("context_overflow", "error"), ("content_filter", "failover")] {
+    for setting in [
+        ("context_overflow", "error"),
+        ("content_filter", "failover"),
+        ("validation.max_input_chars", "1"),
+        ("validation.max_image_bytes", "1KiB"),
+        ("validation.max_document_bytes", "1KiB"),
+    ] {
         assert_eq!(with(&[setting]).0, [""; 0], "{setting:?}");
     }
 }

@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use fusebox_proto::v1;
+use http::header::WWW_AUTHENTICATE;
 use prost::Message;
 use prost_types::Any;
 use tonic::{
@@ -15,6 +16,7 @@ use tonic_types::pb::{self, bad_request::FieldViolation};
 use super::outcome;
 use crate::{
     call::{Refused, correlation, outcome::Outcome},
+    doors::caller,
     error::{ErrorKind, Failure, FieldFault},
 };
 
@@ -122,6 +124,9 @@ fn metadata(failure: &Failure, how: &Outcome) -> MetadataMap {
     let mut metadata = MetadataMap::new();
     if let Ok(id) = MetadataValue::try_from(&*how.correlation_id) {
         metadata.insert(correlation::HEADER, id);
+    }
+    if failure.kind == ErrorKind::Authentication {
+        metadata.insert(WWW_AUTHENTICATE.as_str(), MetadataValue::from_static(caller::CHALLENGE));
     }
     if let Some(pushback) = pushback(failure) {
         metadata.insert(PUSHBACK, pushback);

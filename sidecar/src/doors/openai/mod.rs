@@ -15,9 +15,9 @@ use tokio::time::timeout;
 use self::render::Word;
 use crate::{
     call::{Call, Engine, Reply, correlation, unknown_model},
-    chat::{parse::parse, request::Operation},
+    chat::{parse::admit, request::Operation},
     clock,
-    doors::{MaxBody, caller},
+    doors::{Bounded, MaxBody, caller},
     error::{ErrorKind, Failure},
     provider::http::Gathered,
     telemetry::{Door, Refusal},
@@ -37,6 +37,8 @@ pub struct OpenAi<E> {
     pub authorise: Authorise,
     /// How large a request may be.
     pub max_body: MaxBody,
+    /// How much a request's content may be.
+    pub bounds: Bounded,
     /// The names that callers may use, for `/v1/models`.
     pub models: Arc<dyn Fn() -> Vec<Arc<str>> + Send + Sync>,
 }
@@ -91,7 +93,7 @@ impl<E: Engine> OpenAi<E> {
             Ok(body) => body,
             Err((status, failure)) => return refused(failure, status.map(Word::from)),
         };
-        let request = match parse(operation, body) {
+        let request = match admit(operation, body, (self.bounds)()) {
             Ok(request) => request,
             Err(failure) => return refused(failure, None),
         };

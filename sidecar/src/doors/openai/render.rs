@@ -5,13 +5,14 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde_json::{Map, Value, json};
 
 use super::Body;
 use crate::{
     call::{Refused, outcome::Outcome, stream::Stream},
+    doors::caller,
     error::Failure,
 };
 
@@ -87,6 +88,9 @@ fn error(failure: &Failure, correlation_id: &Arc<str>, status: Option<StatusCode
     if let Some(wait) = failure.wait {
         headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         headers.insert(RETRY_AFTER_MS, HeaderValue::from(whole_millis(wait)));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(caller::CHALLENGE));
     }
     // The official SDKs ask again by themselves; here that would be in vain.
     if !failure.kind.row().retryable {
