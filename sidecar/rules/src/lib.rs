@@ -8,6 +8,7 @@ pub mod budget;
 pub mod classify;
 pub mod come_back;
 pub mod deadline;
+pub mod degradation;
 pub mod error;
 pub mod moment;
 pub mod retry;

@@ -46,21 +46,28 @@ pub(super) struct Question<'a> {
 /// What an attempt got.
 pub(super) enum Got {
     Whole(Whole),
-    Begun(Begun),
-}
-
-/// A stream from its first token on.
-#[derive(Debug)]
-pub(super) struct Begun {
-    /// What came up to and with the first token, in order.
-    pub(super) held: Vec<Chunk>,
-    pub(super) rest: Chunks,
+    /// A stream: what came up to and with the first token, in order, and what is to come.
+    Begun {
+        held: Vec<Chunk>,
+        rest: Chunks,
+    },
 }
 
 /// An answer together with what must hear of its end.
 pub(super) enum Answer {
     Whole(Whole),
-    Begun { begun: Begun, started: Moment, pass: Pass, trace: AttemptTrace },
+    Begun(Box<Begun>),
+}
+
+/// A stream from its first token on, and who must hear of its end.
+pub(super) struct Begun {
+    /// What came up to and with the first token, in order.
+    pub(super) held: Vec<Chunk>,
+    pub(super) rest: Chunks,
+    /// When the attempt began.
+    pub(super) started: Moment,
+    pub(super) pass: Pass,
+    pub(super) trace: AttemptTrace,
 }
 
 /// What has come to be different from the first question to this provider.
@@ -137,7 +144,7 @@ pub(super) async fn make(
         let Reply { answer, warnings } = provider.ask(ask).await?;
         let got = match answer {
             provider::Answer::Whole(whole) => Got::Whole(whole),
-            provider::Answer::Stream(chunks) => Got::Begun(first_token(chunks).await?),
+            provider::Answer::Stream(chunks) => first_token(chunks).await?,
         };
         Ok((got, warnings))
     });
@@ -152,7 +159,7 @@ pub(super) async fn make(
 }
 
 /// Waits for the first token. Up to it a stream can still be asked for elsewhere, so nothing of it is passed on.
-async fn first_token(mut rest: Chunks) -> Result<Begun, Failure> {
+async fn first_token(mut rest: Chunks) -> Result<Got, Failure> {
     let mut held = Vec::with_capacity(1);
     let mut size = 0;
     loop {
@@ -162,7 +169,7 @@ async fn first_token(mut rest: Chunks) -> Result<Begun, Failure> {
                 let begun = chunk.tokens > 0;
                 held.push(chunk);
                 if begun {
-                    return Ok(Begun { held, rest });
+                    return Ok(Got::Begun { held, rest });
                 }
                 if size > MAX_HELD {
                     return Err(Failure::new(
@@ -173,7 +180,7 @@ async fn first_token(mut rest: Chunks) -> Result<Begun, Failure> {
             }
             Some(Err(failure)) => return Err(failure),
             // Complete without a token: the limit on tokens was met before one.
-            None => return Ok(Begun { held, rest }),
+            None => return Ok(Got::Begun { held, rest }),
         }
     }
 }

@@ -4,54 +4,32 @@ use std::{sync::Arc, time::Duration};
 
 use fusebox_rules::{
     breaker::{Asker, Transition},
-    deadline,
     error::FailOver,
-    moment::Moment,
     retry::{self, Facts, Verdict, WaitReason},
 };
 
 use super::{
-    Call,
-    attempt::{self, Answer, Changes, Got, Question},
+    attempt::{self, Answer, Begun, Changes, Got, Question},
     failures::Failures,
     outcome::Attempt,
-    plan::{Plan, Route, Seat},
+    plan::Seat,
+    way::Way,
 };
 use crate::{
     clock,
     config::{ContentFilter, ContextOverflow},
     error::{ErrorKind, Failure},
     gate::{Pass, Refusal},
-    telemetry::{self, CallTrace},
+    telemetry,
 };
 
-/// Attempts in one call, whatever is configured.
-const MAX_ATTEMPTS: u32 = 64;
-
-/// One call's way along its route.
-pub(super) struct Chain<'a> {
-    pub(super) call: &'a Call,
-    pub(super) plan: &'a Plan,
-    pub(super) route: &'a Route,
-    pub(super) worker: usize,
-    pub(super) deadline: Moment,
-    pub(super) trace: CallTrace,
-    pub(super) attempts: Vec<Attempt>,
-    /// For people: what was left out of the question that was answered, or asked less for.
-    pub(super) warnings: Vec<String>,
-    /// Whether less was asked for than the caller did.
-    pub(super) limited: bool,
-    attempts_left: u32,
-}
-
 /// An answer, and who gave it.
-pub(super) struct Found<'a> {
+pub(super) struct Found {
     pub(super) answer: Answer,
-    pub(super) seat: &'a Seat,
+    /// Which of the route's seats.
+    pub(super) seat: usize,
     /// Whether it was the first by rank.
     pub(super) first: bool,
-    /// The model as the caller named it.
-    pub(super) named: &'a str,
 }
 
 /// How asking one provider ended.
@@ -69,36 +47,17 @@ struct Next {
     changes: Changes,
 }
 
-impl<'a> Chain<'a> {
-    pub(super) fn new(call: &'a Call, plan: &'a Plan, route: &'a Route, worker: usize, trace: CallTrace) -> Self {
-        let patience = deadline::for_call(call.timeout, route.patience(call.request.stream));
-        let allowed = call.options.max_attempts.unwrap_or(MAX_ATTEMPTS).clamp(1, MAX_ATTEMPTS);
-        // The caller's SDK has made some of the attempts already.
-        let attempts_left = allowed.saturating_sub(call.options.retries_before).max(1);
-        let deadline = call.arrived + patience;
-        Self {
-            call,
-            plan,
-            route,
-            worker,
-            deadline,
-            trace,
-            attempts: Vec::with_capacity(1),
-            warnings: Vec::new(),
-            limited: false,
-            attempts_left,
-        }
-    }
-
+impl Way {
     /// Asks providers in turn until one answers.
     ///
     /// # Errors
     /// What all of them together came to.
-    pub(super) async fn run(&mut self) -> Result<Found<'a>, Failure> {
-        let order = self.route.order(self.call.request.operation);
+    pub(super) async fn chain(&mut self) -> Result<Found, Failure> {
+        let route = Arc::clone(&self.route);
+        let order = route.order(self.call.request.operation);
         let mut failures = Failures::default();
         let mut before: Option<(usize, ErrorKind)> = None;
-        for (position, seat) in order.iter().copied().enumerate() {
+        for (position, (place, seat)) in order.iter().copied().enumerate() {
             if failures.rules_out(seat) {
                 continue;
             }
@@ -106,10 +65,11 @@ impl<'a> Chain<'a> {
             if let Some((from, kind)) = before {
                 self.trace.fallback(from, index, kind);
             }
-            let rest: Vec<_> = order[position + 1..].iter().copied().filter(|seat| !failures.rules_out(seat)).collect();
+            let rest: Vec<_> =
+                order[position + 1..].iter().map(|(_, seat)| *seat).filter(|seat| !failures.rules_out(seat)).collect();
             let failure = match self.ask(seat, &rest).await {
                 Asked::Answered(answer) => {
-                    return Ok(Found { answer, seat, first: position == 0, named: &self.call.request.model });
+                    return Ok(Found { answer, seat: place, first: position == 0 });
                 }
                 Asked::FailOver(failure) => failure,
                 // Nobody else would take the call at once; somebody may after a wait.
@@ -131,7 +91,7 @@ impl<'a> Chain<'a> {
     }
 
     /// Asks one provider, again where the table and the policy allow it.
-    async fn ask(&mut self, seat: &'a Seat, rest: &[&Seat]) -> Asked {
+    async fn ask(&mut self, seat: &Seat, rest: &[&Seat]) -> Asked {
         let gate = &seat.upstream.gate;
         let began = clock::now();
         let mut asked = 0u32;
@@ -162,7 +122,7 @@ impl<'a> Chain<'a> {
                 attempts_left: self.attempts_left,
                 others: able(rest),
                 larger_window: self.larger_window(seat, rest),
-                reroute_refusals: self.plan.config.content_filter == ContentFilter::Failover,
+                reroute_refusals: self.plan().config.content_filter == ContentFilter::Failover,
                 asked_wait: failure.wait,
                 // A wait that the provider named ends with its cool-down; no other refusal is worth waiting for.
                 may_retry: !failure.final_here && (failure.kind == ErrorKind::RateLimited || gate.would_admit()),
@@ -197,14 +157,15 @@ impl<'a> Chain<'a> {
         let started = clock::now();
         let remaining = self.deadline.since(started);
         let index = seat.upstream.index;
-        let number = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let number = u32::try_from(self.outcome.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
         let mut trace = self.trace.attempt(index, seat.model.as_deref(), number);
-        let question = Question::new(self.call, seat, &next.changes, remaining, others);
-        let result = attempt::make(&question, seat.upstream.client(self.worker), &trace.headers(self.call)).await;
+        let question = Question::new(&self.call, seat, &next.changes, remaining, others);
+        let result = attempt::make(&question, seat.upstream.client(self.worker), &trace.headers(&self.call)).await;
+        let fair = question.was_fair();
         let took = clock::now().since(started);
         let error = result.as_ref().err().map(|failure| failure.kind);
         if result.as_ref().err().is_none_or(|failure| !failure.unasked) {
-            self.attempts.push(Attempt {
+            self.outcome.attempts.push(Attempt {
                 provider: Arc::clone(&seat.upstream.settings.name),
                 started_after: started.since(self.call.arrived),
                 took,
@@ -215,11 +176,10 @@ impl<'a> Chain<'a> {
         }
         match result {
             Ok((got, warnings)) => {
-                self.warnings.extend(warnings);
-                self.limited = next.changes.halved;
-                if self.limited {
+                self.outcome.warnings.extend(warnings);
+                if next.changes.halved {
                     let name = &seat.upstream.settings.name;
-                    self.warnings.push(format!("{name} ran out of memory and was asked for half the tokens"));
+                    self.limit(format!("{name} ran out of memory and was asked for half the tokens"));
                 }
                 Ok(match got {
                     Got::Whole(whole) => {
@@ -227,16 +187,16 @@ impl<'a> Chain<'a> {
                         trace.ended(Ok(&attempt::facts(&whole)));
                         Answer::Whole(whole)
                     }
-                    Got::Begun(begun) => {
+                    Got::Begun { held, rest } => {
                         self.moved(index, pass.first_token(took));
                         trace.first_token();
-                        Answer::Begun { begun, started, pass, trace }
+                        Answer::Begun(Box::new(Begun { held, rest, started, pass, trace }))
                     }
                 })
             }
             Err(failure) => {
                 let failure = failure.by(&seat.upstream.settings.name);
-                if failure.kind != ErrorKind::InferenceTimeout || question.was_fair() {
+                if failure.kind != ErrorKind::InferenceTimeout || fair {
                     self.moved(index, pass.failed(failure.kind, failure.wait));
                 }
                 trace.ended(Err(&failure));
@@ -253,7 +213,7 @@ impl<'a> Chain<'a> {
     }
 
     fn larger_window(&self, seat: &Seat, rest: &[&Seat]) -> bool {
-        self.plan.config.context_overflow != ContextOverflow::Error
+        self.plan().config.context_overflow != ContextOverflow::Error
             && rest.iter().any(|other| other.may_hold_more_than(seat) && other.upstream.gate.would_admit())
     }
 }

@@ -8,6 +8,7 @@ mod inflight;
 pub mod outcome;
 pub mod plan;
 pub mod stream;
+mod way;
 
 use std::{
     future::Future,
@@ -24,18 +25,18 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     attempt::Answer,
-    chain::{Chain, Found},
+    chain::Found,
     inflight::InFlight,
     outcome::Outcome,
     plan::Plan,
-    stream::{Limits, Parts, Stream},
+    stream::Stream,
+    way::{End, Way},
 };
 use crate::{
     chat::{answer::Whole, request::Request},
-    clock,
     config::CacheMode,
     error::{ErrorKind, Failure},
-    telemetry::{CallEnd, CallTrace, Door, Labels, Refusal, Telemetry},
+    telemetry::{Door, Labels, Refusal, Telemetry},
 };
 
 /// What answers calls: the seam between the doors and all that lies behind them.
@@ -209,33 +210,22 @@ impl Sidecar {
 
     /// The way of a call, from its admission to the one outcome that is told of it.
     async fn answer_alone(&self, call: Call) -> Result<Answered, Box<Refused>> {
-        let current = self.shared.current.load_full();
-        let plan = &current.plan;
-        let trace = self.shared.telemetry.begin(&current.labels, &call, call.door);
-        let place = match self.admit(plan) {
-            Ok(place) => place,
-            Err(failure) => return Err(refuse(trace, failure, Outcome::new(&call))),
-        };
-        let Some(route) = plan.route(&call.request.model) else {
-            return Err(refuse(trace, unknown_model(&call.request.model), Outcome::new(&call)));
-        };
-        let mut chain = Chain::new(&call, plan, route, self.worker, trace);
+        let mut way = Way::begin(self, call)?;
         let found = tokio::select! {
             biased;
-            found = chain.run() => found,
-            () = self.shared.ending.cancelled() => {
-                Err(Failure::new(ErrorKind::ShuttingDown, "the sidecar is shutting down and could not wait any longer"))
-            }
+            found = self.go(&mut way) => found,
+            () = self.shared.ending.cancelled() => Err(shutting_down()),
         };
-        let Chain { deadline, attempts, warnings, limited, trace, .. } = chain;
-        let mut outcome = Outcome { attempts, warnings, ..Outcome::new(&call) };
         match found {
-            Ok(found) => {
-                outcome.found(&found, limited);
-                Ok(self.reply(found, outcome, deadline, trace, place))
-            }
-            Err(failure) => Err(refuse(trace, failure, outcome)),
+            Ok(found) => Ok(self.reply(way, found)),
+            Err(failure) => Err(way.refused(failure)),
         }
+    }
+
+    /// The steps of a call, up to its whole answer or its first token.
+    async fn go(&self, way: &mut Way) -> Result<Found, Failure> {
+        self.admit(way)?;
+        way.chain().await
     }
 
     /// A call that does not go the way of a call: counted, and told why.
@@ -249,58 +239,29 @@ impl Sidecar {
         Box::new(Refused { failure, outcome: Outcome::new(call) })
     }
 
-    /// A place among the calls in flight.
-    fn admit(&self, plan: &Plan) -> Result<Place, Failure> {
-        let place = Place::take(&self.shared.places);
-        if self.shared.calls() > plan.config.limits.max_in_flight {
+    /// Sheds a call for which there is no place.
+    fn admit(&self, way: &Way) -> Result<(), Failure> {
+        if self.shared.calls() > way.plan().config.limits.max_in_flight {
             let message = "this sidecar has as many calls in flight as it may have";
             return Err(Failure::new(ErrorKind::Shed, message).wait(Some(SHED_WAIT)));
         }
-        Ok(place)
+        Ok(())
     }
 
-    fn reply(
-        &self,
-        found: Found<'_>,
-        outcome: Outcome,
-        deadline: Moment,
-        mut trace: CallTrace,
-        place: Place,
-    ) -> Answered {
+    fn reply(&self, mut way: Way, found: Found) -> Answered {
+        way.answered_by(&Arc::clone(&way.route).seats[found.seat], found.first);
         match found.answer {
             Answer::Whole(whole) => {
-                trace.ended(CallEnd {
-                    source: outcome.source,
-                    error: None,
-                    outcome: &outcome,
-                    finish: whole.finish,
-                    usage: whole.usage,
-                    response_model: whole.model.as_deref(),
-                });
+                let outcome = way.ended(&End::whole(&whole));
                 Answered { outcome, reply: Reply::Whole(whole) }
             }
-            Answer::Begun { begun, started, pass, trace: attempt } => {
-                trace.first_token();
-                let settings = &found.seat.upstream.settings;
-                let limits = Limits {
-                    idle: settings.timeouts.idle,
-                    attempt_ends: started + settings.timeouts.stream_total,
-                    deadline,
-                    breaker: settings.breaker.clone(),
-                    first_token: clock::now(),
-                };
+            Answer::Begun(begun) => {
+                way.trace.first_token();
                 let ending = self.shared.ending.clone().cancelled_owned();
-                let stream = Stream::live(Parts {
-                    begun,
-                    limits,
-                    ending,
-                    pass,
-                    attempt,
-                    call: trace,
-                    place,
-                    outcome: outcome.clone(),
-                });
-                Answered { outcome, reply: Reply::Stream(stream) }
+                Answered {
+                    outcome: way.outcome.clone(),
+                    reply: Reply::Stream(Stream::live(way, found.seat, begun, ending)),
+                }
             }
         }
     }
@@ -309,16 +270,8 @@ impl Sidecar {
 /// What a caller is told to wait once a place may be free again.
 const SHED_WAIT: Duration = Duration::from_secs(1);
 
-fn refuse(trace: CallTrace, failure: Failure, outcome: Outcome) -> Box<Refused> {
-    trace.ended(CallEnd {
-        source: None,
-        error: Some(&failure),
-        outcome: &outcome,
-        finish: None,
-        usage: None,
-        response_model: None,
-    });
-    Box::new(Refused { failure, outcome })
+fn shutting_down() -> Failure {
+    Failure::new(ErrorKind::ShuttingDown, "the sidecar is shutting down and could not wait any longer")
 }
 
 /// A model that the configuration does not name.

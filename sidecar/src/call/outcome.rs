@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-pub use fusebox_rules::retry::WaitReason;
+pub use fusebox_rules::{degradation::Level, retry::WaitReason};
 
-use super::{Call, chain::Found};
+use super::Call;
 use crate::error::ErrorKind;
 
 /// How a call went: told to the caller on answers and on errors alike.
@@ -14,6 +14,10 @@ pub struct Outcome {
     pub source: Option<Source>,
     /// How much of what was asked for the answer is.
     pub quality: Quality,
+    /// Whether less was asked for than the caller did, so that a full answer is none.
+    pub limited: bool,
+    /// The degradation level under which the call was answered.
+    pub level: Level,
     /// The provider that answered.
     pub provider: Option<Arc<str>>,
     /// The model that it was asked for.
@@ -43,23 +47,14 @@ impl Outcome {
         Self {
             source: None,
             quality: Quality::Unavailable,
+            limited: false,
+            level: Level::Full,
             provider: None,
             provider_model: None,
             warnings: Vec::new(),
             attempts: Vec::new(),
             correlation_id: Arc::clone(correlation_id),
         }
-    }
-
-    /// Notes who answered, and whether less was asked for than the caller did.
-    pub(super) fn found(&mut self, found: &Found<'_>, limited: bool) {
-        self.quality = if limited { Quality::Limited } else { Quality::Full };
-        self.source = Some(if found.first { Source::Primary } else { Source::Fallback });
-        self.provider = Some(Arc::clone(&found.seat.upstream.settings.name));
-        self.provider_model = Some(match &found.seat.model {
-            Some(model) => Arc::clone(model),
-            None => Arc::from(found.named),
-        });
     }
 }
 
@@ -74,9 +69,11 @@ fn removed(characters: u32) -> String {
 pub enum Quality {
     /// All of it.
     Full,
-    /// Less: fewer tokens were asked for.
+    /// Less: fewer tokens, turns or steps were asked for, a smaller model, or by a shorter prompt.
     Limited,
-    /// There is none.
+    /// All of it, as it was answered before.
+    Cached,
+    /// There is none, or only words that stand for one.
     Unavailable,
 }
 
@@ -87,6 +84,7 @@ impl Quality {
         match self {
             Self::Full => "full",
             Self::Limited => "limited",
+            Self::Cached => "cached",
             Self::Unavailable => "unavailable",
         }
     }
@@ -97,8 +95,14 @@ impl Quality {
 pub enum Source {
     /// The first provider by rank.
     Primary,
-    /// Another provider.
+    /// Another provider, or a smaller model.
     Fallback,
+    /// An earlier answer to the same question.
+    Cache,
+    /// A provider, to a shorter prompt.
+    Simplified,
+    /// Nobody: it was written beforehand.
+    Static,
 }
 
 impl Source {
@@ -108,6 +112,9 @@ impl Source {
         match self {
             Self::Primary => "primary",
             Self::Fallback => "fallback",
+            Self::Cache => "cache",
+            Self::Simplified => "simplified",
+            Self::Static => "static",
         }
     }
 }

@@ -163,13 +163,13 @@ fn pass_through(upstreams: &[Arc<Upstream>]) -> Route {
 }
 
 impl Route {
-    /// The seats that can take `operation`, by rank; those of one rank by how little they have to do.
+    /// The seats that can take `operation`, each with its index, by rank; those of one rank by how little they have to do.
     #[must_use]
-    pub fn order(&self, operation: Operation) -> Vec<&Seat> {
-        let mut order: Vec<&Seat> =
-            self.seats.iter().filter(|seat| provider::serves(seat.upstream.settings.kind, operation)).collect();
+    pub fn order(&self, operation: Operation) -> Vec<(usize, &Seat)> {
+        let serves = |(_, seat): &(usize, &Seat)| provider::serves(seat.upstream.settings.kind, operation);
+        let mut order: Vec<(usize, &Seat)> = self.seats.iter().enumerate().filter(serves).collect();
         // In flight changes while it is read; the keys are taken once, so that the order is one.
-        order.sort_by_cached_key(|seat| (seat.upstream.settings.priority, seat.upstream.gate.in_flight()));
+        order.sort_by_cached_key(|(_, seat)| (seat.upstream.settings.priority, seat.upstream.gate.in_flight()));
         order
     }
 

@@ -14,14 +14,20 @@ use fusebox_rules::{breaker, moment::Moment};
 use tokio::time::Sleep;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::{Place, attempt::Begun, inflight::Listener, outcome::Outcome};
+use super::{
+    attempt::Begun,
+    inflight::Listener,
+    outcome::Outcome,
+    shutting_down,
+    way::{End, Way},
+};
 use crate::{
     chat::answer::{Chunk, Finish, Usage},
     clock,
     error::{ErrorKind, Failure},
     gate::Pass,
     provider::stream::Chunks,
-    telemetry::{AttemptTrace, CallEnd, CallTrace, Facts},
+    telemetry::{AttemptTrace, Facts},
 };
 
 /// What is left of an answer that has begun.
@@ -51,8 +57,9 @@ impl fmt::Debug for Script {
 }
 
 impl Stream {
-    pub(super) fn live(parts: Parts) -> Self {
-        Self::Live(Box::new(Live::new(parts)))
+    /// The answer to `way`'s call that has `begun` at one of its route's seats.
+    pub(super) fn live(way: Way, seat: usize, begun: Box<Begun>, ending: WaitForCancellationFutureOwned) -> Self {
+        Self::Live(Box::new(Live::new(way, seat, *begun, ending)))
     }
 
     /// How the answer came about, as far as its first token.
@@ -98,8 +105,7 @@ struct Rest {
     model: Option<String>,
     pass: Pass,
     attempt: AttemptTrace,
-    call: CallTrace,
-    _place: Place,
+    way: Way,
 }
 
 /// How long a stream may take.
@@ -115,40 +121,36 @@ pub(super) struct Limits {
     pub(super) first_token: Moment,
 }
 
-/// What a stream is made of.
-pub(super) struct Parts {
-    pub(super) begun: Begun,
-    pub(super) limits: Limits,
-    pub(super) ending: WaitForCancellationFutureOwned,
-    pub(super) pass: Pass,
-    pub(super) attempt: AttemptTrace,
-    pub(super) call: CallTrace,
-    pub(super) place: Place,
-    pub(super) outcome: Outcome,
-}
-
 impl Live {
-    fn new(parts: Parts) -> Self {
-        let first_token = parts.limits.first_token;
+    fn new(way: Way, seat: usize, begun: Begun, ending: WaitForCancellationFutureOwned) -> Self {
+        let settings = &way.route.seats[seat].upstream.settings;
+        let first_token = clock::now();
+        let limits = Limits {
+            idle: settings.timeouts.idle,
+            attempt_ends: begun.started + settings.timeouts.stream_total,
+            deadline: way.deadline,
+            breaker: settings.breaker.clone(),
+            first_token,
+        };
+        let outcome = way.outcome.clone();
         let mut rest = Rest {
-            chunks: parts.begun.rest,
-            timer: Box::pin(tokio::time::sleep_until(clock::at(parts.limits.next(first_token).0))),
-            limits: parts.limits,
+            chunks: begun.rest,
+            timer: Box::pin(tokio::time::sleep_until(clock::at(limits.next(first_token).0))),
+            limits,
             last_token: first_token,
-            ending: Box::pin(parts.ending),
+            ending: Box::pin(ending),
             tokens: 0,
             finish: None,
             usage: None,
             model: None,
-            pass: parts.pass,
-            attempt: parts.attempt,
-            call: parts.call,
-            _place: parts.place,
+            pass: begun.pass,
+            attempt: begun.trace,
+            way,
         };
-        for chunk in &parts.begun.held {
+        for chunk in &begun.held {
             rest.note(chunk);
         }
-        Self { held: parts.begun.held.into(), rest: Some(rest), outcome: parts.outcome }
+        Self { held: begun.held.into(), rest: Some(rest), outcome }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, Failure>>> {
@@ -163,14 +165,12 @@ impl Live {
             }
             Poll::Ready(None) => {
                 if let Some(rest) = self.rest.take() {
-                    rest.complete(&self.outcome);
+                    self.outcome = rest.complete();
                 }
                 return Poll::Ready(None);
             }
             Poll::Ready(Some(Err(failure))) => after_first_token(failure),
-            Poll::Pending if rest.ending.as_mut().poll(cx).is_ready() => {
-                Failure::new(ErrorKind::ShuttingDown, "the sidecar is shutting down and could not wait any longer")
-            }
+            Poll::Pending if rest.ending.as_mut().poll(cx).is_ready() => shutting_down(),
             Poll::Pending => std::task::ready!(rest.poll_timers(cx)),
         };
         let failure = match &self.outcome.provider {
@@ -178,7 +178,7 @@ impl Live {
             None => failure,
         };
         if let Some(rest) = self.rest.take() {
-            rest.broke(&failure, &mut self.outcome);
+            self.outcome = rest.broke(&failure);
         }
         Poll::Ready(Some(Err(failure)))
     }
@@ -209,24 +209,18 @@ impl Rest {
         }
     }
 
-    fn complete(self, outcome: &Outcome) {
+    fn complete(self) -> Outcome {
         self.attempt.ended(Ok(&Facts { model: self.model.as_deref(), finish: self.finish, usage: self.usage }));
         // Some send several tokens an event; and how long the caller took to read is not the provider's doing.
         let tokens = self.usage.map_or(self.tokens, |usage| usage.output_tokens.max(self.tokens));
         let streamed = self.last_token.since(self.limits.first_token);
         let _ = if self.limits.breaker.is_slow(tokens, streamed) { self.pass.slow() } else { self.pass.succeeded() };
-        self.call.ended(CallEnd {
-            source: outcome.source,
-            error: None,
-            outcome,
-            finish: self.finish,
-            usage: self.usage,
-            response_model: self.model.as_deref(),
-        });
+        let model = self.model.as_deref();
+        self.way.ended(&End { error: None, finish: self.finish, usage: self.usage, model })
     }
 
-    fn broke(self, failure: &Failure, outcome: &mut Outcome) {
-        if let Some(last) = outcome.attempts.last_mut() {
+    fn broke(mut self, failure: &Failure) -> Outcome {
+        if let Some(last) = self.way.outcome.attempts.last_mut() {
             last.error = Some(failure.kind);
         }
         self.attempt.ended(Err(failure));
@@ -234,14 +228,8 @@ impl Rest {
         if failure.kind != ErrorKind::InferenceTimeout || clock::now() < self.limits.deadline {
             let _ = self.pass.failed(failure.kind, failure.wait);
         }
-        self.call.ended(CallEnd {
-            source: outcome.source,
-            error: Some(failure),
-            outcome,
-            finish: self.finish,
-            usage: self.usage,
-            response_model: self.model.as_deref(),
-        });
+        let model = self.model.as_deref();
+        self.way.ended(&End { error: Some(failure), finish: self.finish, usage: self.usage, model })
     }
 }
 

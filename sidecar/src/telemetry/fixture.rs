@@ -137,6 +137,8 @@ pub(super) fn outcome(attempts: &[(&str, Option<ErrorKind>)]) -> Outcome {
     Outcome {
         source: answered.map(|_| Source::Primary),
         quality: crate::call::outcome::Quality::Full,
+        limited: false,
+        level: fusebox_rules::degradation::Level::Full,
         provider: answered.map(|attempt| Arc::clone(&attempt.provider)),
         provider_model: None,
         warnings: Vec::new(),

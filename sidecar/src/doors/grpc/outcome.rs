@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fusebox_proto::v1;
 
-use crate::call::outcome::{Attempt, Outcome, Quality, Source};
+use crate::call::outcome::{Attempt, Level, Outcome, Quality, Source};
 
 /// `outcome` as the contract has it.
 pub(super) fn outcome(outcome: &Outcome) -> v1::Outcome {
@@ -12,18 +12,27 @@ pub(super) fn outcome(outcome: &Outcome) -> v1::Outcome {
         None => v1::Source::Unspecified,
         Some(Source::Primary) => v1::Source::Primary,
         Some(Source::Fallback) => v1::Source::Fallback,
+        Some(Source::Cache) => v1::Source::Cache,
+        Some(Source::Simplified) => v1::Source::Simplified,
+        Some(Source::Static) => v1::Source::Static,
     };
     let quality = match outcome.quality {
         Quality::Full => v1::Quality::Full,
         Quality::Limited => v1::Quality::Limited,
+        Quality::Cached => v1::Quality::Cached,
         Quality::Unavailable => v1::Quality::Unavailable,
+    };
+    let level = match outcome.level {
+        Level::Full => v1::DegradationLevel::Full,
+        Level::Reduced => v1::DegradationLevel::Reduced,
+        Level::Minimal => v1::DegradationLevel::Minimal,
     };
     v1::Outcome {
         source: source.into(),
         quality: quality.into(),
         provider: outcome.provider.as_deref().unwrap_or_default().to_owned(),
         provider_model: outcome.provider_model.as_deref().unwrap_or_default().to_owned(),
-        degradation_level: v1::DegradationLevel::Full.into(),
+        degradation_level: level.into(),
         warnings: outcome.warnings.clone(),
         attempts: outcome.attempts.iter().map(attempt).collect(),
         correlation_id: outcome.correlation_id.to_string(),
@@ -72,6 +81,8 @@ mod tests {
         let translated = outcome(&Outcome {
             source: Some(Source::Fallback),
             quality: Quality::Full,
+            limited: false,
+            level: Level::Full,
             provider: Some("openai".into()),
             provider_model: Some("gpt".into()),
             warnings: vec!["vllm was silent".into()],
@@ -95,6 +106,8 @@ mod tests {
         let nothing = Outcome {
             source: None,
             quality: Quality::Unavailable,
+            limited: false,
+            level: Level::Full,
             provider: None,
             provider_model: None,
             warnings: Vec::new(),

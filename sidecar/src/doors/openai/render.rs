@@ -21,6 +21,10 @@ const SOURCE: HeaderName = HeaderName::from_static("x-fusebox-source");
 const QUALITY: HeaderName = HeaderName::from_static("x-fusebox-quality");
 const PROVIDER: HeaderName = HeaderName::from_static("x-fusebox-provider");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-fusebox-attempts");
+const WARNING: HeaderName = HeaderName::from_static("x-fusebox-warning");
+/// Warnings that are told in headers, and characters of each: whoever reads headers has bounds of their own.
+const MAX_WARNINGS: usize = 8;
+const MAX_WARNING: usize = 200;
 const DEGRADATION_LEVEL: HeaderName = HeaderName::from_static("x-fusebox-degradation-level");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
@@ -165,7 +169,14 @@ fn tell(outcome: &Outcome, headers: &mut HeaderMap) {
         insert(headers, PROVIDER, provider);
     }
     headers.insert(ATTEMPTS, HeaderValue::from(outcome.attempts.len()));
-    headers.insert(DEGRADATION_LEVEL, HeaderValue::from_static("full"));
+    headers.insert(DEGRADATION_LEVEL, HeaderValue::from_static(outcome.level.name()));
+    for warning in outcome.warnings.iter().take(MAX_WARNINGS) {
+        let told: String =
+            warning.chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).take(MAX_WARNING).collect();
+        if let Ok(told) = HeaderValue::from_str(told.trim()) {
+            headers.append(WARNING, told);
+        }
+    }
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {

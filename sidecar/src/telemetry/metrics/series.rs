@@ -26,7 +26,7 @@ use crate::{
 /// Every kind, and `ok` before them.
 pub(super) const KINDS: usize = ErrorKind::ALL.len() + 1;
 /// Where answers come from, and `none` before them.
-pub(super) const SOURCES: [&str; 3] = ["none", "primary", "fallback"];
+pub(super) const SOURCES: [&str; 6] = ["none", "primary", "fallback", "cache", "simplified", "static"];
 /// A breaker's states, in the order of [`BreakerState`]'s numbers.
 pub(super) const STATES: [&str; 3] = ["closed", "half_open", "open"];
 /// What a label says that may not say more.
@@ -49,6 +49,9 @@ fn source_index(source: Option<Source>) -> usize {
         None => 0,
         Some(Source::Primary) => 1,
         Some(Source::Fallback) => 2,
+        Some(Source::Cache) => 3,
+        Some(Source::Simplified) => 4,
+        Some(Source::Static) => 5,
     }
 }
 

@@ -25,6 +25,8 @@ fn how() -> Outcome {
     Outcome {
         source: Some(crate::call::outcome::Source::Primary),
         quality: Quality::Full,
+        limited: false,
+        level: fusebox_rules::degradation::Level::Full,
         provider: Some("p".into()),
         provider_model: None,
         warnings: Vec::new(),

@@ -15,6 +15,8 @@ fn how(attempts: usize) -> Outcome {
     Outcome {
         source: None,
         quality: crate::call::outcome::Quality::Unavailable,
+        limited: false,
+        level: fusebox_rules::degradation::Level::Full,
         provider: None,
         provider_model: None,
         warnings: Vec::new(),

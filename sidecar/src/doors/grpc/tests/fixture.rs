@@ -158,6 +158,8 @@ pub(super) fn outcome(call: &Call, source: Option<Source>) -> Outcome {
     Outcome {
         source,
         quality: crate::call::outcome::Quality::Full,
+        limited: false,
+        level: fusebox_rules::degradation::Level::Full,
         provider: source.map(|_| "p".into()),
         provider_model: None,
         warnings: Vec::new(),
