@@ -23,7 +23,7 @@ pub struct Failure {
     pub unasked: bool,
     /// Whether the provider said not to ask it again.
     pub final_here: bool,
-    /// The provider's raw words, for logs at debug and nobody else.
+    /// The provider's raw words, for logs at debug, and for callers only while that is on.
     pub inside: Option<String>,
 }
 

@@ -18,6 +18,7 @@ use crate::{
     call::{Refused, correlation, outcome::Outcome},
     doors::caller,
     error::{ErrorKind, Failure, FieldFault},
+    telemetry,
 };
 
 const DOMAIN: &str = "fusebox";
@@ -27,6 +28,7 @@ const PUSHBACK: &str = "grpc-retry-pushback-ms";
 // Details travel in a trailer, and clients give up on trailers of more than 8 KiB; base64 adds a third.
 const MAX_MESSAGE_BYTES: usize = 512;
 const MAX_FACT_BYTES: usize = 160;
+const MAX_WORDS_BYTES: usize = 512;
 const MAX_FACTS: usize = 6;
 const MAX_VIOLATIONS_BYTES: usize = 1280;
 const MAX_OUTCOME_BYTES: usize = 1280;
@@ -79,6 +81,9 @@ fn error_info(failure: &Failure, how: &Outcome) -> pb::ErrorInfo {
         facts.map(|(name, value)| ((*name).to_owned(), cut(value, MAX_FACT_BYTES).to_owned())).collect();
     metadata.insert("correlation_id".to_owned(), how.correlation_id.to_string());
     metadata.insert("retryable".to_owned(), row.retryable.to_string());
+    if let Some(words) = failure.inside.as_deref().filter(|_| telemetry::tells_raw_words()) {
+        metadata.insert(caller::RAW_WORDS.to_owned(), cut(words, MAX_WORDS_BYTES).to_owned());
+    }
     if let Some(provider) = &failure.provider {
         metadata.insert("provider".to_owned(), cut(provider, MAX_FACT_BYTES).to_owned());
     }

@@ -14,6 +14,7 @@ use crate::{
     call::{Refused, outcome::Outcome, stream::Stream},
     doors::caller,
     error::Failure,
+    telemetry,
 };
 
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -130,8 +131,11 @@ pub(super) fn error_event(failure: &Failure, correlation_id: &Arc<str>) -> Bytes
 }
 
 fn error_document(failure: &Failure, correlation_id: &Arc<str>) -> Value {
-    let details: Map<String, Value> =
+    let mut details: Map<String, Value> =
         failure.details.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str()))).collect();
+    if let Some(words) = failure.inside.as_deref().filter(|_| telemetry::tells_raw_words()) {
+        details.insert(caller::RAW_WORDS.to_owned(), Value::from(words));
+    }
     let mut fields = Map::new();
     for fault in &failure.fields {
         if let Value::Array(messages) = fields.entry(fault.path.as_str()).or_insert_with(|| json!([])) {
