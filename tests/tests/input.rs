@@ -115,6 +115,8 @@ async fn a_bad_request_is_told_every_fault_over_http_and_reaches_no_provider() {
             }
         }
     }
+    let both = sidecar.http().chat(&json!({"messages": 7})).header("x-fusebox-cache", "maybe").send().await;
+    assert_eq!(both.error()["field_errors"].as_object().unwrap().len(), 2, "{}", both.text());
     assert_eq!(provider.calls(), 0, "an invalid request reaches no provider");
     assert_eq!(sidecar.http().chat(&says(json!("x".repeat(100)))).send().await.status, 200);
 }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
 use super::{
-    shape::{Rule, Seen, Table},
+    shape::{Rule, Seen, Shape, Table},
     tables,
     walk::{Path, Walk},
 };
@@ -148,7 +148,14 @@ impl Fields {
     /// Of an object of a type that must hold one of `fields`.
     fn close_holder(&self, fields: &[&str], path: &Path<'_>, walk: &Walk<'_>) {
         if let Some(first) = fields.first().filter(|_| !fields.iter().any(|field| self.has(field))) {
-            walk.note(&Path::Key(path, first), "is required of what is of this type");
+            let kind = match (&self.table.fields[0].shape, self.first) {
+                (Shape::Hint(kinds), Some(kind)) => kinds.get(usize::from(kind)).copied().unwrap_or_default(),
+                _ => "",
+            };
+            walk.note(
+                &Path::Key(path, first),
+                format!("is required where {} is \"{kind}\"", self.table.fields[0].name),
+            );
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod bounds;
+mod check;
 mod clean;
 mod fields;
 pub mod inspect;

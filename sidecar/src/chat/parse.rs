@@ -8,10 +8,11 @@ use serde_json::value::RawValue;
 
 use super::{
     bounds::Bounds,
+    check::Check,
     clean,
     fields::{Fields, Key, KeyIn},
     request::{Operation, Request, edited},
-    shape::{Check, Table},
+    shape::Table,
     tables,
     walk::{Path, Walk, span_in},
 };

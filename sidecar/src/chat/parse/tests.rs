@@ -241,7 +241,7 @@ fn every_field_of_a_chat_is_held_to_what_it_may_be() {
         ),
         (
             with(&format!(r#""tool_choice":{{"type":"function"}},{tools}"#)),
-            "tool_choice.function: is required of what is of this type",
+            "tool_choice.function: is required where type is \"function\"",
         ),
         (
             with(
@@ -249,10 +249,10 @@ fn every_field_of_a_chat_is_held_to_what_it_may_be() {
             ),
             "tools[1].function.name: is the name of another tool, too",
         ),
-        (with(r#""tools":[{"type":"function"}]"#), "tools[0].function: is required of what is of this type"),
+        (with(r#""tools":[{"type":"function"}]"#), "tools[0].function: is required where type is \"function\""),
         (
             with(r#""response_format":{"type":"json_schema"}"#),
-            "response_format.json_schema: is required of what is of this type",
+            "response_format.json_schema: is required where type is \"json_schema\"",
         ),
         (
             with(r#""response_format":{"type":"json_schema","json_schema":{"name":"n"}}"#),
