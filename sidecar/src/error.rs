@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 pub use fusebox_rules::error::ErrorKind;
+use fusebox_rules::usage::Usage;
 
 /// A failed attempt, or a failed call. Making one has no side effect.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Failure {
     pub unasked: bool,
     /// Whether the provider said not to ask it again.
     pub final_here: bool,
+    /// Tokens that a failed attempt used all the same, if the provider said.
+    pub usage: Option<Usage>,
     /// The provider's raw words, for logs at debug, and for callers only while that is on.
     pub inside: Option<String>,
 }
@@ -49,6 +52,7 @@ impl Failure {
             details: Vec::new(),
             unasked: false,
             final_here: false,
+            usage: None,
             inside: None,
         }
     }
@@ -89,6 +93,13 @@ impl Failure {
     #[allow(clippy::needless_pass_by_value, reason = "facts are numbers and literals, which are passed by value")]
     pub fn detail(mut self, name: &'static str, value: impl ToString) -> Self {
         self.details.push((name, value.to_string()));
+        self
+    }
+
+    /// The same, with what the attempt used.
+    #[must_use]
+    pub fn used(mut self, usage: Option<Usage>) -> Self {
+        self.usage = usage.or(self.usage);
         self
     }
 

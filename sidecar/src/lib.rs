@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod doors;
 pub mod error;
+pub mod fleet;
 pub mod gate;
 pub mod health;
 pub mod life;

@@ -16,11 +16,14 @@ pub enum Critical {
     EveryProviderFailed,
     /// Fusebox made a mistake.
     Internal,
+    /// A check fails without which the sidecar is no use.
+    Unhealthy,
 }
 
 impl Critical {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::KeyRefused, Self::OutOfMemory, Self::EveryProviderFailed, Self::Internal];
+    pub const ALL: [Self; 5] =
+        [Self::KeyRefused, Self::OutOfMemory, Self::EveryProviderFailed, Self::Internal, Self::Unhealthy];
 
     /// Its name in metrics, logs and the status.
     #[must_use]
@@ -30,6 +33,7 @@ impl Critical {
             Self::OutOfMemory => "out_of_memory",
             Self::EveryProviderFailed => "every_provider_failed",
             Self::Internal => "internal_error",
+            Self::Unhealthy => "unhealthy",
         }
     }
 

@@ -9,7 +9,7 @@ use super::{Call, TraceContext, plan::Seat};
 use crate::{
     chat::{
         answer::{Chunk, Whole},
-        request::{Operation, Request},
+        request::Request,
     },
     error::{ErrorKind, Failure},
     gate::Pass,
@@ -19,14 +19,6 @@ use crate::{
 
 /// Bytes that a stream may send before its first token.
 const MAX_HELD: usize = 1 << 20;
-/// What is asked for instead when memory ran out on a request that set no number of tokens. The API's own default for
-/// completions is 16, and for chats none.
-const fn tokens_unsaid(operation: Operation) -> u64 {
-    match operation {
-        Operation::Completion => 8,
-        Operation::Chat | Operation::Embed => 512,
-    }
-}
 
 /// What an attempt asks.
 pub(super) struct Question<'a> {
@@ -101,15 +93,11 @@ impl<'a> Question<'a> {
             false => (timeouts.total, timeouts.total, Duration::MAX),
         };
         let timeout = deadline::allowance(remaining, deadline::longer(first, changes.timeouts).min(longest), others);
-        let half = || match call.request.max_tokens {
-            Some(tokens) => (tokens / 2).max(1),
-            None => tokens_unsaid(call.request.operation),
-        };
         Self {
             call,
             model: seat.model.as_deref(),
             again: changes.complain.then(|| call.request.complaining()).flatten(),
-            max_tokens: changes.halved.then(half),
+            max_tokens: changes.halved.then(|| call.request.half_the_tokens()),
             own,
             timeout,
             sent_on: if call.request.stream { remaining.min(longest) } else { timeout },
@@ -161,11 +149,12 @@ pub(super) async fn make(
 /// Waits for the first token. Up to it a stream can still be asked for elsewhere, so nothing of it is passed on.
 async fn first_token(mut rest: Chunks) -> Result<Got, Failure> {
     let mut held = Vec::with_capacity(1);
-    let mut size = 0;
+    let (mut size, mut usage) = (0, None);
     loop {
         match poll_fn(|cx| rest.poll_next(cx)).await {
             Some(Ok(chunk)) => {
                 size += chunk.events.len();
+                usage = chunk.usage.or(usage);
                 let begun = chunk.tokens > 0;
                 held.push(chunk);
                 if begun {
@@ -178,7 +167,7 @@ async fn first_token(mut rest: Chunks) -> Result<Got, Failure> {
                     ));
                 }
             }
-            Some(Err(failure)) => return Err(failure),
+            Some(Err(failure)) => return Err(failure.used(usage)),
             // Complete without a token: the limit on tokens was met before one.
             None => return Ok(Got::Begun { held, rest }),
         }

@@ -54,7 +54,7 @@ impl Way {
     /// What all of them together came to.
     pub(super) async fn chain(&mut self) -> Result<Found, Failure> {
         let route = Arc::clone(&self.route);
-        let order = route.order(self.call.request.operation);
+        let order = self.place.first(route.order(self.call.request.operation));
         let mut failures = Failures::default();
         let mut before: Option<(usize, ErrorKind)> = None;
         for (position, (place, seat)) in order.iter().copied().enumerate() {
@@ -154,6 +154,7 @@ impl Way {
 
     /// Asks once, and tells the provider's gate what that says of it.
     async fn attempt(&mut self, seat: &Seat, mut pass: Pass, next: &mut Next, others: u32) -> Result<Answer, Failure> {
+        self.place.move_to(&seat.upstream.gate);
         let started = clock::now();
         let remaining = self.deadline.since(started);
         let index = seat.upstream.index;

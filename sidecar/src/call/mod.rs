@@ -1,5 +1,7 @@
 //! The way of a call: admit, the chain of providers, the outcome. [`Sidecar::answer_alone`] reads top to bottom.
 
+mod adjust;
+mod admit;
 mod attempt;
 mod chain;
 pub mod correlation;
@@ -7,6 +9,8 @@ mod failures;
 mod inflight;
 pub mod outcome;
 pub mod plan;
+pub mod pressure;
+mod run;
 pub mod stream;
 mod way;
 
@@ -29,6 +33,7 @@ use self::{
     inflight::InFlight,
     outcome::Outcome,
     plan::Plan,
+    pressure::Pressure,
     stream::Stream,
     way::{End, Way},
 };
@@ -36,6 +41,7 @@ use crate::{
     chat::{answer::Whole, request::Request},
     config::CacheMode,
     error::{ErrorKind, Failure},
+    fleet::{self, Runs},
     telemetry::{Door, Labels, Refusal, Telemetry},
 };
 
@@ -155,6 +161,10 @@ pub struct Shared {
     pub telemetry: Arc<Telemetry>,
     /// Cancelled once calls in flight may not take any longer.
     pub ending: CancellationToken,
+    /// What agent runs have spent.
+    pub runs: Arc<dyn Runs>,
+    /// How loaded the pod is.
+    pub pressure: Pressure,
     places: Arc<AtomicUsize>,
     in_flight: InFlight,
 }
@@ -174,8 +184,10 @@ impl Shared {
     pub fn new(current: Current, telemetry: Arc<Telemetry>) -> Self {
         Self {
             current: ArcSwap::from_pointee(current),
+            pressure: Pressure::new(Arc::clone(&telemetry)),
             telemetry,
             ending: CancellationToken::new(),
+            runs: Arc::new(fleet::Embedded::default()),
             places: Arc::default(),
             in_flight: InFlight::default(),
         }
@@ -224,8 +236,14 @@ impl Sidecar {
 
     /// The steps of a call, up to its whole answer or its first token.
     async fn go(&self, way: &mut Way) -> Result<Found, Failure> {
-        self.admit(way)?;
-        way.chain().await
+        way.prefer_smaller();
+        way.enter_run(&self.shared).await?;
+        way.admit(&self.shared).await?;
+        way.adjust();
+        match way.chain().await {
+            Ok(found) => Ok(found),
+            Err(failure) => way.in_emergency(failure).await,
+        }
     }
 
     /// A call that does not go the way of a call: counted, and told why.
@@ -236,16 +254,7 @@ impl Sidecar {
             arrived: call.arrived,
             door: call.door,
         });
-        Box::new(Refused { failure, outcome: Outcome::new(call) })
-    }
-
-    /// Sheds a call for which there is no place.
-    fn admit(&self, way: &Way) -> Result<(), Failure> {
-        if self.shared.calls() > way.plan().config.limits.max_in_flight {
-            let message = "this sidecar has as many calls in flight as it may have";
-            return Err(Failure::new(ErrorKind::Shed, message).wait(Some(SHED_WAIT)));
-        }
-        Ok(())
+        Box::new(Refused { failure, outcome: Outcome { level: self.shared.pressure.level(), ..Outcome::new(call) } })
     }
 
     fn reply(&self, mut way: Way, found: Found) -> Answered {
@@ -267,9 +276,6 @@ impl Sidecar {
     }
 }
 
-/// What a caller is told to wait once a place may be free again.
-const SHED_WAIT: Duration = Duration::from_secs(1);
-
 fn shutting_down() -> Failure {
     Failure::new(ErrorKind::ShuttingDown, "the sidecar is shutting down and could not wait any longer")
 }
@@ -279,21 +285,4 @@ fn shutting_down() -> Failure {
 pub fn unknown_model(name: &str) -> Failure {
     let name: String = name.chars().take(80).collect();
     Failure::new(ErrorKind::ModelNotFound, format!("no model \"{name}\" is configured here"))
-}
-
-/// A place among the calls in flight, held until the call's outcome stands.
-#[derive(Debug)]
-pub(crate) struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(places: &Arc<AtomicUsize>) -> Self {
-        places.fetch_add(1, Relaxed);
-        Self(Arc::clone(places))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
 }

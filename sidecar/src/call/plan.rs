@@ -107,6 +107,8 @@ impl Plan {
         if let Some(before) = before {
             before.hand_over(&upstreams, &config);
         }
+        let bounds = config.overload.enabled.then_some(&config.overload.limit);
+        upstreams.iter().for_each(|upstream| upstream.gate.limiter().set(bounds));
         let routes: HashMap<_, _> =
             config.models.iter().map(|model| (Arc::clone(&model.name), Arc::new(route(model, &upstreams)))).collect();
         let default = match config.models.first().and_then(|model| routes.get(&model.name)) {
@@ -126,6 +128,15 @@ impl Plan {
             }
             new.gate.adopt(&new.settings, &config.retry_budget);
         }
+    }
+
+    /// The smaller sibling of the model that a caller calls `name`, and who serves it; `None`: it has none.
+    #[must_use]
+    pub fn smaller(&self, name: &str) -> Option<(&Arc<str>, &Arc<Route>)> {
+        let mut models = self.config.models.iter();
+        let model = if name.is_empty() { models.next() } else { models.find(|model| *model.name == *name) };
+        let smaller = model?.smaller.as_ref()?;
+        Some((smaller, self.routes.get(smaller)?))
     }
 
     /// Who serves the model that a caller calls `name`; `None`: no such model is configured.

@@ -177,6 +177,7 @@ impl Live {
             Some(provider) => failure.by(provider),
             None => failure,
         };
+        let failure = failure.used(rest.usage);
         if let Some(rest) = self.rest.take() {
             self.outcome = rest.broke(&failure);
         }
@@ -186,6 +187,9 @@ impl Live {
 
 impl Rest {
     fn note(&mut self, chunk: &Chunk) {
+        if let Some(run) = &mut self.way.run {
+            run.hear(chunk);
+        }
         if chunk.tokens > 0 {
             self.tokens += chunk.tokens;
             self.last_token = clock::now();
@@ -216,7 +220,7 @@ impl Rest {
         let streamed = self.last_token.since(self.limits.first_token);
         let _ = if self.limits.breaker.is_slow(tokens, streamed) { self.pass.slow() } else { self.pass.succeeded() };
         let model = self.model.as_deref();
-        self.way.ended(&End { error: None, finish: self.finish, usage: self.usage, model })
+        self.way.ended(&End { error: None, finish: self.finish, usage: self.usage, model, whole: None })
     }
 
     fn broke(mut self, failure: &Failure) -> Outcome {
@@ -229,7 +233,7 @@ impl Rest {
             let _ = self.pass.failed(failure.kind, failure.wait);
         }
         let model = self.model.as_deref();
-        self.way.ended(&End { error: Some(failure), finish: self.finish, usage: self.usage, model })
+        self.way.ended(&End { error: Some(failure), finish: self.finish, usage: self.usage, model, whole: None })
     }
 }
 

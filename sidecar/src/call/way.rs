@@ -8,9 +8,11 @@ use std::sync::Arc;
 use fusebox_rules::{deadline, moment::Moment};
 
 use super::{
-    Call, Current, Place, Refused, Sidecar,
+    Call, Current, Refused, Sidecar,
+    admit::Place,
     outcome::{Outcome, Quality, Source},
     plan::{Plan, Route, Seat},
+    run::Ticket,
     unknown_model,
 };
 use crate::{
@@ -36,7 +38,11 @@ pub(super) struct Way {
     /// What is known so far of how it went.
     pub(super) outcome: Outcome,
     pub(super) attempts_left: u32,
-    _place: Place,
+    /// Its part in an agent run, if it belongs to one.
+    pub(super) run: Option<Box<Ticket>>,
+    /// Whether the first to be asked is not who would answer in better times.
+    pub(super) detour: bool,
+    pub(super) place: Place,
 }
 
 /// How a call ended.
@@ -48,6 +54,8 @@ pub(super) struct End<'a> {
     pub(super) usage: Option<Usage>,
     /// The model that answered, in the provider's words.
     pub(super) model: Option<&'a str>,
+    /// The whole answer, where it came so.
+    pub(super) whole: Option<&'a Whole>,
 }
 
 impl Way {
@@ -59,7 +67,7 @@ impl Way {
         let current = sidecar.shared.current.load_full();
         let trace = sidecar.shared.telemetry.begin(&current.labels, &call, call.door);
         let place = Place::take(&sidecar.shared.places);
-        let outcome = Outcome::new(&call);
+        let outcome = Outcome { level: sidecar.shared.pressure.level(), ..Outcome::new(&call) };
         let Some(route) = current.plan.route(&call.request.model).map(Arc::clone) else {
             let failure = unknown_model(&call.request.model);
             tell(trace, &outcome, &End { error: Some(&failure), ..End::default() });
@@ -70,7 +78,19 @@ impl Way {
         // The caller's SDK has made some of the attempts already.
         let attempts_left = allowed.saturating_sub(call.options.retries_before).max(1);
         let worker = sidecar.worker;
-        Ok(Self { current, route, call, worker, deadline, trace, outcome, attempts_left, _place: place })
+        Ok(Self {
+            current,
+            route,
+            call,
+            worker,
+            deadline,
+            trace,
+            outcome,
+            attempts_left,
+            run: None,
+            detour: false,
+            place,
+        })
     }
 
     /// The configuration, ready for calls.
@@ -91,6 +111,7 @@ impl Way {
 
     /// Notes who answered; `first`: it was the first by rank.
     pub(super) fn answered_by(&mut self, seat: &Seat, first: bool) {
+        let first = first && !self.detour;
         let outcome = &mut self.outcome;
         outcome.quality = if outcome.limited { Quality::Limited } else { Quality::Full };
         outcome.source = Some(if first { Source::Primary } else { Source::Fallback });
@@ -103,6 +124,9 @@ impl Way {
 
     /// The call's end, told once.
     pub(super) fn ended(self, end: &End<'_>) -> Outcome {
+        if let Some(run) = self.run {
+            run.ended(end);
+        }
         tell(self.trace, &self.outcome, end);
         self.outcome
     }
@@ -117,7 +141,13 @@ impl Way {
 impl<'a> End<'a> {
     /// The end of a call that was answered at once.
     pub(super) fn whole(whole: &'a Whole) -> Self {
-        Self { error: None, finish: whole.finish, usage: whole.usage, model: whole.model.as_deref() }
+        Self {
+            error: None,
+            finish: whole.finish,
+            usage: whole.usage,
+            model: whole.model.as_deref(),
+            whole: Some(whole),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is answered: OpenAI-shaped JSON, whole or in events, beside the facts that decisions need.
 
 use bytes::Bytes;
+pub use fusebox_rules::usage::Usage;
 
 /// Why a model stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,15 +16,6 @@ pub enum Finish {
     ContentFilter,
     /// It said why in a word not known here.
     Other,
-}
-
-/// Tokens as the provider counted them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Usage {
-    /// Of the prompt.
-    pub input_tokens: u32,
-    /// Of the answer.
-    pub output_tokens: u32,
 }
 
 /// An answer that came whole.

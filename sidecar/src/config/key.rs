@@ -81,14 +81,18 @@ impl<'a> Key<'a> {
 
     /// One of `words`.
     pub(super) fn word<T: Copy + PartialEq>(self, default: T, words: &[(&'static str, T)]) -> T {
-        let show = |default: &T| words.iter().find(|(_, word)| word == default).map_or("", |(name, _)| name).to_owned();
-        self.or(default, show, |value| {
-            let typed = value.as_text().unwrap_or_default();
-            words.iter().find(|(name, _)| *name == typed).map(|(_, word)| *word).ok_or_else(|| {
-                let names = words.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-                let near = did_you_mean(typed, names.iter().copied());
-                format!("{} is not one of {}{near}", value.found(), names.join(", "))
-            })
+        self.or(default, |default| name_of(default, words).to_owned(), |value| read_word(value, words))
+    }
+
+    /// A list of some of `words`; it may be empty.
+    pub(super) fn words<T: Copy + PartialEq>(self, default: &[T], words: &[(&'static str, T)]) -> Vec<T> {
+        let show = |chosen: &Vec<T>| {
+            let names: Vec<_> = chosen.iter().map(|word| name_of(word, words)).collect();
+            format!("[{}]", names.join(", "))
+        };
+        self.or(default.to_vec(), show, |value| match value.as_list() {
+            Some(items) => items.iter().map(|item| read_word(item, words)).collect(),
+            None => Err(format!("{} is not a list; write one such as [{}]", value.found(), words[0].0)),
         })
     }
 
@@ -217,6 +221,19 @@ impl<'a> Key<'a> {
     }
 }
 
+fn name_of<T: PartialEq>(word: &T, words: &[(&'static str, T)]) -> &'static str {
+    words.iter().find(|(_, other)| other == word).map_or("", |(name, _)| name)
+}
+
+fn read_word<T: Copy>(value: &Value, words: &[(&'static str, T)]) -> Result<T, String> {
+    let typed = value.as_text().unwrap_or_default();
+    words.iter().find(|(name, _)| *name == typed).map(|(_, word)| *word).ok_or_else(|| {
+        let names = words.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        let near = did_you_mean(typed, names.iter().copied());
+        format!("{} is not one of {}{near}", value.found(), names.join(", "))
+    })
+}
+
 fn read_duration(value: &Value, range: &RangeInclusive<Duration>) -> Result<Duration, String> {
     let example = "write a number with a unit, such as 30s or 500ms";
     let duration = match value.as_whole() {
@@ -271,7 +288,7 @@ fn read_text(value: &Value, max_chars: usize, check: impl Fn(&str) -> Result<(),
 }
 
 /// Nothing of the URL is quoted: a password may be in it.
-fn read_url(text: &str) -> Result<String, String> {
+pub(super) fn read_url(text: &str) -> Result<String, String> {
     let example = "write one such as http://127.0.0.1:8000/v1";
     let uri: Uri = text.parse().map_err(|_| format!("is not a URL; {example}"))?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {

@@ -19,7 +19,7 @@ mod variables;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use fusebox_rules::{breaker, budget, retry};
+use fusebox_rules::{breaker, budget, degradation, health, limit, retry, run};
 
 pub use self::{
     advise::{Advice, advise},
@@ -66,6 +66,8 @@ pub struct Config {
     pub content_filter: ContentFilter,
     /// Degradation by load, and the ladder's lower steps.
     pub degradation: Degradation,
+    /// Load shedding before it is too late.
+    pub overload: Overload,
     /// What one agent run may spend.
     pub run_budgets: RunBudgets,
 }
@@ -178,8 +180,19 @@ pub struct Provider {
     pub breaker: breaker::Settings,
     /// What it allows the fleet.
     pub rate_limit: RateLimit,
+    /// Where the inference server behind it tells of its queue; `None`: it is not asked.
+    pub metrics_url: Option<String>,
     /// How `simulated` behaves; unused by the other kinds.
     pub simulated: Simulated,
+}
+
+impl Provider {
+    /// Whether what is sent there stays on this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.kind == ProviderKind::Simulated
+            || advise::host_of(&self.base_url).is_some_and(|host| advise::is_loopback(&host))
+    }
 }
 
 /// A wire format.
@@ -248,6 +261,8 @@ pub struct Model {
     pub name: Arc<str>,
     /// Who serves it, in the order of their providers' priorities, those of one priority as typed. Never empty.
     pub providers: Vec<Served>,
+    /// The model that takes its calls while the level is minimal, by its configured name.
+    pub smaller: Option<Arc<str>>,
 }
 
 /// One provider's part in serving a model.
@@ -309,6 +324,25 @@ pub struct Health {
     pub interval: Duration,
     /// Whose free space is watched.
     pub disk_path: PathBuf,
+    /// What is too little of it, and too much of a GPU's memory.
+    pub limits: health::Limits,
+    /// Which providers are asked a real question.
+    pub model: ModelChecks,
+    /// Between two such questions to one provider.
+    pub model_interval: Duration,
+    /// The checks without which the sidecar is no use.
+    pub critical: Vec<health::Check>,
+}
+
+/// Which providers are asked a real question to see if they answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelChecks {
+    /// Those on this machine: nobody sends a bill for the answer.
+    Auto,
+    /// None.
+    Off,
+    /// Every one.
+    Always,
 }
 
 /// The response cache.
@@ -360,10 +394,18 @@ pub enum ContentFilter {
 /// Degradation by load, and the ladder's lower steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Degradation {
-    /// Load, from 0 to 1, above which quality is reduced.
-    pub reduced_above: f64,
-    /// Load above which it is minimal.
-    pub minimal_above: f64,
+    /// Whether load is read and followed.
+    pub enabled: bool,
+    /// Between two readings of the load.
+    pub interval: Duration,
+    /// At which load, from 0 to 1, the level changes.
+    pub levels: degradation::Settings,
+    /// Requests waiting in an inference server that count as a load of 1.
+    pub queue_full: u32,
+    /// Whether GPUs count.
+    pub gpu: GpuCounts,
+    /// What a call that sets no number of tokens is taken to ask for; `None`: it is never given fewer.
+    pub assumed_max_tokens: Option<u64>,
     /// The answer of last resort.
     pub fallback_response: Option<String>,
     /// A smaller model, by its configured name.
@@ -372,19 +414,38 @@ pub struct Degradation {
     pub simplified_prompt: Option<String>,
 }
 
-/// What one agent run may spend.
+/// Whether the use of GPUs and their memory counts as load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GpuCounts {
+    /// While no inference server tells of its own queue, which says more: one request keeps a GPU busy, and vLLM takes
+    /// nine tenths of its memory when it starts.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// Load shedding before it is too late.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Overload {
+    /// Whether each provider's calls in flight are limited by what it can do.
+    pub enabled: bool,
+    /// Between which bounds.
+    pub limit: limit::Settings,
+    /// Calls that may wait for one provider.
+    pub max_queue: usize,
+    /// How long one may wait.
+    pub max_queue_wait: Duration,
+}
+
+/// What one agent run may spend, and who is told that it goes in circles.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunBudgets {
-    /// Calls.
-    pub max_calls: u64,
-    /// Tool calls that models asked for.
-    pub max_tool_calls: u64,
-    /// From the first call.
-    pub max_runtime: Duration,
-    /// Tokens, in and out.
-    pub max_tokens: u64,
-    /// `None`: unlimited.
-    pub max_cost: Option<f64>,
+    /// What it may spend.
+    pub limits: run::Limits,
+    /// Whether the model hears of its repeated tool calls too, in a message added to the conversation.
+    pub tell_model: bool,
 }
 
 #[cfg(test)]

@@ -237,7 +237,7 @@ impl<'a> Section<'a> {
     }
 
     /// Where `name` was typed, else where this group was.
-    fn place_of(&self, name: &str) -> Place {
+    pub(super) fn place_of(&self, name: &str) -> Place {
         self.value.and_then(|value| value.get(name)).map_or_else(|| self.place.clone(), |value| value.place.clone())
     }
 

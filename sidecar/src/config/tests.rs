@@ -103,7 +103,7 @@ fn the_contracts_example_is_accepted_and_is_the_default() {
         context_window: Some(8192),
         cost_per_1k_tokens: 0.0,
     };
-    let models = vec![Arc::new(Model { name: "chat".into(), providers: vec![served] })];
+    let models = vec![Arc::new(Model { name: "chat".into(), providers: vec![served], smaller: None })];
     assert_eq!(typed, Config { models, ..bare });
 }
 

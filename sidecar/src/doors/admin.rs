@@ -11,7 +11,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use fusebox_rules::moment::Moment;
+use fusebox_rules::{
+    health::{self as judged, Finding, Providers},
+    moment::Moment,
+};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
@@ -50,6 +53,10 @@ pub trait View: Send + Sync + 'static {
     fn providers(&self) -> Vec<ProviderView>;
     /// The models, in the order configured.
     fn models(&self) -> Vec<ModelView>;
+    /// What was found by looking: in the order of their names.
+    fn checks(&self) -> Vec<CheckView>;
+    /// Agent runs that are remembered.
+    fn runs(&self) -> usize;
     /// The configuration's own story.
     fn config(&self) -> ConfigView;
 }
@@ -72,6 +79,23 @@ pub struct ProviderView {
     pub cool_down_seconds: Option<f64>,
     /// Why it is unhealthy, apart from its breaker; `None`: it is not.
     pub fault: Option<String>,
+}
+
+/// A check and what it last found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CheckView {
+    /// `model`, `disk`, `gpu`, `keys`; or one of these, a colon, and a provider's name.
+    pub name: String,
+    /// Whether the sidecar is no use without it.
+    pub critical: bool,
+    /// Whether all is well.
+    pub healthy: bool,
+    /// What was found, for people.
+    pub message: String,
+    /// How long looking took.
+    pub took_seconds: f64,
+    /// Since it was found.
+    pub seconds_ago: f64,
 }
 
 /// A model as callers name it.
@@ -111,12 +135,14 @@ struct Readiness {
 
 #[derive(Debug, Serialize)]
 struct Health {
-    /// `healthy`; `degraded`: some provider cannot be asked; `critical`: none can, or the sidecar is not ready.
+    /// `healthy`; `degraded`: some provider cannot be asked, or a check fails; `critical`: none can, a critical check
+    /// fails, or the sidecar is not ready.
     status: &'static str,
     ready: bool,
     reasons: Vec<String>,
     version: &'static str,
     uptime_seconds: f64,
+    checks: Vec<CheckView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -125,6 +151,7 @@ struct Status {
     health: Health,
     pid: u32,
     in_flight: u64,
+    runs: usize,
     providers: Vec<ProviderView>,
     models: Vec<ModelView>,
     config: ConfigView,
@@ -141,14 +168,13 @@ impl Admin {
     fn health(&self, providers: &[ProviderView]) -> Health {
         let reasons = self.view.not_ready();
         let enabled = || providers.iter().filter(|provider| provider.enabled);
-        let status = match (enabled().count(), enabled().filter(|provider| provider.can_be_asked()).count()) {
-            (_, 0) => "critical",
-            _ if !reasons.is_empty() => "critical",
-            (all, askable) if askable < all => "degraded",
-            _ => "healthy",
-        };
+        let askable = enabled().filter(|provider| provider.can_be_asked()).count();
+        let checks = self.view.checks();
+        let findings = checks.iter().map(|check| Finding { critical: check.critical, healthy: check.healthy });
+        let ready = reasons.is_empty();
+        let status = judged::status(ready, Providers { all: enabled().count(), askable }, findings).name();
         let uptime_seconds = clock::now().since(self.started).as_secs_f64();
-        Health { status, ready: reasons.is_empty(), reasons, version: env!("CARGO_PKG_VERSION"), uptime_seconds }
+        Health { status, ready, reasons, version: env!("CARGO_PKG_VERSION"), uptime_seconds, checks }
     }
 }
 
@@ -244,6 +270,7 @@ async fn status(State(admin): State<Arc<Admin>>) -> Json<Status> {
         health: admin.health(&providers),
         pid: std::process::id(),
         in_flight: admin.telemetry.in_flight(),
+        runs: admin.view.runs(),
         providers,
         models: admin.view.models(),
         config: admin.view.config(),

@@ -4,10 +4,12 @@
 //! taken to judge a call and while a breaker is not plainly closed, for some tens of nanoseconds, and never
 //! over a call.
 
+pub mod limiter;
+
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -21,6 +23,7 @@ use fusebox_rules::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use self::limiter::Limiter;
 use crate::{clock, config};
 
 /// A provider is never left alone for longer on its own word.
@@ -42,9 +45,12 @@ pub struct Gate {
     /// How long a provider is left alone that asks for it and does not say until when.
     cool_down_nanos: AtomicU64,
     key_refused_until: AtomicU64,
+    /// Whether the key was refused and has neither changed nor worked since.
+    key_bad: AtomicBool,
     /// How often the key has changed: a refusal of an older one is no news.
     keys: AtomicU64,
     in_flight: AtomicU32,
+    limiter: Arc<Limiter>,
     budget: Mutex<Budget>,
     /// Whether it is callers' calls that find out if the provider has recovered.
     callers_probe: bool,
@@ -72,7 +78,7 @@ pub struct Standing {
     pub open_until: Option<Moment>,
     /// How long the provider is still left alone at its own request.
     pub cooling: Option<Duration>,
-    /// Whether it refused its key.
+    /// Whether it refused its key, which has neither changed nor worked since. A while after, calls may try it again.
     pub key_refused: bool,
     /// Calls there now.
     pub in_flight: u32,
@@ -94,8 +100,10 @@ impl Gate {
             cool_until: AtomicU64::new(0),
             cool_down_nanos: AtomicU64::new(nanos(provider.retry.base_delay)),
             key_refused_until: AtomicU64::new(0),
+            key_bad: AtomicBool::new(false),
             keys: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
+            limiter: Arc::default(),
             budget: Mutex::new(Budget::new(retries, now)),
             callers_probe,
             moved: Notify::new(),
@@ -209,19 +217,34 @@ impl Gate {
         if keyed != self.keys.load(Relaxed) {
             return;
         }
+        self.key_bad.store(true, Relaxed);
         self.key_refused_until.store((clock::now() + KEY_RECHECK).as_nanos(), Relaxed);
+    }
+
+    /// A call sent with the key was answered.
+    fn key_worked(&self, keyed: u64) {
+        if self.key_bad.load(Relaxed) && keyed == self.keys.load(Relaxed) {
+            self.key_bad.store(false, Relaxed);
+        }
     }
 
     /// Hears that the provider's key has changed.
     pub fn key_changed(&self) {
         self.keys.fetch_add(1, Relaxed);
         self.key_refused_until.store(0, Relaxed);
+        self.key_bad.store(false, Relaxed);
     }
 
     /// Calls there now.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Relaxed)
+    }
+
+    /// How many calls it may have, and who waits for a place.
+    #[must_use]
+    pub const fn limiter(&self) -> &Arc<Limiter> {
+        &self.limiter
     }
 
     /// What there is to show.
@@ -234,7 +257,7 @@ impl Gate {
             state: breaker.state(),
             open_until: breaker.opens_until(),
             cooling: (cool_until > now).then(|| cool_until.since(now)),
-            key_refused: Moment::from_nanos(self.key_refused_until.load(Relaxed)) > now,
+            key_refused: self.key_bad.load(Relaxed),
             in_flight: self.in_flight(),
         }
     }
@@ -292,11 +315,14 @@ pub struct Pass {
 impl Pass {
     /// The first token came, this long after the call was sent. Says if that moved the breaker, as do the others.
     pub fn first_token(&mut self, took: Duration) -> Option<Transition> {
+        self.gate.key_worked(self.keyed);
+        self.gate.limiter.first_token(took);
         self.gate.record(&mut self.permit, News::FirstToken { took })
     }
 
     /// The answer is complete and good.
     pub fn succeeded(mut self) -> Option<Transition> {
+        self.gate.key_worked(self.keyed);
         self.judge(News::Succeeded)
     }
 
@@ -307,6 +333,7 @@ impl Pass {
 
     /// The call failed; the table says what that says of the provider.
     pub fn failed(mut self, kind: ErrorKind, wait: Option<Duration>) -> Option<Transition> {
+        self.gate.limiter.failed(kind);
         match kind.row().blame {
             Blame::Breaker => return self.judge(News::Failed),
             Blame::CoolDown => self.gate.cool_down(wait),

@@ -1,3 +1,8 @@
 //! What is found out on timers, never on a caller's call.
 
+mod ask;
+pub mod checks;
+mod disk;
+pub mod load;
+mod model;
 pub mod probe;

@@ -3,27 +3,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use fusebox_rules::{
     breaker::{Asker, PROBE_LEASE, Probe},
     error::Blame,
 };
-use serde_json::json;
-use tokio::{task::JoinSet, time::timeout};
+use tokio::task::JoinSet;
 
+use super::ask::{ask, question};
 use crate::{
-    call::{
-        Shared, TraceContext, correlation,
-        plan::{Plan, Upstream},
-    },
-    chat::{
-        parse::parse,
-        request::{Operation, Request},
-    },
+    call::{Shared, plan::Upstream},
+    chat::request::Request,
     clock,
     error::{ErrorKind, Failure},
     gate::Pass,
-    provider::Ask,
 };
 
 /// Between two probes, and before asking a gate again that let none through.
@@ -54,35 +46,11 @@ async fn probe(upstream: Arc<Upstream>, question: Result<Request, Failure>) {
     }
 }
 
-/// One token, in answer to one word.
-fn question(plan: &Plan, upstream: &Upstream) -> Result<Request, Failure> {
-    let served = plan.config.models.iter().find_map(|model| {
-        let served = model.providers.iter().find(|served| served.provider == upstream.index)?;
-        Some(served.model.as_ref().unwrap_or(&model.name))
-    });
-    let mut body = json!({"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1});
-    if let Some(model) = served {
-        body["model"] = json!(**model);
-    }
-    parse(Operation::Chat, Bytes::from(body.to_string()))
-}
-
 async fn once(upstream: &Upstream, question: &Request, mut pass: Pass) {
     // A probe that outlives its lease is not heard, so there is no use in waiting longer.
     let limit = upstream.settings.timeouts.total.min(PROBE_LEASE);
-    let ask = Ask {
-        request: question,
-        model: None,
-        max_tokens: None,
-        correlation_id: &correlation::made(),
-        trace: &TraceContext::default(),
-        timeout: limit,
-    };
     let started = clock::now();
-    let result = match timeout(limit, upstream.client(usize::MAX).ask(ask)).await {
-        Ok(result) => result,
-        Err(_) => Err(Failure::new(ErrorKind::InferenceTimeout, "the probe was not answered in time")),
-    };
+    let result = ask(upstream, question, limit).await;
     let found = result.as_ref().err().map(|failure| failure.kind);
     tracing::debug!(target: "fusebox::breaker", provider = &*upstream.settings.name, error = found.map(ErrorKind::name), "probed");
     let took = clock::now().since(started);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use fusebox_rules::breaker;
 use rustls::ServerConfig;
+use tokio::sync::Notify;
 
 use crate::{
     call::{Current, plan::Plan},
@@ -21,6 +22,8 @@ use crate::{
 pub(super) struct Generations {
     telemetry: Arc<Telemetry>,
     workers: usize,
+    /// Notified as a breaker moves.
+    moved: Arc<Notify>,
 }
 
 /// All of one: what calls use, and what the doors do.
@@ -67,8 +70,8 @@ impl Generation {
 }
 
 impl Generations {
-    pub(super) const fn new(telemetry: Arc<Telemetry>, workers: usize) -> Self {
-        Self { telemetry, workers }
+    pub(super) const fn new(telemetry: Arc<Telemetry>, workers: usize, moved: Arc<Notify>) -> Self {
+        Self { telemetry, workers, moved }
     }
 
     /// The first.
@@ -102,8 +105,10 @@ impl Generations {
         let retries = config.retry_budget.clone();
         let gate = |settings: &Arc<config::Provider>| {
             let (telemetry, name, scope) = (Arc::clone(&self.telemetry), Arc::clone(&settings.name), settings.scope);
-            let on_move = Box::new(move |moved: &breaker::Transition| {
-                telemetry.transition(&name, scope, Transition::from(moved));
+            let moved = Arc::clone(&self.moved);
+            let on_move = Box::new(move |transition: &breaker::Transition| {
+                telemetry.transition(&name, scope, Transition::from(transition));
+                moved.notify_one();
             });
             Arc::new(Gate::new(settings, &retries, on_move))
         };

@@ -1,6 +1,7 @@
 //! The sidecar's life: start, serve, reload, drain. Reads as a list.
 
 mod generation;
+mod models;
 mod story;
 mod workers;
 
@@ -9,12 +10,14 @@ use std::{fs, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
 use self::{
     generation::Generations,
+    models::Models,
     story::{Phase, Story},
     workers::{Bound, Workers},
 };
@@ -22,7 +25,7 @@ use crate::{
     call::Shared,
     config::{Faults, READY_FILE, Sources, Watch},
     doors::{admin, grpc::Health},
-    health::probe,
+    health::{checks::Checks, load, probe},
     telemetry::{Telemetry, log::Log},
 };
 
@@ -70,11 +73,15 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     let telemetry = Telemetry::try_new(&config.telemetry, config.listen.workers + 1)
         .map_err(|error| StartError::Unusable(format!("telemetry.otlp_endpoint: {error}")))?;
     let bound = Bound::bind(&config.listen)?;
-    let generations = Generations::new(Arc::clone(&telemetry), config.listen.workers);
+    let moved = Arc::new(Notify::new());
+    let generations = Generations::new(Arc::clone(&telemetry), config.listen.workers, Arc::clone(&moved));
     let (current, access) = generations.first(config).map_err(StartError::Unusable)?.begin();
     let shared = Arc::new(Shared::new(current, Arc::clone(&telemetry)));
-    let story = Arc::new(Story::new(source, Arc::clone(&shared)));
+    // No GPU is read yet.
+    let checks = Checks::new(Arc::new(|| None));
+    let story = Arc::new(Story::new(source, Arc::clone(&shared), Arc::clone(&checks)));
     let health = Health::starting().await;
+    let mut models = Models::new(health.clone());
     let draining = CancellationToken::new();
     let addresses = bound.addresses;
     let admin = start_admin(bound.admin.try_clone()?, &telemetry, &story)?;
@@ -84,9 +91,11 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     story.enter(Phase::Ready);
     health.serving(true).await;
     addresses.announce()?;
-    let mut life = Life { shared, story, generations, watch, log: &log, access };
+    let following = Arc::clone(&shared);
+    let mut life = Life { shared, story, generations, watch, log: &log, access, checks };
     let why = tokio::select! {
         () = life.go_on() => Ok(()),
+        () = models.follow(&following, &moved) => Ok(()),
         () = either(&mut stop, &mut interrupt) => Ok(()),
         () = workers.lost() => {
             tracing::error!("a worker thread died; the sidecar stops, to be started anew");
@@ -97,7 +106,7 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     let grace = life.shared.current.load().plan.config.shutdown.grace;
     tracing::info!(grace_s = grace.as_secs(), calls = life.shared.calls(), "draining");
     life.story.enter(Phase::Draining);
-    health.drain().await;
+    health.drain(models.names()).await;
     draining.cancel();
     tokio::select! {
         () = workers.ended() => {}
@@ -138,13 +147,16 @@ struct Life<'a> {
     watch: Watch,
     log: &'a Log,
     access: generation::Access,
+    checks: Arc<Checks>,
 }
 
 impl Life<'_> {
-    /// Probes what is half-open, and exchanges the configuration whenever it changes. Does not end.
+    /// Looks after its health, probes what is half-open, and exchanges the configuration whenever it changes. Does not end.
     async fn go_on(&mut self) {
         loop {
             let _probers = probe::start(&self.shared);
+            let _checks = self.checks.start(&self.shared);
+            let _readers = load::start(&self.shared);
             loop {
                 self.watch.changed().await;
                 if self.reload() {

@@ -11,7 +11,8 @@ use parking_lot::Mutex;
 use crate::{
     call::{Shared, plan::Upstream},
     clock,
-    doors::admin::{ConfigView, ModelView, ProviderView, View},
+    doors::admin::{CheckView, ConfigView, ModelView, ProviderView, View},
+    health::checks::{Checks, Finding},
 };
 
 /// Where in its life the sidecar is.
@@ -27,6 +28,7 @@ pub(super) enum Phase {
 pub(super) struct Story {
     source: String,
     shared: Arc<Shared>,
+    checks: Arc<Checks>,
     phase: AtomicU8,
     reloads: Mutex<Reloads>,
 }
@@ -38,9 +40,9 @@ struct Reloads {
 }
 
 impl Story {
-    pub(super) fn new(source: String, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(source: String, shared: Arc<Shared>, checks: Arc<Checks>) -> Self {
         let reloads = Reloads { loaded: clock::now(), count: 0, faults: Vec::new() };
-        Self { source, shared, phase: AtomicU8::new(Phase::Starting as u8), reloads: Mutex::new(reloads) }
+        Self { source, shared, checks, phase: AtomicU8::new(Phase::Starting as u8), reloads: Mutex::new(reloads) }
     }
 
     pub(super) fn enter(&self, phase: Phase) {
@@ -83,6 +85,23 @@ impl View for Story {
                 providers: model.providers.iter().map(|served| Arc::clone(&providers[served.provider].name)).collect(),
             })
             .collect()
+    }
+
+    fn checks(&self) -> Vec<CheckView> {
+        let now = clock::now();
+        let shown = |finding: Finding| CheckView {
+            name: finding.name,
+            critical: finding.critical,
+            healthy: finding.healthy,
+            message: finding.message,
+            took_seconds: finding.took.as_secs_f64(),
+            seconds_ago: now.since(finding.at).as_secs_f64(),
+        };
+        self.checks.findings(&self.shared.current.load().plan).into_iter().map(shown).collect()
+    }
+
+    fn runs(&self) -> usize {
+        self.shared.runs.tracked()
     }
 
     fn config(&self) -> ConfigView {

@@ -45,6 +45,7 @@ pub(super) fn provider(kind: ProviderKind, base_url: &str) -> Provider {
             probe: breaker::Probe::Passive,
         },
         rate_limit: RateLimit { requests_per_minute: None, tokens_per_minute: None },
+        metrics_url: None,
         simulated: Simulated {
             first_token: Duration::ZERO,
             tokens_per_second: 0.0,

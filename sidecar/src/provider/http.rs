@@ -145,7 +145,7 @@ impl Client {
 }
 
 /// The proxy that the environment names for `base`.
-fn proxy_for(base: &Uri) -> Option<Intercept> {
+pub(super) fn proxy_for(base: &Uri) -> Option<Intercept> {
     // The matcher takes `*` for every name and for no address.
     let everything = |variable| env::var(variable).is_ok_and(|list| list.split(',').any(|entry| entry.trim() == "*"));
     if ["NO_PROXY", "no_proxy"].into_iter().any(everything) { None } else { Matcher::from_env().intercept(base) }

@@ -10,6 +10,7 @@ pub mod fault;
 mod fixture;
 pub mod http;
 pub mod openai;
+pub mod page;
 pub mod simulated;
 pub mod stream;
 

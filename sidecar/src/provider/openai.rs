@@ -95,19 +95,19 @@ fn whole(request: &Request, body: Bytes) -> Result<Whole, Failure> {
         })
     })?;
     if let Some(failure) = told_instead(&facts, &body, "the provider failed") {
-        return Err(failure);
+        return Err(failure.used(facts.usage));
     }
     let says_something = match request.operation {
         Operation::Embed => facts.embeddings > 0,
         Operation::Chat | Operation::Completion => facts.tokens || may_be_empty(request.may_be_empty, facts.finish),
     };
     if !says_something {
-        return Err(said_nothing(facts.finish));
+        return Err(said_nothing(facts.finish).used(facts.usage));
     }
     // Cut short in the making, it would be whole JSON all the same.
     if facts.finished != facts.choices {
         let message = "the provider's answer does not say why it finished";
-        return Err(Failure::new(ErrorKind::InvalidResponse, message));
+        return Err(Failure::new(ErrorKind::InvalidResponse, message).used(facts.usage));
     }
     let (finish, usage, model) = (facts.finish, facts.usage, facts.model.map(std::borrow::Cow::into_owned));
     Ok(Whole { body, finish, usage, model })

@@ -10,7 +10,7 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::Span;
 
 use super::{
-    CallTrace, Labels,
+    CallTrace, Labels, Ledger,
     call::answer_attributes,
     errors::Failed,
     lines, names,
@@ -32,6 +32,7 @@ pub struct AttemptTrace {
     pub(super) labels: Arc<Labels>,
     pub(super) correlation_id: Arc<str>,
     pub(super) begun: Begun,
+    ledger: Option<Arc<Ledger>>,
     operation: Operation,
     started: Moment,
     /// From the start.
@@ -84,6 +85,7 @@ impl AttemptTrace {
             labels: Arc::clone(labels),
             correlation_id: Arc::clone(&call.correlation_id),
             begun,
+            ledger: call.ledger.clone(),
             operation: call.operation,
             started: clock::now(),
             first_token: None,
@@ -115,23 +117,32 @@ impl AttemptTrace {
         match end {
             Ok(facts) => {
                 self.count(None, now);
-                if let Some(usage) = facts.usage {
-                    let price = self.labels.model(self.begun.model_index).price(self.begun.provider);
-                    self.labels.provider(self.begun.provider).series.used(usage, price);
-                }
+                self.used(facts.usage);
                 self.end_span(facts, None);
             }
             Err(failure) => {
                 self.count(Some(failure.kind), now);
+                self.used(failure.usage);
                 self.remember(failure.kind, now);
                 lines::attempt(&self, failure, now.since(self.started));
-                self.end_span(&Facts::default(), Some((failure.kind, failure.message.clone())));
+                let facts = Facts { usage: failure.usage, ..Facts::default() };
+                self.end_span(&facts, Some((failure.kind, failure.message.clone())));
             }
         }
     }
 
     fn count(&self, kind: Option<ErrorKind>, now: Moment) {
         self.labels.provider(self.begun.provider).series.attempt(kind, now.since(self.started));
+    }
+
+    /// What was used is paid for, whatever came of it.
+    fn used(&self, usage: Option<Usage>) {
+        let Some(usage) = usage else { return };
+        let price = self.labels.model(self.begun.model_index).price(self.begun.provider);
+        self.labels.provider(self.begun.provider).series.used(usage, price);
+        if let Some(ledger) = &self.ledger {
+            ledger.used(usage, price);
+        }
     }
 
     fn remember(&self, kind: ErrorKind, at: Moment) {

@@ -12,7 +12,7 @@ use opentelemetry::{
 };
 
 use super::{
-    Door, Labels, Transition,
+    Door, Labels, Ledger, Transition,
     attempt::{AttemptTrace, Begun},
     errors::Failed,
     lines, names,
@@ -46,6 +46,7 @@ pub struct CallTrace {
     /// From the arrival.
     pub(super) first_token: Option<Duration>,
     pub(super) attempts: u32,
+    pub(super) ledger: Option<Arc<Ledger>>,
     span: Option<Box<CallSpan>>,
     over: bool,
 }
@@ -96,9 +97,16 @@ impl CallTrace {
             arrived: call.arrived,
             first_token: None,
             attempts: 0,
+            ledger: None,
             span,
             over: false,
         }
+    }
+
+    /// Keeps account of what the attempts that begin from now on use.
+    #[must_use]
+    pub fn account(&mut self) -> Arc<Ledger> {
+        Arc::clone(self.ledger.get_or_insert_default())
     }
 
     /// Attempt `number`, from 1, begins at the provider of that index, which knows the model by the name given;

@@ -40,7 +40,7 @@ pub(super) fn labels(telemetry: &Arc<Telemetry>) -> Arc<Labels> {
         provider("cloud", ProviderKind::Anthropic, "https://user:secret@api.example.com/v1", Scope::Fleet),
     ];
     let served = |provider, price| Served { provider, model: None, context_window: None, cost_per_1k_tokens: price };
-    let model = |name: &str, providers| Arc::new(Model { name: name.into(), providers });
+    let model = |name: &str, providers| Arc::new(Model { name: name.into(), providers, smaller: None });
     let models = [model("chat", vec![served(0, 0.0), served(1, 2.0)]), model("big", vec![served(1, 0.0)])];
     Arc::new(Labels::new(telemetry, &providers, &models))
 }
@@ -80,6 +80,7 @@ pub(super) fn provider(name: &str, kind: ProviderKind, base_url: &str, scope: Sc
             probe: breaker::Probe::Passive,
         },
         rate_limit: RateLimit { requests_per_minute: None, tokens_per_minute: None },
+        metrics_url: None,
         simulated: Simulated {
             first_token: Duration::ZERO,
             tokens_per_second: 0.0,

@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use fusebox_rules::critical::Critical;
 use tracing::{debug, error, info, warn};
 
-use super::{AttemptTrace, BREAKER, BreakerState, CALL, CallEnd, CallTrace, Failed, Refusal, Transition};
+use super::{AttemptTrace, BREAKER, BreakerState, CALL, CallEnd, CallTrace, Failed, HEALTH, Refusal, Transition};
 use crate::{
     call::outcome::{Attempt, WaitReason},
     config::Scope,
@@ -91,6 +91,11 @@ pub(super) fn critical(reason: Critical, failed: &Failed, met: u64) {
         met,
         "critical error"
     );
+}
+
+/// A check failed that a person must hear of.
+pub(super) fn unhealthy(check: &str, met: u64) {
+    error!(target: HEALTH, reason = Critical::Unhealthy.name(), check, met, "critical error");
 }
 
 /// An attempt failed: the one place where a provider's raw words are told.

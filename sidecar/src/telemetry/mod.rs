@@ -8,6 +8,7 @@ mod call;
 mod errors;
 mod export;
 mod labels;
+mod ledger;
 mod lines;
 pub mod log;
 mod metrics;
@@ -20,10 +21,16 @@ pub use attempt::{AttemptTrace, Facts};
 pub use call::{CallEnd, CallTrace};
 pub use errors::{CriticalSummary, ErrorSummary, KindCount, KindRate, ReasonCount, Recent};
 use errors::{Errors, Failed};
-use fusebox_rules::{breaker, critical::Critical, moment::Moment};
+use fusebox_rules::{
+    breaker,
+    critical::Critical,
+    degradation::{Level, Load},
+    moment::Moment,
+};
 pub use labels::Labels;
-pub use metrics::CONTENT_TYPE;
+pub use ledger::Ledger;
 use metrics::Metrics;
+pub use metrics::{CONTENT_TYPE, ProviderPlaces};
 pub use trace::TraceError;
 use trace::{Target, Tracer};
 
@@ -38,6 +45,8 @@ use crate::{
 pub(crate) const CALL: &str = "fusebox::call";
 /// The target of log lines about breakers.
 pub(crate) const BREAKER: &str = "fusebox::breaker";
+/// The target of log lines about checks.
+pub(crate) const HEALTH: &str = "fusebox::health";
 /// The target of log lines about telemetry itself.
 pub(crate) const LOG: &str = "fusebox::telemetry";
 /// What a label says that may not say more.
@@ -179,6 +188,13 @@ impl Telemetry {
         lines::refused(refusal, took);
     }
 
+    /// A check has come to fail without which the sidecar is no use.
+    pub fn unhealthy(&self, check: &str) {
+        if let Some(met) = self.errors.alarm(Critical::Unhealthy, clock::now()) {
+            lines::unhealthy(check, met);
+        }
+    }
+
     /// Keeps a failure, and tells of it at once if a person must hear of it.
     fn remember(&self, failed: Failed) {
         let critical = failed.critical.map(|reason| (reason, failed.clone()));
@@ -203,6 +219,21 @@ impl Telemetry {
     /// A provider's breaker is found in a state, without having moved: at start, or after a reload.
     pub fn set_breaker(&self, provider: &Arc<str>, state: BreakerState) {
         self.metrics.provider(provider).set_state(state);
+    }
+
+    /// The degradation level from now on.
+    pub fn set_level(&self, level: Level) {
+        self.metrics.load.set_level(level);
+    }
+
+    /// The load as it was just read.
+    pub fn set_load(&self, load: Load) {
+        self.metrics.load.set_load(load);
+    }
+
+    /// Each provider's places as they are now.
+    pub fn set_places(&self, places: Vec<ProviderPlaces>) {
+        self.metrics.load.set_places(places);
     }
 
     /// Calls in flight.

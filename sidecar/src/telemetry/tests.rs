@@ -48,6 +48,29 @@ fn a_call_and_its_attempt_are_counted_once_each_with_what_they_took() {
     assert_eq!(page.value("fusebox_in_flight"), Some(0.0));
 }
 
+#[test]
+fn what_attempts_used_is_counted_whatever_came_of_them_and_kept_in_the_calls_account() {
+    let (telemetry, labels) = telemetry(None);
+    let mut trace = Telemetry::begin(&telemetry, &labels, &call("chat"), Door::Http);
+    let usage = Usage { input_tokens: 100, output_tokens: 150 };
+    let before = trace.attempt(1, None, 1);
+    let ledger = trace.account();
+    let failed_at = Failure::new(ErrorKind::InvalidResponse, "empty").used(Some(usage));
+    before.ended(Err(&failed_at));
+    assert_eq!(ledger.tokens(), 0, "nobody kept account yet");
+    trace.attempt(1, None, 2).ended(Err(&failed_at));
+    trace.attempt(1, None, 3).ended(Err(&Failure::new(ErrorKind::NetworkError, "cut")));
+    trace.attempt(0, None, 4).ended(Ok(&Facts { usage: Some(usage), ..Facts::default() }));
+    assert_eq!(
+        (ledger.tokens(), ledger.cost_nanos()),
+        (500, 500_000_000),
+        "the one at 2 for a thousand, the other free"
+    );
+    let page = page(&telemetry);
+    assert_eq!(page.value("fusebox_cost_total{provider=\"cloud\"}"), Some(1.0));
+    assert_eq!(page.sum("fusebox_tokens_total"), 750.0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_time_fusebox_took_is_the_calls_less_its_attempts() {
     let (telemetry, labels) = telemetry(None);

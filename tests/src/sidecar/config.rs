@@ -22,7 +22,7 @@ impl Config {
             "providers": [],
             "models": [{"name": "chat", "providers": []}],
             "retry_budget": {"ratio": 1.0, "minimum_per_second": 10000},
-            "health": {"interval": "1h"},
+            "health": {"interval": "1h", "model": "off"},
             "shutdown": {"grace": "5s"},
         });
         Self { value, env: Vec::new() }

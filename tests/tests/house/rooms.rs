@@ -22,13 +22,20 @@ const TABLE: &[Row] = &[
             ("clock", "when a deadline falls and a wait ends"),
             ("config", "the plan is made from it"),
             ("error", "every way ends with one or without"),
+            ("fleet", "what agent runs have spent"),
             ("gate", "who may be asked"),
             ("provider", "who is asked"),
             ("rules", "what is decided"),
             ("telemetry", "each step is told once"),
         ],
     ),
-    ("chat", &[("error", "what is wrong with a request, field by field")]),
+    (
+        "chat",
+        &[
+            ("error", "what is wrong with a request, field by field"),
+            ("rules", "tokens and tool calls are counted in its words"),
+        ],
+    ),
     (
         "cli",
         &[
@@ -48,11 +55,12 @@ const TABLE: &[Row] = &[
             ("error", "told in each door's words"),
             ("proto", "the wire types of gRPC"),
             ("provider", "its `Gathered`, the one reader of bodies in pieces"),
-            ("rules", "moments"),
+            ("rules", "moments, and what checks come to"),
             ("telemetry", "refusals, and the page of metrics"),
         ],
     ),
     ("error", &[("rules", "the kinds and their table are theirs")]),
+    ("fleet", &[("clock", "when a run was last heard of"), ("rules", "what is shared, and what it means")]),
     (
         "gate",
         &[
@@ -67,10 +75,12 @@ const TABLE: &[Row] = &[
             ("call", "a probe asks as a call does, of the same upstream"),
             ("chat", "what a probe asks"),
             ("clock", "when to probe"),
+            ("config", "what to look at, and how often"),
             ("error", "what a probe finds"),
             ("gate", "leases probes and hears what they find"),
             ("provider", "whom a probe asks"),
-            ("rules", "probes and moments"),
+            ("rules", "probes, moments, and what a finding means"),
+            ("telemetry", "a critical finding is told at once"),
         ],
     ),
     (
@@ -81,7 +91,7 @@ const TABLE: &[Row] = &[
             ("config", "loaded at the start, and anew"),
             ("doors", "opened and closed"),
             ("gate", "taken over by the next generation"),
-            ("health", "its probes are started"),
+            ("health", "its probes and checks are started"),
             ("rules", "what a breaker begins with"),
             ("serve", "the listeners"),
             ("telemetry", "set up first, flushed last"),

@@ -14,9 +14,9 @@ pub(super) fn all(config: &Config, advice: &mut Found) {
         ("fleet.redis", config.fleet.redis != default.fleet.redis),
         ("cache", config.cache != default.cache),
         ("validation.max_reprompts", validation.max_reprompts != untouched.max_reprompts),
-        ("degradation", config.degradation != default.degradation),
-        ("run_budgets", config.run_budgets != default.run_budgets),
-        ("health", config.health != default.health),
+        ("degradation.fallback_response", config.degradation.fallback_response.is_some()),
+        ("degradation.fallback_model", config.degradation.fallback_model.is_some()),
+        ("degradation.simplified_prompt", config.degradation.simplified_prompt.is_some()),
     ] {
         advice.add_if(set, key, NO_EFFECT);
     }

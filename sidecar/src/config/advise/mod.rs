@@ -9,7 +9,7 @@ use std::{fmt, net::IpAddr, path::Path};
 
 use http::Uri;
 
-use super::{Config, ProviderKind};
+use super::{Config, ModelChecks, ProviderKind};
 
 /// One thing that is unwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,7 @@ pub fn advise(config: &Config) -> Vec<Advice> {
             format!("lets retries add {percent} % to the load of a provider that is already failing; 0.2 is enough"),
         );
     }
+    runs(config, &mut advice);
     idle::all(config, &mut advice);
     advice.0
 }
@@ -86,6 +87,28 @@ fn doors(config: &Config, advice: &mut Found) {
     }
 }
 
+/// What is unwise about agent runs and about health.
+fn runs(config: &Config, advice: &mut Found) {
+    let limits = &config.run_budgets.limits;
+    if limits.warn_repeats >= limits.max_repeats {
+        let message = format!(
+            "a run that repeats itself is stopped at max_repeats ({}) before it is warned; set it lower",
+            limits.max_repeats
+        );
+        advice.add("run_budgets.warn_repeats", message);
+    }
+    let hosted = |provider: &&std::sync::Arc<super::Provider>| is_hosted(provider.kind, &provider.base_url);
+    if config.health.model == ModelChecks::Always
+        && let Some(provider) = config.providers.iter().find(hosted)
+    {
+        let message = format!(
+            "asks {} every {:?}, which somebody pays for; auto asks only what is on this machine",
+            provider.name, config.health.model_interval
+        );
+        advice.add("health.model", message);
+    }
+}
+
 /// Advises against a secret that other users of the machine can read.
 fn rights(path: impl Into<String>, file: &Path, advice: &mut Found) {
     use std::os::unix::fs::PermissionsExt;
@@ -96,13 +119,13 @@ fn rights(path: impl Into<String>, file: &Path, advice: &mut Found) {
 }
 
 /// The host of a URL, without brackets.
-fn host_of(url: &str) -> Option<String> {
+pub(super) fn host_of(url: &str) -> Option<String> {
     let host = url.parse::<Uri>().ok()?.host()?.trim_matches(['[', ']']).to_ascii_lowercase();
     Some(host)
 }
 
 /// Whether what is sent to `host` stays on this machine.
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 

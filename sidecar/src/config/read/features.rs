@@ -1,12 +1,14 @@
 //! The keys of what a call meets beside providers: the cache, validation, what follows an overflow or a refusal,
 //! degradation, budgets of agent runs, health checks.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use fusebox_rules::{degradation, health, limit, run};
 
 use super::{
     super::{
-        Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, Health, Model, RunBudgets, Validation,
-        fault::did_you_mean, key::anything, section::Section,
+        Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, GpuCounts, Health, Model, ModelChecks, Overload,
+        RunBudgets, Validation, fault::did_you_mean, key::anything, section::Section,
     },
     DAY, GIB, HOUR, KIB, MIB, MILLISECOND, MINUTE, SECOND, count,
 };
@@ -76,22 +78,46 @@ fn word_of_content_filter(key: super::super::key::Key<'_>) -> ContentFilter {
 }
 
 pub(super) fn degradation(at: &mut Section<'_>, models: &[Arc<Model>]) -> Degradation {
-    let read = Degradation {
+    let levels = degradation::Settings {
         reduced_above: at.key("reduced_above", "the load, from 0 to 1, above which quality is reduced").ratio(0.7),
         minimal_above: at.key("minimal_above", "the load above which it is minimal").ratio(0.9),
+        hold: at
+            .key("hold", "how long the load must have been low before the next better level")
+            .duration(10 * SECOND, Duration::ZERO..=HOUR),
+    };
+    let gpu = [("auto", GpuCounts::Auto), ("on", GpuCounts::On), ("off", GpuCounts::Off)];
+    let read = Degradation {
+        enabled: at.key("enabled", "whether load is read and followed").flag(true),
+        interval: at.key("interval", "between two readings of the load").duration(SECOND, 50 * MILLISECOND..=HOUR),
+        levels,
+        queue_full: at
+            .key("queue_full", "requests waiting in an inference server that are a load of 1")
+            .count(32, 1..=1_000_000),
+        gpu: at
+            .key(
+                "gpu",
+                "whether GPUs and their memory count: auto (while no inference server tells of its queue), on, off",
+            )
+            .word(GpuCounts::Auto, &gpu),
+        assumed_max_tokens: at
+            .key(
+                "assumed_max_tokens",
+                "what a call that sets no max_tokens is taken to ask for; null: it is never given fewer",
+            )
+            .optional_count(1..=1_000_000_000),
         fallback_response: at.key("fallback_response", "the answer of last resort").optional_prompt(),
         fallback_model: at.key("fallback_model", "a smaller model, by its name under models").optional_text(anything),
         simplified_prompt: at
             .key("simplified_prompt", "a shorter prompt; {original_prompt} stands for the last user message")
             .optional_prompt(),
     };
-    if read.reduced_above >= read.minimal_above {
+    let (reduced, minimal) = (read.levels.reduced_above, read.levels.minimal_above);
+    if reduced >= minimal {
         let key = if at.typed("reduced_above") { "reduced_above" } else { "minimal_above" };
         at.fault(
             key,
             format!(
-                "reduced_above ({}) must be below minimal_above ({}): quality is reduced before it is minimal",
-                read.reduced_above, read.minimal_above
+                "reduced_above ({reduced}) must be below minimal_above ({minimal}): quality is reduced before it is minimal",
             ),
         );
     }
@@ -108,8 +134,27 @@ pub(super) fn degradation(at: &mut Section<'_>, models: &[Arc<Model>]) -> Degrad
     read
 }
 
+pub(super) fn overload(at: &mut Section<'_>) -> Overload {
+    let read = Overload {
+        enabled: at.key("enabled", "whether each provider's calls in flight are limited by what it can do").flag(true),
+        limit: limit::Settings {
+            min: at.key("min_limit", "calls in flight that every provider may have").count(8, 1..=1_000_000),
+            max: at.key("max_limit", "calls in flight that none may have more of").count(1_024, 1..=1_000_000),
+        },
+        max_queue: count(at.key("max_queue", "calls that may wait for one provider").count(128, 0..=100_000)),
+        max_queue_wait: at
+            .key("max_queue_wait", "how long one may wait; a call that would wait longer is shed at once")
+            .duration(500 * MILLISECOND, Duration::ZERO..=MINUTE),
+    };
+    if read.limit.min > read.limit.max {
+        let key = if at.typed("min_limit") { "min_limit" } else { "max_limit" };
+        at.fault(key, format!("min_limit ({}) is more than max_limit ({})", read.limit.min, read.limit.max));
+    }
+    read
+}
+
 pub(super) fn run_budgets(at: &mut Section<'_>) -> RunBudgets {
-    RunBudgets {
+    let limits = run::Limits {
         max_calls: at.key("max_calls", "calls of one agent run").count(20_u64, 1..=1_000_000_000),
         max_tool_calls: at.key("max_tool_calls", "tool calls that models asked for").count(50_u64, 0..=1_000_000_000),
         max_runtime: at.key("max_runtime", "from its first call").duration(5 * MINUTE, SECOND..=30 * DAY),
@@ -117,12 +162,36 @@ pub(super) fn run_budgets(at: &mut Section<'_>) -> RunBudgets {
         max_cost: at
             .key("max_cost", "in the currency of cost_per_1k_tokens; null: unlimited")
             .optional_number(0.0..=1e12),
-    }
+        warn_repeats: at
+            .key("warn_repeats", "equal tool calls, with equal arguments, from which on a run is warned")
+            .count(3, 2..=1_000_000),
+        max_repeats: at.key("max_repeats", "equal tool calls from which on it is stopped").count(5, 2..=1_000_000),
+    };
+    let tell_model =
+        at.key("tell_model", "whether a warning is also put to the model, as one more message of the user").flag(false);
+    RunBudgets { limits, tell_model }
 }
 
 pub(super) fn health(at: &mut Section<'_>) -> Health {
     Health {
         interval: at.key("interval", "between two checks").duration(5 * SECOND, 100 * MILLISECOND..=HOUR),
         disk_path: PathBuf::from(at.key("disk_path", "whose free space is watched").text("/", anything)),
+        limits: health::Limits {
+            min_disk_free: at.key("min_disk_free", "the share of it, from 0 to 1, that must be free").ratio(0.1),
+            max_gpu_memory: at.key("max_gpu_memory", "the share of a GPU's memory that may be in use").ratio(0.95),
+        },
+        model: at
+            .key("model", "which providers are asked for a token now and then: auto (on this machine), off, always")
+            .word(
+                ModelChecks::Auto,
+                &[("auto", ModelChecks::Auto), ("off", ModelChecks::Off), ("always", ModelChecks::Always)],
+            ),
+        model_interval: at.key("model_interval", "between two such questions").duration(30 * SECOND, SECOND..=DAY),
+        critical: at
+            .key("critical", "checks without which the sidecar is critical, of model, disk, gpu and keys")
+            .words(
+                &[health::Check::Model, health::Check::Disk],
+                &health::Check::ALL.map(|check| (check.name(), check)),
+            ),
     }
 }

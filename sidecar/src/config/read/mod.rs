@@ -77,6 +77,7 @@ fn read(at: &mut Section<'_>) -> Config {
         context_overflow: features::context_overflow(at),
         content_filter: features::content_filter(at),
         degradation: at.section("degradation", |at| features::degradation(at, &models)),
+        overload: at.section("overload", features::overload),
         run_budgets: at.section("run_budgets", features::run_budgets),
         health: at.section("health", features::health),
         shutdown: at.section("shutdown", |at| Shutdown {

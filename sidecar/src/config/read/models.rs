@@ -12,6 +12,7 @@ use super::super::{
 
 pub(super) fn read(at: &mut Section<'_>, providers: &[Arc<Provider>]) -> Vec<Model> {
     let mut taken: HashMap<Arc<str>, String> = HashMap::new();
+    let mut named: Vec<(String, String)> = Vec::new();
     let models = at.list(
         "models",
         "what callers may name, the first being the default",
@@ -23,10 +24,26 @@ pub(super) fn read(at: &mut Section<'_>, providers: &[Arc<Provider>]) -> Vec<Mod
             } else {
                 taken.insert(name.clone(), at.path().to_owned());
             }
-            Model { name, providers: serving(at, providers) }
+            let providers = serving(at, providers);
+            let smaller = at
+                .key("smaller", "the model that takes its calls while the level is minimal, by its name under models")
+                .optional_text(a_model);
+            if smaller.as_deref() == Some(&*name) {
+                at.fault("smaller", format!("{} is this model itself", clip(&name)));
+            } else if let Some(smaller) = &smaller {
+                // Models may name those that come after them, so this is judged at the end.
+                named.push((format!("{}.smaller", at.path()), smaller.clone()));
+            }
+            Model { name, providers, smaller: smaller.map(Into::into) }
         },
     );
-    models.unwrap_or_default()
+    let models = models.unwrap_or_default();
+    for (path, smaller) in named.into_iter().filter(|(_, smaller)| !models.iter().any(|model| *model.name == **smaller))
+    {
+        let near = did_you_mean(&smaller, models.iter().map(|model| &*model.name));
+        at.log.fault(path, format!("{} is not a name under models{near}", clip(&smaller)), at.place_of("models"));
+    }
+    models
 }
 
 /// Who serves a model, by priority, those of one priority as typed.

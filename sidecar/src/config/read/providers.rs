@@ -8,9 +8,15 @@ use fusebox_rules::{
     retry,
 };
 
+use http::Uri;
+
 use super::{
     super::{
-        Provider, ProviderKind, RateLimit, Scope, Secret, Simulated, Timeouts, key::a_name, section::Section, units,
+        Provider, ProviderKind, RateLimit, Scope, Secret, Simulated, Timeouts,
+        advise::{host_of, is_loopback},
+        key::{a_name, read_url},
+        section::Section,
+        units,
         value::clip,
     },
     DAY, HOUR, MILLISECOND, MINUTE, SECOND,
@@ -56,13 +62,15 @@ fn provider(at: &mut Section<'_>) -> Provider {
     let (api_key, api_key_file) = api_key(at);
     let base_url = base_url(at, kind, url);
     let scopes = [("pod", Scope::Pod), ("fleet", Scope::Fleet)];
+    let scope = at.key("scope", "whose its breaker is: pod, or fleet, shared through Redis").word(Scope::Pod, &scopes);
+    let metrics_url = metrics_url(at, scope, &base_url);
     let provider = Provider {
         name,
         kind,
         base_url,
         api_key,
         api_key_file,
-        scope: at.key("scope", "whose its breaker is: pod, or fleet, shared through Redis").word(Scope::Pod, &scopes),
+        scope,
         enabled: at.key("enabled", "whether it is asked at all").flag(true),
         priority: at.key("priority", "lower is tried first").count(0, 0..=1_000_000),
         timeouts: at.section("timeouts", timeouts),
@@ -76,6 +84,7 @@ fn provider(at: &mut Section<'_>) -> Provider {
                 .key("tokens_per_minute", "what it allows the fleet; null: unlimited")
                 .optional_count(1..=1_000_000_000_000),
         }),
+        metrics_url,
         simulated: at.section("simulated", simulated),
     };
     if kind != ProviderKind::Simulated && at.typed("simulated") {
@@ -119,6 +128,27 @@ fn base_url(at: &Section<'_>, kind: ProviderKind, url: Option<String>) -> String
         at.fault("base_url", format!("is missing; write one such as {example}, or a key for {vendor}"));
     }
     url.unwrap_or_else(|| vendor.to_owned())
+}
+
+/// Where the inference server tells of its queue. Only one beside the sidecar is asked unbidden: elsewhere an address is
+/// that of a gateway or of a vendor.
+fn metrics_url(at: &mut Section<'_>, scope: Scope, base_url: &str) -> Option<String> {
+    let a_url = |text: &str| match text {
+        "auto" | "off" => Ok(()),
+        url => read_url(url).map(drop).map_err(|fault| format!("{fault}; or write auto or off")),
+    };
+    let what =
+        "the page on which its server tells of its queue: a URL, off, or auto (/metrics of a server on this machine)";
+    let typed = at.key("metrics_url", what).text("auto", a_url);
+    match typed.as_str() {
+        "off" => None,
+        "auto" => {
+            let beside = scope == Scope::Pod && host_of(base_url).is_some_and(|host| is_loopback(&host));
+            let uri: Uri = base_url.parse().ok().filter(|_| beside)?;
+            Some(format!("{}://{}/metrics", uri.scheme_str()?, uri.authority()?))
+        }
+        url => Some(url.to_owned()),
+    }
 }
 
 fn timeouts(at: &mut Section<'_>) -> Timeouts {

@@ -13,7 +13,7 @@ use crate::{
 
 /// A sidecar in whatever state a test puts it in.
 #[derive(Default)]
-struct Shown(Mutex<(Vec<String>, Vec<ProviderView>)>);
+struct Shown(Mutex<(Vec<String>, Vec<ProviderView>)>, Mutex<Vec<CheckView>>);
 
 impl View for Shown {
     fn not_ready(&self) -> Vec<String> {
@@ -26,6 +26,14 @@ impl View for Shown {
 
     fn models(&self) -> Vec<ModelView> {
         vec![ModelView { name: "chat".into(), providers: vec!["a".into(), "b".into()] }]
+    }
+
+    fn checks(&self) -> Vec<CheckView> {
+        self.1.lock().clone()
+    }
+
+    fn runs(&self) -> usize {
+        7
     }
 
     fn config(&self) -> ConfigView {
@@ -116,6 +124,33 @@ async fn health_is_as_good_as_the_providers_that_can_be_asked() {
 }
 
 #[tokio::test]
+async fn a_check_that_fails_degrades_and_a_critical_one_is_critical() {
+    let door = open().await;
+    let check = |critical, healthy| CheckView {
+        name: "disk".into(),
+        critical,
+        healthy,
+        message: "5.0 % is free".into(),
+        took_seconds: 0.25,
+        seconds_ago: 1.5,
+    };
+    for (found, status, code) in [
+        (check(true, true), "healthy", 200),
+        (check(false, false), "degraded", 200),
+        (check(true, false), "critical", 503),
+    ] {
+        *door.shown.1.lock() = vec![found.clone()];
+        let (answered, health) = json(&door, "/health").await;
+        assert_eq!((answered, &health["status"]), (code, &status.into()), "{found:?}");
+        let expected = serde_json::json!([{
+            "name": "disk", "critical": found.critical, "healthy": found.healthy,
+            "message": "5.0 % is free", "took_seconds": 0.25, "seconds_ago": 1.5,
+        }]);
+        assert_eq!((&health["checks"], &json(&door, "/status").await.1["checks"]), (&expected, &expected));
+    }
+}
+
+#[tokio::test]
 async fn the_status_tells_who_it_is_and_how_its_providers_and_configuration_are() {
     let door = open().await;
     door.shown.0.lock().1[1].breaker = BreakerState::HalfOpen;
@@ -123,7 +158,7 @@ async fn the_status_tells_who_it_is_and_how_its_providers_and_configuration_are(
     assert_eq!(code, 200);
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(status["pid"], std::process::id());
-    assert!(status["uptime_seconds"].is_number() && status["in_flight"] == 0);
+    assert!(status["uptime_seconds"].is_number() && status["in_flight"] == 0 && status["runs"] == 7);
     let expected = serde_json::json!({
         "name": "b", "enabled": true, "priority": 0, "breaker": "half_open",
         "in_flight": 3, "cool_down_seconds": null, "fault": null,

@@ -1,4 +1,5 @@
-//! `grpc.health.v1`: whether the sidecar takes calls, for the server as a whole and for `InferenceService`.
+//! `grpc.health.v1`: whether the sidecar takes calls, for the server as a whole and for `InferenceService`; and for each
+//! model, under its name, whether somebody can take a call of it now.
 
 use fusebox_proto::v1::inference_service_server::SERVICE_NAME;
 use tonic_health::{
@@ -27,10 +28,30 @@ impl Health {
         self.set(if yes { ServingStatus::Serving } else { ServingStatus::NotServing }).await;
     }
 
-    /// Reports that calls are no longer taken, and ends every watch, which would otherwise keep its connection open
-    /// until the drain's grace is over.
-    pub async fn drain(&self) {
+    /// Reports whether somebody can take a call of `model`.
+    pub async fn model(&self, model: &str, serving: bool) {
+        if !NAMES.contains(&model) {
+            let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+            self.0.set_service_status(model, status).await;
+        }
+    }
+
+    /// Reports no longer on `model`, and ends its watches.
+    pub async fn forget(&self, model: &str) {
+        if !NAMES.contains(&model) {
+            self.0.clone().clear_service_status(model).await;
+        }
+    }
+
+    /// Reports that calls are no longer taken, and ends every watch, those of `models` too, which would otherwise keep
+    /// its connection open until the drain's grace is over.
+    pub async fn drain(&self, models: impl IntoIterator<Item = &str>) {
         self.set(ServingStatus::NotServing).await;
+        for model in models {
+            self.model(model, false).await;
+            self.forget(model).await;
+            self.model(model, false).await;
+        }
         let mut reporter = self.0.clone();
         for name in NAMES {
             reporter.clear_service_status(name).await;

@@ -403,7 +403,15 @@ async fn a_drain_tells_the_watchers_and_waits_for_calls_but_not_for_them() {
     assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
     let mut messages = served.client().await.stream_generate(hello()).await.unwrap().into_inner();
     assert_eq!(messages.message().await.unwrap().unwrap().text_delta, "one");
-    served.health.drain().await;
+    served.health.model("chat", true).await;
+    let chat = HealthCheckRequest { service: "chat".into() };
+    let mut model = served.health_client().await.watch(chat.clone()).await.unwrap().into_inner();
+    assert_eq!(model.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    served.health.drain(["chat"]).await;
+    assert_eq!(model.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
+    assert_eq!(model.message().await.unwrap(), None);
+    let answer = served.health_client().await.check(chat).await.unwrap();
+    assert_eq!(answer.into_inner().status(), ServingStatus::NotServing);
     served.draining.cancel();
     assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
     assert_eq!(watch.message().await.unwrap(), None);

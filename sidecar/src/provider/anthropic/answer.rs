@@ -58,7 +58,7 @@ pub fn translate(body: &[u8], created: u64) -> Result<Whole, Failure> {
     let (finish, word) = wire::finish(stop_reason);
     let said = said(&message.content);
     if finish != Finish::Length && said.is_empty() {
-        return Err(said_nothing(Some(finish)));
+        return Err(said_nothing(Some(finish)).used(message.usage.map(|counts| counts.usage())));
     }
     let counts = message.usage;
     let mut document = json!({

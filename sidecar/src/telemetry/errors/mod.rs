@@ -190,6 +190,11 @@ impl Errors {
         due
     }
 
+    /// Counts what no call met; if a line about it is due, it says how many of its reason it stands for.
+    pub(super) fn alarm(&self, reason: Critical, at: Moment) -> Option<u64> {
+        self.0.lock().critical[reason as usize].met(at)
+    }
+
     /// Critical failures since the process began, by reason.
     pub(super) fn critical(&self) -> [(&'static str, u64); Critical::ALL.len()] {
         let inner = self.0.lock();

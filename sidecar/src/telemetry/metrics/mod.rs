@@ -4,6 +4,7 @@
 //! configuration is taken, never on a call's way; a name that no configuration holds is `other`.
 
 mod histogram;
+mod load;
 mod process;
 mod series;
 mod shards;
@@ -18,6 +19,7 @@ use std::{
 };
 
 use histogram::{Histogram, LONG, SHORT};
+pub use load::ProviderPlaces;
 use series::{KINDS, Registry, SOURCES, STATES, kind_name};
 pub(super) use series::{ModelSeries, ProviderSeries};
 use shards::Shards;
@@ -39,6 +41,7 @@ pub(super) struct Metrics {
     shared: Shards<Shared>,
     models: Registry<ModelSeries>,
     providers: Registry<ProviderSeries>,
+    pub(super) load: load::Told,
     /// Seconds since the Unix epoch.
     started: f64,
 }
@@ -61,6 +64,7 @@ impl Metrics {
             shared: Shards::new(threads),
             models: Registry::new(MAX_MODELS, threads),
             providers: Registry::new(MAX_PROVIDERS, threads),
+            load: load::Told::default(),
             started: clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
         }
     }
@@ -256,10 +260,9 @@ impl Metrics {
         }
     }
 
-    /// What this process has no part of: it runs alone, at full quality and without a cache.
-    #[allow(clippy::unused_self, reason = "its place is beside the other families")]
+    /// Load, and what this process has no part of: it runs alone and without a cache.
     fn write_fleet(&self, text: &mut Text) {
-        text.single("fusebox_degradation_level", "gauge", "0 full, 1 reduced, 2 minimal.", 0);
+        self.load.write(text);
         text.family("fusebox_cache_requests_total", "counter", "Look-ups in the cache.");
         for result in ["hit", "miss"] {
             text.sample("fusebox_cache_requests_total", &[("result", result)], 0);

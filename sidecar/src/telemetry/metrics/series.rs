@@ -20,7 +20,7 @@ use crate::{
     chat::answer::Usage,
     config::Scope,
     error::ErrorKind,
-    telemetry::{BreakerState, Transition},
+    telemetry::{BreakerState, Transition, ledger::cost_nanos},
 };
 
 /// Every kind, and `ok` before them.
@@ -212,10 +212,7 @@ impl ProviderSeries {
         let shard = self.shards.mine();
         shard.input_tokens.fetch_add(usage.input_tokens.into(), Relaxed);
         shard.output_tokens.fetch_add(usage.output_tokens.into(), Relaxed);
-        if price > 0.0 {
-            let thousands = (f64::from(usage.input_tokens) + f64::from(usage.output_tokens)) / 1e3;
-            shard.cost_nanos.fetch_add(nanos(thousands * price), Relaxed);
-        }
+        shard.cost_nanos.fetch_add(cost_nanos(usage, price), Relaxed);
     }
 
     /// Its breaker moved.
@@ -244,10 +241,4 @@ impl ProviderSeries {
 
 fn zeros<const N: usize>() -> Counters<N> {
     [const { AtomicU64::new(0) }; N]
-}
-
-/// Billionths of `amount`.
-#[allow(clippy::cast_sign_loss, reason = "prices and tokens are not negative, and the cast saturates")]
-fn nanos(amount: f64) -> u64 {
-    (amount * 1e9) as u64
 }

@@ -1,0 +1,93 @@
+//! What a call gets less of while load is high: a smaller model, fewer tokens, and one try more with half of them.
+//!
+//! Whatever is taken away is said in the outcome. A caller that will have no degraded answer is given a full one, or
+//! an error.
+
+use std::sync::Arc;
+
+use fusebox_rules::{
+    degradation::Level,
+    error::{Blame, FailOver},
+};
+
+use super::{chain::Found, way::Way};
+use crate::{chat::request::Operation, clock, error::Failure};
+
+impl Way {
+    /// Whether the caller may be given less than it asked for because of load.
+    fn may_be_less(&self) -> bool {
+        self.outcome.level != Level::Full && self.call.options.allow_degraded != Some(false)
+    }
+
+    /// At the minimal level, takes the model's smaller sibling where it has one.
+    pub(super) fn prefer_smaller(&mut self) {
+        if self.outcome.level != Level::Minimal || !self.may_be_less() {
+            return;
+        }
+        let Some((smaller, route)) = self.plan().smaller(&self.call.request.model) else { return };
+        let (smaller, route) = (Arc::clone(smaller), Arc::clone(route));
+        self.route = route;
+        self.detour = true;
+        self.limit(format!("load is high (level minimal): the smaller model {smaller} was asked"));
+    }
+
+    /// Asks for fewer tokens at a lower level. A call that sets no number of them is left alone, unless the
+    /// configuration says what such a call is taken to ask for: a limit that nobody set would cut answers in
+    /// mid-sentence.
+    pub(super) fn adjust(&mut self) {
+        if !self.may_be_less() || self.call.request.operation == Operation::Embed {
+            return;
+        }
+        let level = self.outcome.level;
+        let Some(asked) = self.call.request.max_tokens.or(self.plan().config.degradation.assumed_max_tokens) else {
+            return;
+        };
+        let fewer = level.fewer(asked);
+        if fewer < asked && self.ask_for(fewer) {
+            self.limit(format!(
+                "load is high (level {}): {fewer} tokens were asked for instead of {asked}",
+                level.name()
+            ));
+        }
+    }
+
+    /// One last try of a call that failed at a lower level, with half the tokens. It is paid for as a retry is.
+    ///
+    /// # Errors
+    /// What the chain had come to, if that is not what fewer tokens could help with, or if this try fails too.
+    pub(super) async fn in_emergency(&mut self, failure: Failure) -> Result<Found, Failure> {
+        let row = failure.kind.row();
+        // A failure of the provider's own, which was asked: not a refusal of this call, nor a gate that is closed.
+        let may_help = row.blame == Blame::Breaker && matches!(row.fail_over, FailOver::Yes | FailOver::First);
+        if !self.may_be_less() || !may_help || failure.unasked || self.call.request.operation == Operation::Embed {
+            return Err(failure);
+        }
+        let in_time = self.attempts_left > 0 && self.deadline > clock::now();
+        let order = self.route.order(self.call.request.operation);
+        let next = order.iter().find(|(_, seat)| seat.upstream.gate.would_admit());
+        if !in_time || !next.is_some_and(|(_, seat)| seat.upstream.gate.withdraw()) {
+            return Err(failure);
+        }
+        let half = self.call.request.half_the_tokens();
+        if !self.ask_for(half) {
+            return Err(failure);
+        }
+        let before = std::mem::replace(&mut self.attempts_left, 1);
+        let found = self.chain().await;
+        self.attempts_left = before.saturating_sub(1);
+        match found {
+            Ok(found) => {
+                self.limit(format!("it failed while load was high, and was asked once more for {half} tokens"));
+                Ok(found)
+            }
+            // What happened first says more than what an emergency came to.
+            Err(_) => Err(failure),
+        }
+    }
+
+    fn ask_for(&mut self, tokens: u64) -> bool {
+        let Some(fewer) = self.call.request.with_max_tokens(tokens) else { return false };
+        self.call.request = fewer;
+        true
+    }
+}
