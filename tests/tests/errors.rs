@@ -1,6 +1,7 @@
 //! Errors in sum: what `/status` and `/metrics` tell of what went wrong, whichever door it came through.
 
 use fusebox_tests::{
+    client::Metrics,
     provider::{
         Provider,
         act::{json as answer, tokens},
@@ -82,4 +83,17 @@ async fn what_another_provider_makes_good_is_not_critical() {
     let errors = errors(&sidecar).await;
     assert_eq!(of(&errors["attempts"], "pattern", "provider_error:chat")["count"], 4);
     assert_eq!(errors["critical"]["total"], 0, "{errors:#}");
+}
+
+#[tokio::test]
+async fn a_check_without_which_the_sidecar_is_no_use_is_critical_as_it_fails() {
+    let provider = Provider::start(tokens(1)).await;
+    let folder = tempfile::tempdir().unwrap();
+    // No disk in use is all free.
+    let health = json!({"interval": "100ms", "disk_path": folder.path(), "min_disk_free": 1.0, "critical": ["disk"]});
+    let sidecar = Sidecar::start(Config::one(&provider).with(json!({"health": health}))).await;
+    let counted = |metrics: &Metrics| metrics.sum("fusebox_critical_errors_total", &[("reason", "unhealthy")]);
+    sidecar.metrics_until("the failing check is counted", |metrics| counted(metrics) > 0.0).await;
+    sidecar.logged("a line at error", |line| line.contains("critical error") && line.contains("disk")).await;
+    assert_eq!(of(&errors(&sidecar).await["critical"]["reasons"], "reason", "unhealthy")["total"], 1);
 }
