@@ -15,7 +15,7 @@ use std::{
 use fusebox_rules::{degradation::Level, line::Class};
 
 use super::{
-    Priority, Shared,
+    Priority,
     plan::{Route, Seat},
     way::Way,
 };
@@ -92,11 +92,8 @@ impl Way {
     ///
     /// # Errors
     /// `shed`, with how long to stay away.
-    pub(super) async fn admit(&mut self, shared: &Shared) -> Result<(), Failure> {
-        let limits = &self.plan().config.limits;
-        if shared.calls() > limits.max_in_flight {
-            return Err(shed("this sidecar has as many calls in flight as it may have", None));
-        }
+    pub(super) async fn admit(&mut self) -> Result<(), Failure> {
+        self.has_place()?;
         let priority = self.call.options.priority;
         if self.outcome.level == Level::Minimal && priority == Priority::Batch {
             let hold = self.plan().config.degradation.levels.hold;
@@ -117,6 +114,14 @@ impl Way {
         self.place.at = Some(slot);
         self.place.spilled = spilled;
         self.detour |= spilled;
+        Ok(())
+    }
+
+    /// Sheds a call that is one too many, whoever would answer it.
+    pub(super) fn has_place(&self) -> Result<(), Failure> {
+        if self.shared.calls() > self.plan().config.limits.max_in_flight {
+            return Err(shed("this sidecar has as many calls in flight as it may have", None));
+        }
         Ok(())
     }
 

@@ -3,14 +3,23 @@
 mod adjust;
 mod admit;
 mod attempt;
+mod batch;
 mod chain;
 pub mod correlation;
+mod descend;
 mod failures;
+mod going_on;
+mod hedge;
+mod image;
 mod inflight;
 pub mod outcome;
 pub mod plan;
 pub mod pressure;
+mod reading;
+mod recall;
 mod run;
+mod source;
+mod spent;
 pub mod stream;
 mod way;
 
@@ -24,7 +33,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use fusebox_rules::moment::Moment;
+use fusebox_rules::{deadline, holdback::Holdback, moment::Moment};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -34,12 +43,14 @@ use self::{
     outcome::Outcome,
     plan::Plan,
     pressure::Pressure,
+    recall::{Memory, Ready},
     stream::Stream,
     way::{End, Way},
 };
 use crate::{
     chat::{answer::Whole, request::Request},
     config::CacheMode,
+    digest::Digest,
     error::{ErrorKind, Failure},
     fleet::{self, Runs},
     telemetry::{Door, Labels, Refusal, Telemetry},
@@ -94,8 +105,12 @@ pub struct Options {
     pub simplified_prompt: Option<Arc<str>>,
     /// Who gives way under load.
     pub priority: Priority,
+    /// What is held back at a stream's start; `None`: as configured.
+    pub holdback: Option<Holdback>,
     /// The agent run whose budget the call is counted against.
     pub run_id: Option<Arc<str>>,
+    /// Which bearer token the caller showed: what one holder was answered is no other's to read.
+    pub token: Option<Digest>,
 }
 
 /// Who gives way under load.
@@ -135,6 +150,14 @@ pub struct Answered {
     pub reply: Reply,
 }
 
+/// What a call's steps came to.
+enum Reached {
+    /// A provider's answer.
+    Found(Found),
+    /// One that needs nobody any more.
+    Ready(Ready),
+}
+
 /// A call that was not answered.
 #[derive(Debug)]
 pub struct Refused {
@@ -167,6 +190,7 @@ pub struct Shared {
     pub pressure: Pressure,
     places: Arc<AtomicUsize>,
     in_flight: InFlight,
+    memory: Memory,
 }
 
 /// One generation of the configuration, and telemetry's names for what it holds.
@@ -190,7 +214,15 @@ impl Shared {
             runs: Arc::new(fleet::Embedded::default()),
             places: Arc::default(),
             in_flight: InFlight::default(),
+            memory: Memory::default(),
         }
+    }
+
+    /// Puts `current` in force; what is remembered and no longer holds is forgotten.
+    pub fn replace(&self, current: Current) {
+        let current = Arc::new(current);
+        let before = self.current.swap(Arc::clone(&current));
+        self.memory.adopt(&before.plan.config, &current.plan.config);
     }
 
     /// Calls in flight.
@@ -202,9 +234,9 @@ impl Shared {
 
 impl Engine for Sidecar {
     async fn answer(&self, call: Call) -> Result<Answered, Box<Refused>> {
-        match call.options.idempotency_key.clone() {
-            None => self.answer_alone(call).await,
-            Some(key) => inflight::join(self, key, call).await,
+        match inflight::Sharing::of(self, &call) {
+            None => self.answer_alone(Way::begin(self, call)?).await,
+            Some(sharing) => inflight::join(self, &sharing, call).await,
         }
     }
 
@@ -221,40 +253,41 @@ impl Sidecar {
     }
 
     /// The way of a call, from its admission to the one outcome that is told of it.
-    async fn answer_alone(&self, call: Call) -> Result<Answered, Box<Refused>> {
-        let mut way = Way::begin(self, call)?;
-        let found = tokio::select! {
+    async fn answer_alone(&self, mut way: Way) -> Result<Answered, Box<Refused>> {
+        let reached = tokio::select! {
             biased;
-            found = self.go(&mut way) => found,
+            reached = self.go(&mut way) => reached,
             () = self.shared.ending.cancelled() => Err(shutting_down()),
         };
-        match found {
-            Ok(found) => Ok(self.reply(way, found)),
+        match reached {
+            Ok(Reached::Found(found)) => Ok(self.reply(way, found)),
+            Ok(Reached::Ready(ready)) => Ok(way.answered_with(ready)),
             Err(failure) => Err(way.refused(failure)),
         }
     }
 
     /// The steps of a call, up to its whole answer or its first token.
-    async fn go(&self, way: &mut Way) -> Result<Found, Failure> {
-        way.prefer_smaller();
+    async fn go(&self, way: &mut Way) -> Result<Reached, Failure> {
+        way.guard_image()?;
         way.enter_run(&self.shared).await?;
-        way.admit(&self.shared).await?;
-        way.adjust();
-        match way.chain().await {
-            Ok(found) => Ok(found),
-            Err(failure) => way.in_emergency(failure).await,
+        if let Some(ready) = way.recall_first() {
+            return Ok(Reached::Ready(ready));
+        }
+        match self.ask(way).await {
+            Ok(found) => Ok(Reached::Found(found)),
+            Err(failure) => way.descend(failure).await,
         }
     }
 
-    /// A call that does not go the way of a call: counted, and told why.
-    fn turned_away(&self, call: &Call, failure: Failure) -> Box<Refused> {
-        self.shared.telemetry.refused(&Refusal {
-            failure: &failure,
-            correlation_id: &call.correlation_id,
-            arrived: call.arrived,
-            door: call.door,
-        });
-        Box::new(Refused { failure, outcome: Outcome { level: self.shared.pressure.level(), ..Outcome::new(call) } })
+    /// The steps up to a provider's answer.
+    async fn ask(&self, way: &mut Way) -> Result<Found, Failure> {
+        way.prefer_smaller();
+        way.admit().await?;
+        way.adjust();
+        match way.chain_above_the_ladder().await {
+            Ok(found) => Ok(found),
+            Err(failure) => way.in_emergency(failure).await,
+        }
     }
 
     fn reply(&self, mut way: Way, found: Found) -> Answered {
@@ -266,6 +299,9 @@ impl Sidecar {
             }
             Answer::Begun(begun) => {
                 way.trace.first_token();
+                if way.outlives_its_caller {
+                    way.deadline = way.call.arrived + deadline::for_call(None, way.route.patience(true));
+                }
                 let ending = self.shared.ending.clone().cancelled_owned();
                 Answered {
                     outcome: way.outcome.clone(),

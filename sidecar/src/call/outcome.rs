@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use fusebox_rules::image::Measure;
 pub use fusebox_rules::{degradation::Level, retry::WaitReason};
 
 use super::Call;
@@ -26,8 +27,12 @@ pub struct Outcome {
     pub warnings: Vec<String>,
     /// Every attempt, in order.
     pub attempts: Vec<Attempt>,
+    /// How old the answer is, where it is an earlier one.
+    pub age: Option<Duration>,
     /// The call's correlation id.
     pub correlation_id: Arc<str>,
+    /// Of images: what the provider that answered was asked for.
+    pub image: Measure,
 }
 
 impl Outcome {
@@ -49,11 +54,13 @@ impl Outcome {
             quality: Quality::Unavailable,
             limited: false,
             level: Level::Full,
+            age: None,
             provider: None,
             provider_model: None,
             warnings: Vec::new(),
             attempts: Vec::new(),
             correlation_id: Arc::clone(correlation_id),
+            image: Measure::default(),
         }
     }
 }
@@ -69,7 +76,7 @@ fn removed(characters: u32) -> String {
 pub enum Quality {
     /// All of it.
     Full,
-    /// Less: fewer tokens, turns or steps were asked for, a smaller model, or by a shorter prompt.
+    /// Less: fewer tokens, turns or steps were asked for, a smaller model or image, or by a shorter prompt.
     Limited,
     /// All of it, as it was answered before.
     Cached,

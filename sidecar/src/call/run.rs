@@ -76,6 +76,10 @@ impl Ticket {
 
     /// The call has ended.
     pub(super) fn ended(mut self, end: &End<'_>) {
+        if end.error.is_some() {
+            // What a broken stream cost has been told with its attempt.
+            self.unreported = 0;
+        }
         if let Some(whole) = end.whole {
             self.used.tool_calls = tools::answered(&whole.body);
         }

@@ -3,20 +3,23 @@
 //! It owns what it needs, so that an answer that has begun can outlive the door's request for it, and be gone on
 //! with elsewhere.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-use fusebox_rules::{deadline, moment::Moment};
+use fusebox_rules::{deadline, holdback::Holdback, ladder::Rung, moment::Moment};
 
 use super::{
-    Call, Current, Refused, Sidecar,
+    Call, Current, Refused, Shared, Sidecar,
     admit::Place,
     outcome::{Outcome, Quality, Source},
     plan::{Plan, Route, Seat},
+    recall::{self, Made, Passing},
     run::Ticket,
+    spent::Lost,
     unknown_model,
 };
 use crate::{
-    chat::answer::{Finish, Usage, Whole},
+    chat::answer::{Chunk, Finish, Usage, Whole},
+    digest::Digest,
     error::Failure,
     telemetry::{CallEnd, CallTrace},
 };
@@ -31,6 +34,13 @@ pub(super) struct Way {
     /// Who may be asked.
     pub(super) route: Arc<Route>,
     pub(super) call: Call,
+    pub(super) shared: Arc<Shared>,
+    /// By which its answer is remembered; `None`: it is not.
+    pub(super) key: Option<Digest>,
+    /// The step down at which a provider answered, if not above them all.
+    pub(super) rung: Option<Rung>,
+    /// Whether others may listen to its stream when its caller's own deadline has passed.
+    pub(super) outlives_its_caller: bool,
     /// The thread that it is served by.
     pub(super) worker: usize,
     pub(super) deadline: Moment,
@@ -43,6 +53,14 @@ pub(super) struct Way {
     /// Whether the first to be asked is not who would answer in better times.
     pub(super) detour: bool,
     pub(super) place: Place,
+    /// Attempts that cost something and came to nothing.
+    pub(super) lost: Vec<Lost>,
+    /// Tokens of the last prompt that were of an answer to be continued.
+    pub(super) repeated: u32,
+    /// Whether the caller has been told some of an answer that broke off.
+    pub(super) is_resuming: bool,
+    /// What passes of a streamed answer, for the cache.
+    pub(super) passing: Option<Passing>,
 }
 
 /// How a call ended.
@@ -56,6 +74,8 @@ pub(super) struct End<'a> {
     pub(super) model: Option<&'a str>,
     /// The whole answer, where it came so.
     pub(super) whole: Option<&'a Whole>,
+    /// What was said, where that may be worth remembering.
+    pub(super) answer: Option<Made<'a>>,
 }
 
 impl Way {
@@ -77,12 +97,15 @@ impl Way {
         let allowed = call.options.max_attempts.unwrap_or(MAX_ATTEMPTS).clamp(1, MAX_ATTEMPTS);
         // The caller's SDK has made some of the attempts already.
         let attempts_left = allowed.saturating_sub(call.options.retries_before).max(1);
-        let worker = sidecar.worker;
         Ok(Self {
+            key: recall::key(&call, &current.plan.config),
+            shared: Arc::clone(&sidecar.shared),
+            worker: sidecar.worker,
+            rung: None,
+            outlives_its_caller: false,
             current,
             route,
             call,
-            worker,
             deadline,
             trace,
             outcome,
@@ -90,12 +113,25 @@ impl Way {
             run: None,
             detour: false,
             place,
+            lost: Vec::new(),
+            repeated: 0,
+            is_resuming: false,
+            passing: None,
         })
     }
 
     /// The configuration, ready for calls.
     pub(super) fn plan(&self) -> &Plan {
         &self.current.plan
+    }
+
+    /// How much of its stream is held back.
+    pub(super) fn holdback(&self) -> Holdback {
+        match self.call.request.stream {
+            // What goes on after a break is awaited by a caller who has been told its beginning.
+            true if !self.is_resuming => self.call.options.holdback.unwrap_or(self.plan().config.streams.holdback),
+            _ => Holdback::NONE,
+        }
     }
 
     /// For people: why the answer is less than was asked for.
@@ -114,7 +150,11 @@ impl Way {
         let first = first && !self.detour;
         let outcome = &mut self.outcome;
         outcome.quality = if outcome.limited { Quality::Limited } else { Quality::Full };
-        outcome.source = Some(if first { Source::Primary } else { Source::Fallback });
+        outcome.source = Some(match self.rung {
+            Some(Rung::Simplified) => Source::Simplified,
+            None if first => Source::Primary,
+            _ => Source::Fallback,
+        });
         outcome.provider = Some(Arc::clone(&seat.upstream.settings.name));
         outcome.provider_model = Some(match &seat.model {
             Some(model) => Arc::clone(model),
@@ -122,8 +162,21 @@ impl Way {
         });
     }
 
+    /// Hears what its caller is told of a streamed answer.
+    pub(super) fn hear(&mut self, chunk: &Chunk) {
+        if let Some(run) = &mut self.run {
+            run.hear(chunk);
+        }
+        if let Some(passing) = &mut self.passing {
+            passing.note(chunk);
+        }
+    }
+
     /// The call's end, told once.
     pub(super) fn ended(self, end: &End<'_>) -> Outcome {
+        let streamed = self.passing.as_ref().and_then(Passing::made);
+        self.remember(&End { answer: end.answer.or(streamed), ..*end });
+        let end = &End { usage: self.settle(end.usage), ..*end };
         if let Some(run) = self.run {
             run.ended(end);
         }
@@ -147,7 +200,14 @@ impl<'a> End<'a> {
             usage: whole.usage,
             model: whole.model.as_deref(),
             whole: Some(whole),
+            answer: Some(Made::Whole(&whole.body)),
         }
+    }
+}
+
+impl fmt::Debug for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Way").field("outcome", &self.outcome).finish_non_exhaustive()
     }
 }
 

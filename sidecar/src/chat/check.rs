@@ -3,7 +3,7 @@
 //! One pass over the bytes, nothing built: a fault is noted with its path and the walk goes on, so
 //! that a caller learns every fault at once. What no table names passes through unread.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, mem::discriminant};
 
 use serde::{
     Deserialize as _,
@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use super::{
     clean,
     fields::{Fields, Key, KeyIn},
+    image::{self, AUTO, MAX_SIDE},
     media,
     shape::{Holder, Keys, Need, Rule, Seen, Shape, Table},
     walk::{Path, Walk},
@@ -59,6 +60,8 @@ impl<'de> Check<'_, 'de> {
             Shape::OneOf(words) => format!("one of \"{}\"", words.join("\", \"")),
             Shape::WordOr(words, _) => format!("one of \"{}\", or an object", words.join("\", \"")),
             Shape::Flag => "true or false".into(),
+            Shape::Off => "false, for this is not streamed".into(),
+            Shape::Size => format!("{AUTO} or WIDTHxHEIGHT, each from 1 to {MAX_SIDE}"),
             Shape::Number(low, high) => format!("a number from {low} to {high}"),
             Shape::Whole(low, i64::MAX) => format!("a whole number, {low} or more"),
             Shape::Whole(low, high) => format!("a whole number from {low} to {high}"),
@@ -97,6 +100,8 @@ impl<'de> Check<'_, 'de> {
             Shape::Word if !text.is_empty() => {}
             Shape::Word => self.walk.note(self.path, "must not be empty"),
             Shape::Line(least, most) => self.line(text, least, most),
+            Shape::Size if text == AUTO || image::size(text).is_some() => {}
+            Shape::Size => self.wrong(quoted(text)),
             Shape::OneOf(words) => match known(words) {
                 Some(index) => return Seen::Choice(u8::try_from(index).unwrap_or(u8::MAX)),
                 None => self.wrong(quoted(text)),
@@ -186,9 +191,12 @@ impl<'de> Visitor<'de> for Check<'_, 'de> {
         Ok(Seen::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Seen, E> {
-        if !matches!(self.shape, Shape::Flag) {
-            self.wrong("a truth value");
+    fn visit_bool<E>(self, value: bool) -> Result<Seen, E> {
+        match self.shape {
+            Shape::Flag => {}
+            Shape::Off if !value => {}
+            Shape::Off => self.walk.note(self.path, "must be false: this is not streamed"),
+            _ => self.wrong("a truth value"),
         }
         Ok(Seen::Other)
     }
@@ -224,15 +232,16 @@ impl<'de> Visitor<'de> for Check<'_, 'de> {
             _ => {
                 self.wrong("a list");
                 while list.next_element::<IgnoredAny>()?.is_some() {}
-                return Ok(Seen::List);
+                return Ok(Seen::Other);
             }
         };
-        let (mut length, mut blank, mut first, mut mixed) = (0, true, None, false);
+        let (mut length, mut blank, mut numbers, mut first, mut mixed) = (0, true, false, None, false);
         loop {
             let path = Path::Index(self.path, length);
             let Some(seen) = list.next_element_seed(self.item(shape, &path))? else { break };
             blank &= seen == Seen::Blank;
-            let kind = if seen == Seen::Blank { Seen::Text } else { seen };
+            numbers |= seen == Seen::Number;
+            let kind = discriminant(if seen == Seen::Blank { &Seen::Text } else { &seen });
             mixed |= *first.get_or_insert(kind) != kind;
             length += 1;
         }
@@ -244,7 +253,8 @@ impl<'de> Visitor<'de> for Check<'_, 'de> {
         if mixed && matches!(self.shape, Shape::Prompt(_)) {
             self.walk.note(self.path, "must hold strings only, tokens only, or lists of tokens only");
         }
-        Ok(if blank { Seen::Blank } else { Seen::List })
+        let says_nothing = blank && matches!(self.shape, Shape::TextOr(..));
+        Ok(if says_nothing { Seen::Blank } else { Seen::List { length, numbers } })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Seen, A::Error> {

@@ -91,6 +91,7 @@ impl Fields {
             Rule::None => {}
             Rule::Message => self.close_message(path, walk),
             Rule::Part => return self.close_part(path, walk),
+            Rule::Image => self.close_image(path, walk),
             Rule::Either(one, other) => self.close_either(one, other, path, walk),
             Rule::Holds(types) => {
                 if let Some(fields) = self.first.and_then(|kind| types.get(usize::from(kind))) {
@@ -137,6 +138,14 @@ impl Fields {
             walk.note(&Path::Key(path, kind), format!("is required of a part of type \"{kind}\""));
         }
         if *kind == "text" && self.blank & self.bit("text") != 0 { Seen::Blank } else { Seen::Other }
+    }
+
+    fn close_image(&self, path: &Path<'_>, walk: &Walk<'_>) {
+        for (given, missing) in [("width", "height"), ("height", "width")] {
+            if self.has(given) && !self.has(missing) {
+                walk.note(&Path::Key(path, missing), format!("is required where {given} is given"));
+            }
+        }
     }
 
     fn close_either(&self, one: &str, other: &str, path: &Path<'_>, walk: &Walk<'_>) {

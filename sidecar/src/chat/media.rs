@@ -158,7 +158,8 @@ fn agreed<'a>(claimed: &'a str, detected: Option<&'static str>) -> Result<&'a st
 }
 
 /// What the first bytes say that all of them are.
-fn detected(data: &[u8]) -> Option<&'static str> {
+#[must_use]
+pub fn detected(data: &[u8]) -> Option<&'static str> {
     match data {
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some("image/png"),

@@ -5,17 +5,26 @@
 //! parses little and copies nothing; every other wire format has one translation, to and from this.
 
 pub mod answer;
+pub mod batch;
 pub mod bounds;
+pub mod canon;
 mod check;
 mod clean;
+pub mod continuation;
 mod fewer;
 mod fields;
+pub mod fixed;
+mod image;
 pub mod inspect;
+pub mod joined;
 pub mod media;
 pub mod parse;
 mod remark;
+pub mod replay;
 pub mod request;
 mod shape;
+mod simplify;
+pub mod so_far;
 pub mod sse;
 mod tables;
 pub mod tools;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use serde::de::{DeserializeSeed, Deserializer as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     clean,
     fields::{Fields, Key, KeyIn},
     request::{Operation, Request, edited},
-    shape::Table,
+    shape::{Seen, Table},
     tables,
     walk::{Path, Walk, span_in},
 };
@@ -36,6 +36,7 @@ pub fn admit(operation: Operation, body: Bytes, bounds: Bounds) -> Result<Reques
         Operation::Chat => &tables::CHAT,
         Operation::Completion => &tables::COMPLETION,
         Operation::Embed => &tables::EMBEDDING,
+        Operation::Image => &tables::IMAGE,
     };
     let (body, halves, read) = match walked(table, &body, bounds) {
         Err(Refused::NotJson(failure)) => match clean::without_lone_surrogates(&body) {
@@ -126,6 +127,7 @@ struct Found<'de> {
     max_tokens: Option<&'de RawValue>,
     stream: bool,
     choices: Option<u32>,
+    /// Prompts of a completion, or inputs of embeddings.
     prompts: Option<u32>,
     stops: bool,
     stream_options: bool,
@@ -167,27 +169,13 @@ impl Found<'_> {
     }
 }
 
-/// How many prompts there are: a list of texts or of lists of tokens holds several, a text or a list of tokens is one.
-fn prompts_in(prompt: &RawValue) -> u32 {
-    struct Count;
-    impl<'de> Visitor<'de> for Count {
-        type Value = u32;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of prompts")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<u32, A::Error> {
-            let (mut prompts, mut tokens) = (0_u32, false);
-            while let Some(item) = list.next_element::<&RawValue>()? {
-                tokens |= item.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
-                prompts = prompts.saturating_add(1);
-            }
-            Ok(if tokens { 1 } else { prompts.max(1) })
-        }
+/// How many prompts or inputs there are: a list of texts or of lists of tokens holds several, a text or a list of tokens
+/// is one.
+fn prompts_in(seen: Seen) -> u32 {
+    match seen {
+        Seen::List { length, numbers: false } => u32::try_from(length).unwrap_or(u32::MAX).max(1),
+        _ => 1,
     }
-    // What is no list is one prompt, or a fault that is noted elsewhere.
-    serde_json::Deserializer::from_str(prompt.get()).deserialize_seq(Count).unwrap_or(1)
 }
 
 /// The walk's outermost step, which also keeps what it needs.
@@ -218,12 +206,16 @@ impl<'de> Visitor<'de> for Top<'_, 'de> {
             let path = Path::Key(&Path::Root, field.name);
             let check = Check { shape: field.shape, path: &path, walk: self.walk, nullable: !field.required };
             let seen = match field.name {
+                "prompt" | "input" => {
+                    let seen = map.next_value_seed(check)?;
+                    self.found.prompts = Some(prompts_in(seen));
+                    seen
+                }
                 "model"
                 | "max_tokens"
                 | "max_completion_tokens"
                 | "stream"
                 | "n"
-                | "prompt"
                 | "stop"
                 | "stream_options"
                 | "logprobs"
@@ -256,7 +248,6 @@ impl<'de> Top<'_, 'de> {
             "logprobs" => self.found.logprobs = value.get() == "true",
             "top_logprobs" => self.found.top_logprobs = !matches!(value.get(), "null" | "0"),
             "best_of" => self.found.best_of = value.get().parse().ok(),
-            "prompt" => self.found.prompts = Some(prompts_in(value)),
             // `max_completion_tokens` took the older name's place, so it counts where both are given.
             "max_completion_tokens" if value.get() != "null" => self.found.max_tokens = Some(value),
             // A null is kept for its place, in which a number can be put.

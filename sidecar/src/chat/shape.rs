@@ -23,6 +23,10 @@ pub(super) enum Shape {
     Media(Holder),
     /// `true` or `false`.
     Flag,
+    /// `false`.
+    Off,
+    /// An image's size, or `auto`.
+    Size,
     /// A number in this range.
     Number(f64, f64),
     /// A whole number in this range.
@@ -115,6 +119,8 @@ pub(super) enum Rule {
     Either(&'static str, &'static str),
     /// The first field's word says, by its index, which others there must be one of.
     Holds(&'static [&'static [&'static str]]),
+    /// An image: one of its sides is of no use without the other.
+    Image,
 }
 
 /// What a value turned out to be, as far as a rule between fields asks.
@@ -130,8 +136,13 @@ pub(super) enum Seen {
     Text,
     /// A number.
     Number,
-    /// A list.
-    List,
+    /// A list of this many items.
+    List {
+        /// How many there are.
+        length: usize,
+        /// Whether any of them is a number.
+        numbers: bool,
+    },
     /// Anything else.
     Other,
 }

@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, header::AUTHORIZATION};
 
+use crate::digest::Digest;
+
 /// Longer idempotency keys and run ids are refused: they are kept.
 const MAX_KEY: usize = 256;
 
@@ -14,6 +16,9 @@ pub(super) const CHALLENGE: &str = "Bearer";
 /// What an idempotency key or a run id must be.
 pub(super) const KEY: &str = "1 to 256 visible ASCII characters";
 
+/// What may be held back of a stream.
+pub(super) const HOLDBACK: &str = "a number of tokens, a duration such as 250ms, or whole";
+
 /// `sent` if it can be an idempotency key or a run id: it stands in headers and log lines.
 pub(super) fn key(sent: &[u8]) -> Option<&str> {
     let fits = (1..=MAX_KEY).contains(&sent.len()) && sent.iter().all(u8::is_ascii_graphic);
@@ -24,6 +29,11 @@ pub(super) fn key(sent: &[u8]) -> Option<&str> {
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// What stands for the bearer token, if there is one, where answers are remembered for its holder.
+pub(super) fn token(headers: &HeaderMap) -> Option<Digest> {
+    bearer(headers).map(|token| Digest::of(token.as_bytes()))
 }
 
 #[cfg(test)]

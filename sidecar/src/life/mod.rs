@@ -179,7 +179,7 @@ impl Life<'_> {
                 if let Err(error) = self.log.set_filter(&filter) {
                     tracing::warn!(%error, "telemetry.log stays as it was");
                 }
-                self.shared.current.store(Arc::new(generation.replace(&self.access)));
+                self.shared.replace(generation.replace(&self.access));
                 self.story.reloaded();
                 tracing::info!("the configuration was loaded anew");
                 true

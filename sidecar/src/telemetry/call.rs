@@ -5,14 +5,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use fusebox_rules::{critical::Critical, moment::Moment};
+use fusebox_rules::{critical::Critical, ladder::Rung, moment::Moment};
 use opentelemetry::{
     Array, KeyValue, StringValue, Value,
     trace::{Span as _, Status},
 };
 
 use super::{
-    Door, Labels, Ledger, Transition,
+    CacheResult, Door, Labels, Ledger, Transition,
     attempt::{AttemptTrace, Begun},
     errors::Failed,
     lines, names,
@@ -152,6 +152,20 @@ impl CallTrace {
         }
     }
 
+    /// Every provider failed, with `kind` in sum, and this step down is taken.
+    pub fn descended(&mut self, rung: Rung, kind: ErrorKind) {
+        lines::descended(self, rung, kind);
+        if let Some(span) = &mut self.span {
+            let event = vec![KeyValue::new(names::RUNG, rung.name()), KeyValue::new(names::ERROR_TYPE, kind.name())];
+            span.span.add_event(names::LADDER_EVENT, event);
+        }
+    }
+
+    /// So many look-ups in the cache, or answers to be kept there, came to `result`.
+    pub fn cache(&self, result: CacheResult, count: usize) {
+        self.labels.telemetry.metrics.cache(result, count as u64);
+    }
+
     /// This call moved a provider's breaker. Only the call's span is told; the rest is `Telemetry::transition`'s.
     pub fn tripped(&mut self, provider: usize, transition: Transition) {
         if let Some(span) = &mut self.span {
@@ -164,6 +178,15 @@ impl CallTrace {
                     KeyValue::new(names::BREAKER_REASON, transition.reason),
                 ],
             );
+        }
+    }
+
+    /// An attempt at the provider of that index cost this much, and came to nothing.
+    pub fn spent(&self, provider: usize, usage: Usage) {
+        let price = self.labels.model(self.model).price(provider);
+        self.labels.provider(provider).series.used(usage, price);
+        if let Some(ledger) = &self.ledger {
+            ledger.used(usage, price);
         }
     }
 

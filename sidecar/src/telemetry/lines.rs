@@ -6,7 +6,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use fusebox_rules::critical::Critical;
+use fusebox_rules::{critical::Critical, ladder::Rung};
 use tracing::{debug, error, info, warn};
 
 use super::{AttemptTrace, BREAKER, BreakerState, CALL, CallEnd, CallTrace, Failed, HEALTH, Refusal, Transition};
@@ -130,6 +130,11 @@ pub(super) fn retry(call: &CallTrace, provider: &str, kind: ErrorKind, wait: Dur
 /// Another provider is asked.
 pub(super) fn fallback(call: &CallTrace, from: &str, to: &str, kind: ErrorKind) {
     debug!(target: CALL, correlation_id = &*call.correlation_id, from, to, kind = kind.name(), "falling back");
+}
+
+/// A step down the ladder is taken.
+pub(super) fn descended(call: &CallTrace, rung: Rung, kind: ErrorKind) {
+    debug!(target: CALL, correlation_id = &*call.correlation_id, rung = rung.name(), kind = kind.name(), "descending");
 }
 
 /// A breaker moved.

@@ -4,6 +4,7 @@
 //! nothing here decides anything. With spans and debug lines off, a call costs a few relaxed additions.
 
 mod attempt;
+mod cache;
 mod call;
 mod errors;
 mod export;
@@ -18,6 +19,7 @@ mod trace;
 use std::{sync::Arc, time::Duration};
 
 pub use attempt::{AttemptTrace, Facts};
+pub use cache::CacheResult;
 pub use call::{CallEnd, CallTrace};
 pub use errors::{CriticalSummary, ErrorSummary, KindCount, KindRate, ReasonCount, Recent};
 use errors::{Errors, Failed};

@@ -34,7 +34,11 @@ pub(super) const BREAKER_FROM: &str = "fusebox.breaker.from";
 pub(super) const BREAKER_TO: &str = "fusebox.breaker.to";
 pub(super) const BREAKER_REASON: &str = "fusebox.breaker.reason";
 
+/// A step of the ladder, by its rule's name.
+pub(super) const RUNG: &str = "fusebox.ladder.rung";
+
 /// Span events.
+pub(super) const LADDER_EVENT: &str = "fusebox.ladder";
 pub(super) const RETRY_EVENT: &str = "fusebox.retry";
 pub(super) const FALLBACK_EVENT: &str = "fusebox.fallback";
 pub(super) const BREAKER_EVENT: &str = "fusebox.breaker";

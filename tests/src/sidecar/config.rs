@@ -12,7 +12,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Free ports, one worker, a log for people; no provider yet, and one model, `chat`, that all of them serve.
+    /// Free ports, one worker, a log for people, no cache; no provider yet, and one model, `chat`, that all of them serve.
     #[must_use]
     pub fn new() -> Self {
         let listen = json!({"grpc": "127.0.0.1:0", "http": "127.0.0.1:0", "admin": "127.0.0.1:0", "workers": 1});
@@ -22,7 +22,11 @@ impl Config {
             "providers": [],
             "models": [{"name": "chat", "providers": []}],
             "retry_budget": {"ratio": 1.0, "minimum_per_second": 10000},
+            // The load of the machine that tests run on is no matter of theirs.
+            "degradation": {"enabled": false},
             "health": {"interval": "1h", "model": "off"},
+            // Tests ask the same again and again, and mean to be answered, or failed, each time.
+            "cache": {"mode": "off"},
             "shutdown": {"grace": "5s"},
         });
         Self { value, env: Vec::new() }

@@ -15,12 +15,15 @@ type Row = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// Rooms by what they know. A row that is no longer needed is struck out: the table must be true, not only kept.
 const TABLE: &[Row] = &[
+    ("cache", &[("digest", "by which answers are found"), ("rules", "moments, and so ages")]),
     (
         "call",
         &[
+            ("cache", "where answers are remembered"),
             ("chat", "what is asked and what is answered"),
             ("clock", "when a deadline falls and a wait ends"),
             ("config", "the plan is made from it"),
+            ("digest", "what stands for a question, a key or a token"),
             ("error", "every way ends with one or without"),
             ("fleet", "what agent runs have spent"),
             ("gate", "who may be asked"),
@@ -32,8 +35,9 @@ const TABLE: &[Row] = &[
     (
         "chat",
         &[
+            ("digest", "what a document says, as one digest"),
             ("error", "what is wrong with a request, field by field"),
-            ("rules", "tokens and tool calls are counted in its words"),
+            ("rules", "tokens and tool calls are counted in its words, and a broken answer is joined to its rest"),
         ],
     ),
     (
@@ -52,6 +56,7 @@ const TABLE: &[Row] = &[
             ("chat", "the documents that it translates"),
             ("clock", "when a call began"),
             ("config", "the limits of a caller's request, and the cache's modes that a caller may name"),
+            ("digest", "what stands for a caller's token"),
             ("error", "told in each door's words"),
             ("proto", "the wire types of gRPC"),
             ("provider", "its `Gathered`, the one reader of bodies in pieces"),
@@ -59,6 +64,7 @@ const TABLE: &[Row] = &[
             ("telemetry", "refusals, and the page of metrics"),
         ],
     ),
+    ("digest", &[]),
     ("error", &[("rules", "the kinds and their table are theirs")]),
     ("fleet", &[("clock", "when a run was last heard of"), ("rules", "what is shared, and what it means")]),
     (
@@ -74,13 +80,13 @@ const TABLE: &[Row] = &[
         &[
             ("call", "a probe asks as a call does, of the same upstream"),
             ("chat", "what a probe asks"),
-            ("clock", "when to probe"),
-            ("config", "what to look at, and how often"),
+            ("clock", "when to probe and when to read"),
+            ("config", "what to look at and what of the load counts, and how often"),
             ("error", "what a probe finds"),
-            ("gate", "leases probes and hears what they find"),
-            ("provider", "whom a probe asks"),
-            ("rules", "probes, moments, and what a finding means"),
-            ("telemetry", "a critical finding is told at once"),
+            ("gate", "leases probes, hears what they find, and closes the windows of its limits"),
+            ("provider", "whom a probe asks, and the page on which a server tells of its queue"),
+            ("rules", "probes, moments, what a finding and what a load means"),
+            ("telemetry", "the load is told of as it is read, and a critical finding at once"),
         ],
     ),
     (
@@ -117,7 +123,7 @@ const TABLE: &[Row] = &[
             ("clock", "how long things took"),
             ("config", "names, which become labels"),
             ("error", "kinds, which become labels"),
-            ("rules", "moments, and the breaker's states"),
+            ("rules", "moments, the breaker's states, and the ladder's steps"),
         ],
     ),
 ];

@@ -12,11 +12,8 @@ pub(super) fn all(config: &Config, advice: &mut Found) {
     let (validation, untouched) = (&config.validation, &default.validation);
     for (key, set) in [
         ("fleet.redis", config.fleet.redis != default.fleet.redis),
-        ("cache", config.cache != default.cache),
+        ("cache.shared", config.cache.shared != default.cache.shared),
         ("validation.max_reprompts", validation.max_reprompts != untouched.max_reprompts),
-        ("degradation.fallback_response", config.degradation.fallback_response.is_some()),
-        ("degradation.fallback_model", config.degradation.fallback_model.is_some()),
-        ("degradation.simplified_prompt", config.degradation.simplified_prompt.is_some()),
     ] {
         advice.add_if(set, key, NO_EFFECT);
     }

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::paths;
-use crate::error::{Failure, FieldFault};
+use crate::{
+    chat::request::Operation,
+    error::{Failure, FieldFault},
+};
 
 /// More than this many help nobody.
 const MAX_FAULTS: usize = 64;
@@ -22,7 +25,7 @@ impl Faults {
 
     /// What was read of the document that the request became, if neither it nor the request has a fault; else the
     /// faults of both. Of one place, what was found in the request itself is told.
-    pub(super) fn settle<T>(mut self, read: Result<T, Failure>) -> Result<T, Failure> {
+    pub(super) fn settle<T>(mut self, operation: Operation, read: Result<T, Failure>) -> Result<T, Failure> {
         match read {
             Ok(read) if self.0.is_empty() => return Ok(read),
             Err(failure) if self.0.is_empty() && failure.fields.is_empty() => return Err(failure),
@@ -30,7 +33,7 @@ impl Faults {
             Err(failure) => {
                 let noted = self.0.len();
                 for fault in failure.fields {
-                    let path = paths::sent(&fault.path);
+                    let path = paths::sent(operation, &fault.path);
                     if !self.0[..noted].iter().any(|one| is_within(&one.path, &path) || is_within(&path, &one.path)) {
                         self.note(path, fault.message);
                     }
@@ -63,7 +66,7 @@ mod tests {
         for index in 0..1000 {
             faults.note(format_args!("inputs[{index}]"), "empty");
         }
-        assert_eq!(faults.settle(Ok(())).unwrap_err().fields.len(), MAX_FAULTS);
+        assert_eq!(faults.settle(Operation::Chat, Ok(())).unwrap_err().fields.len(), MAX_FAULTS);
     }
 
     #[test]
@@ -77,12 +80,12 @@ mod tests {
         let mut faults = Faults::default();
         faults.note("messages[1].content", "mine");
         faults.note("tools[0]", "mine");
-        let told = faults.settle(read()).unwrap_err().fields;
+        let told = faults.settle(Operation::Chat, read()).unwrap_err().fields;
         let told: Vec<_> = told.iter().map(|fault| fault.path.as_str()).collect();
         assert_eq!(told, ["messages[1].content", "tools[0]", "messages[10].content", "sampling.stop[0]"]);
-        assert_eq!(Faults::default().settle(read()).unwrap_err().fields.len(), 5);
-        assert!(Faults::default().settle(Ok(())).is_ok());
+        assert_eq!(Faults::default().settle(Operation::Chat, read()).unwrap_err().fields.len(), 5);
+        assert!(Faults::default().settle(Operation::Chat, Ok(())).is_ok());
         let other = Failure::new(crate::error::ErrorKind::InternalError, "why");
-        assert_eq!(Faults::default().settle(Err::<(), _>(other.clone())), Err(other));
+        assert_eq!(Faults::default().settle(Operation::Chat, Err::<(), _>(other.clone())), Err(other));
     }
 }

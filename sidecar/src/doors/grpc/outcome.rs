@@ -83,11 +83,13 @@ mod tests {
             quality: Quality::Full,
             limited: false,
             level: Level::Full,
+            age: None,
             provider: Some("openai".into()),
             provider_model: Some("gpt".into()),
             warnings: vec!["vllm was silent".into()],
             attempts: vec![first, second],
             correlation_id: "id-1".into(),
+            image: fusebox_rules::image::Measure::default(),
         });
         assert_eq!(translated.source(), v1::Source::Fallback);
         assert_eq!(translated.quality(), v1::Quality::Full);
@@ -108,11 +110,13 @@ mod tests {
             quality: Quality::Unavailable,
             limited: false,
             level: Level::Full,
+            age: None,
             provider: None,
             provider_model: None,
             warnings: Vec::new(),
             attempts: Vec::new(),
             correlation_id: "id".into(),
+            image: fusebox_rules::image::Measure::default(),
         };
         assert_eq!(outcome(&nothing).quality(), v1::Quality::Unavailable);
         assert_eq!(outcome(&nothing).source(), v1::Source::Unspecified);

@@ -1,15 +1,27 @@
 //! Where a fault stands in the contract's own request, told from where it stands in the document made of it.
 
-/// The caller's name for `path`, a place in OpenAI's JSON as this door writes it.
-pub(super) fn sent(path: &str) -> String {
+use crate::chat::request::Operation;
+
+/// The caller's name for `path`, a place in OpenAI's JSON for `operation` as this door writes it.
+pub(super) fn sent(operation: Operation, path: &str) -> String {
+    match operation {
+        Operation::Embed if path.starts_with("input") => path.replacen("input", "inputs", 1),
+        Operation::Embed => path.to_owned(),
+        Operation::Image => match path {
+            "" | "model" | "prompt" | "width" | "height" | "num_inference_steps" | "guidance_scale" => path.to_owned(),
+            _ => format!("extra.{path}"),
+        },
+        Operation::Chat | Operation::Completion => of_chat(path),
+    }
+}
+
+fn of_chat(path: &str) -> String {
     let end = path.find(['.', '[']).unwrap_or(path.len());
-    let (head, rest) = path.split_at(end);
-    match head {
-        "input" => format!("inputs{rest}"),
+    match &path[..end] {
         "max_tokens" | "temperature" | "top_p" | "stop" | "seed" | "frequency_penalty" | "presence_penalty" => {
             format!("sampling.{path}")
         }
-        "tool_choice" => head.to_owned(),
+        "tool_choice" => "tool_choice".to_owned(),
         "tools" => path.replace(".function", ""),
         "messages" => {
             path.replace(".function.", ".").replace(".image_url.url", ".image").replace(".file.file_data", ".image")
@@ -27,8 +39,6 @@ mod tests {
     fn every_place_has_the_callers_own_name() {
         for (written, said) in [
             ("model", "model"),
-            ("input[3]", "inputs[3]"),
-            ("input", "inputs"),
             ("stop[1]", "sampling.stop[1]"),
             ("messages", "messages"),
             ("messages[2].content", "messages[2].content"),
@@ -41,7 +51,11 @@ mod tests {
             ("response_format.json_schema.name", "response_format.json_schema.name"),
             ("logit_bias.x", "extra.logit_bias.x"),
         ] {
-            assert_eq!(sent(written), said);
+            assert_eq!(sent(Operation::Chat, written), said);
         }
+        assert_eq!(sent(Operation::Embed, "input[3]"), "inputs[3]");
+        assert_eq!(sent(Operation::Embed, "model"), "model");
+        assert_eq!(sent(Operation::Image, "prompt"), "prompt");
+        assert_eq!(sent(Operation::Image, "seed"), "extra.seed");
     }
 }

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::{
     call::{Options, Priority, TraceContext},
-    config::CacheMode,
+    config::{CacheMode, units::holdback},
     doors::caller,
     error::{Failure, FieldFault},
 };
@@ -35,6 +35,7 @@ pub(super) fn options(headers: &HeaderMap) -> Result<(Options, Option<Duration>)
             "prefer" => Some(CacheMode::Prefer),
             _ => None,
         }),
+        allow_degraded: read.take("x-fusebox-allow-degraded", "true or false", |text| text.parse().ok()),
         priority: read
             .take("x-fusebox-priority", "interactive or batch", |text| match text {
                 "interactive" => Some(Priority::Interactive),
@@ -42,7 +43,9 @@ pub(super) fn options(headers: &HeaderMap) -> Result<(Options, Option<Duration>)
                 _ => None,
             })
             .unwrap_or_default(),
+        holdback: read.take("x-fusebox-holdback", caller::HOLDBACK, holdback),
         run_id: read.key("x-fusebox-run-id"),
+        token: caller::token(headers),
         idempotency_key: read.key("idempotency-key"),
         // Another's header, so what cannot be understood is passed over.
         retries_before: headers
@@ -76,6 +79,8 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use fusebox_rules::holdback::Holdback;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -87,23 +92,32 @@ mod tests {
         let (options, timeout) = options(&headers(&[
             ("x-fusebox-timeout-ms", "1500"),
             ("x-fusebox-cache", "prefer"),
+            ("x-fusebox-allow-degraded", "false"),
             ("x-fusebox-priority", "batch"),
             ("x-fusebox-run-id", "run-1"),
+            ("x-fusebox-holdback", "250ms"),
             ("idempotency-key", "k"),
             ("x-stainless-retry-count", "2"),
         ]))
         .unwrap();
         assert_eq!(timeout, Some(Duration::from_millis(1500)));
         assert_eq!((options.cache, options.priority), (Some(CacheMode::Prefer), Priority::Batch));
+        assert_eq!(options.allow_degraded, Some(false));
         assert_eq!((options.run_id.as_deref(), options.idempotency_key.as_deref()), (Some("run-1"), Some("k")));
         assert_eq!(options.retries_before, 2);
+        assert_eq!(options.holdback, Some(Holdback::Time(Duration::from_millis(250))));
     }
 
     #[test]
     fn every_bad_header_is_named_at_once() {
-        let bad = headers(&[("x-fusebox-timeout-ms", "soon"), ("x-fusebox-cache", "yes"), ("idempotency-key", "")]);
+        let bad = headers(&[
+            ("x-fusebox-timeout-ms", "soon"),
+            ("x-fusebox-cache", "yes"),
+            ("x-fusebox-allow-degraded", "no"),
+            ("idempotency-key", ""),
+        ]);
         let failure = options(&bad).unwrap_err();
         let paths: Vec<_> = failure.fields.iter().map(|fault| fault.path.as_str()).collect();
-        assert_eq!(paths, ["x-fusebox-timeout-ms", "x-fusebox-cache", "idempotency-key"]);
+        assert_eq!(paths, ["x-fusebox-timeout-ms", "x-fusebox-cache", "x-fusebox-allow-degraded", "idempotency-key"]);
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde_json::{Map, Value, json};
 
@@ -180,6 +180,9 @@ fn tell(outcome: &Outcome, headers: &mut HeaderMap) {
         if let Ok(told) = HeaderValue::from_str(told.trim()) {
             headers.append(WARNING, told);
         }
+    }
+    if let Some(age) = outcome.age {
+        headers.insert(AGE, HeaderValue::from(age.as_secs()));
     }
 }
 

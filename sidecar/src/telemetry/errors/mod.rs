@@ -21,9 +21,9 @@ const HISTORY: usize = 1_000;
 const SHOWN_CRITICAL: usize = 10;
 /// Between two log lines of one reason: while every call fails, a line for each would drown the rest.
 const QUIET: Duration = Duration::from_secs(10);
-/// No operation known, and the three.
-const OPERATIONS: [Option<Operation>; 4] =
-    [None, Some(Operation::Chat), Some(Operation::Completion), Some(Operation::Embed)];
+/// No operation known, and the four.
+const OPERATIONS: [Option<Operation>; 5] =
+    [None, Some(Operation::Chat), Some(Operation::Completion), Some(Operation::Embed), Some(Operation::Image)];
 
 /// One failure.
 #[derive(Debug, Clone)]

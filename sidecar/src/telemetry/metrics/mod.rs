@@ -26,7 +26,12 @@ use shards::Shards;
 pub use text::CONTENT_TYPE;
 use text::Text;
 
-use crate::{call::Priority, clock, config::Provider, telemetry::Door};
+use crate::{
+    call::Priority,
+    clock,
+    config::Provider,
+    telemetry::{CacheResult, Door},
+};
 
 /// Models counted by name in a process's life; one more is `other`.
 const MAX_MODELS: usize = 1_000;
@@ -55,6 +60,7 @@ struct Shared {
     first_token: Histogram<{ LONG.len() }>,
     overhead: Histogram<{ SHORT.len() }>,
     shed: [AtomicU64; PRIORITIES.len()],
+    cache: [AtomicU64; CacheResult::ALL.len()],
 }
 
 impl Metrics {
@@ -127,6 +133,11 @@ impl Metrics {
         self.shared.mine().shed[priority as usize].fetch_add(1, Relaxed);
     }
 
+    /// So many look-ups in the cache, or answers to be kept there, came to `result`.
+    pub(super) fn cache(&self, result: CacheResult, count: u64) {
+        self.shared.mine().cache[result as usize].fetch_add(count, Relaxed);
+    }
+
     /// A connection opened (1) or closed (-1).
     pub(super) fn connections(&self, door: Door, change: i64) {
         self.shared.mine().connections[door as usize].fetch_add(change, Relaxed);
@@ -148,6 +159,7 @@ impl Metrics {
         let mut text = Text::default();
         self.write_calls(&mut text);
         self.write_providers(&mut text);
+        self.write_cache(&mut text);
         self.write_fleet(&mut text);
         let help = "Failures that a person must hear of, by reason.";
         text.family("fusebox_critical_errors_total", "counter", help);
@@ -260,13 +272,18 @@ impl Metrics {
         }
     }
 
-    /// Load, and what this process has no part of: it runs alone and without a cache.
+    fn write_cache(&self, text: &mut Text) {
+        let name = "fusebox_cache_requests_total";
+        text.family(name, "counter", "Look-ups in the cache, and answers to be kept there, by what became of them.");
+        for result in CacheResult::ALL {
+            let count = self.shared.sum(|shard| shard.cache[result as usize].load(Relaxed));
+            text.sample(name, &[("result", result.name())], count);
+        }
+    }
+
+    /// Load, and what this process has no part of: it runs alone.
     fn write_fleet(&self, text: &mut Text) {
         self.load.write(text);
-        text.family("fusebox_cache_requests_total", "counter", "Look-ups in the cache.");
-        for result in ["hit", "miss"] {
-            text.sample("fusebox_cache_requests_total", &[("result", result)], 0);
-        }
         text.single("fusebox_fleet_connected", "gauge", "Whether the shared store answers.", 0);
         let name = "fusebox_fleet_sync_seconds";
         text.family(name, "histogram", "One synchronisation with the shared store.");

@@ -55,7 +55,7 @@ fn faults(request: &v1::GenerateRequest) -> Vec<String> {
 
 /// The places that the caller is told of, whether the door or the check of all requests noted them.
 fn told(faults: Faults, operation: Operation, body: Vec<u8>) -> Vec<String> {
-    let failure = faults.settle(parse(operation, Bytes::from(body))).unwrap_err();
+    let failure = faults.settle(operation, parse(operation, Bytes::from(body))).unwrap_err();
     failure.fields.into_iter().map(|fault| fault.path).collect()
 }
 

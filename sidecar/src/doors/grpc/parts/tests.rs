@@ -27,11 +27,13 @@ fn how() -> Outcome {
         quality: Quality::Full,
         limited: false,
         level: fusebox_rules::degradation::Level::Full,
+        age: None,
         provider: Some("p".into()),
         provider_model: None,
         warnings: Vec::new(),
         attempts: Vec::new(),
         correlation_id: "id".into(),
+        image: fusebox_rules::image::Measure::default(),
     }
 }
 

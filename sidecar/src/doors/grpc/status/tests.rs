@@ -17,11 +17,13 @@ fn how(attempts: usize) -> Outcome {
         quality: crate::call::outcome::Quality::Unavailable,
         limited: false,
         level: fusebox_rules::degradation::Level::Full,
+        age: None,
         provider: None,
         provider_model: None,
         warnings: Vec::new(),
         attempts: vec![attempt; attempts],
         correlation_id: "id-1".into(),
+        image: fusebox_rules::image::Measure::default(),
     }
 }
 

@@ -160,11 +160,13 @@ pub(super) fn outcome(call: &Call, source: Option<Source>) -> Outcome {
         quality: crate::call::outcome::Quality::Full,
         limited: false,
         level: fusebox_rules::degradation::Level::Full,
+        age: None,
         provider: source.map(|_| "p".into()),
         provider_model: None,
         warnings: Vec::new(),
         attempts: Vec::new(),
         correlation_id: Arc::clone(&call.correlation_id),
+        image: fusebox_rules::image::Measure::default(),
     }
 }
 

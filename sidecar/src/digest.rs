@@ -1,0 +1,128 @@
+//! Keyed digests of 128 bits, by which memory finds what is equal.
+//!
+//! The key is drawn anew in each process and never leaves it, and neither does a digest: nobody outside can make two
+//! things share one, and nothing secret can be guessed from one. They are not for what outlives the process.
+
+use std::{
+    fmt,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    sync::LazyLock,
+};
+
+use siphasher::sip128::{Hasher128 as _, SipHasher24};
+
+/// From the operating system's own randomness.
+static KEY: LazyLock<(u64, u64)> = LazyLock::new(|| {
+    let state = RandomState::new();
+    (state.hash_one(0_u8), state.hash_one(1_u8))
+});
+
+/// What stands for something that was digested.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest(u128);
+
+impl Digest {
+    /// The digest of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut digester = Digester::new();
+        digester.bytes(bytes);
+        digester.finish()
+    }
+
+    /// The sum of both: the same whichever comes first.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.wrapping_add(other.0))
+    }
+
+    /// What adds nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// Which of `count` parts it falls into.
+    #[must_use]
+    pub fn part(self, count: usize) -> usize {
+        usize::try_from(self.0 % (count.max(1) as u128)).unwrap_or(0)
+    }
+}
+
+impl fmt::Debug for Digest {
+    /// Without its value: logs are outside.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest")
+    }
+}
+
+/// Makes one digest of several things. Each is written so that where it ends is part of it.
+#[derive(Clone)]
+pub struct Digester(SipHasher24);
+
+impl Digester {
+    /// With nothing written yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(SipHasher24::new_with_keys(KEY.0, KEY.1))
+    }
+
+    /// Adds a mark, such as which kind of thing follows.
+    pub fn mark(&mut self, mark: u8) {
+        self.0.write(&[mark]);
+    }
+
+    /// Adds a number.
+    pub fn number(&mut self, number: u64) {
+        self.0.write(&number.to_le_bytes());
+    }
+
+    /// Adds bytes, and how many there are.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.0.write(bytes);
+    }
+
+    /// Adds what another digest stands for.
+    pub fn digest(&mut self, digest: Digest) {
+        self.0.write(&digest.0.to_le_bytes());
+    }
+
+    /// The digest of all that was written.
+    #[must_use]
+    pub fn finish(&self) -> Digest {
+        Digest(self.0.finish128().as_u128())
+    }
+}
+
+impl Default for Digester {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Digester {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digester")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_thing_ends_is_part_of_it() {
+        let two = |first: &[u8], second: &[u8]| {
+            let mut digester = Digester::new();
+            digester.bytes(first);
+            digester.bytes(second);
+            digester.finish()
+        };
+        assert_eq!(two(b"ab", b"c"), two(b"ab", b"c"));
+        assert_ne!(two(b"ab", b"c"), two(b"a", b"bc"));
+        assert_ne!(Digest::of(b""), Digest::of(b"\0"));
+    }
+
+    #[test]
+    fn a_digest_is_not_shown() {
+        assert_eq!(format!("{:?}", Digest::of(b"token")), "Digest");
+    }
+}

@@ -1,0 +1,53 @@
+//! The cache as it is seen from outside: look-ups by what they found, and answers by whether they are kept.
+
+/// What became of a look-up, or of an answer to be kept, by the label of `fusebox_cache_requests_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum CacheResult {
+    /// The answer was there.
+    Hit,
+    /// It was not.
+    Miss,
+    /// It was there and too old.
+    Stale,
+    /// It was being made for another call, and waited for.
+    Shared,
+    /// An answer is kept.
+    Stored,
+    /// An answer is too large to be kept.
+    TooLarge,
+    /// An answer gave way to another.
+    Evicted,
+}
+
+impl CacheResult {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 7] =
+        [Self::Hit, Self::Miss, Self::Stale, Self::Shared, Self::Stored, Self::TooLarge, Self::Evicted];
+
+    /// Its name in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Stale => "stale",
+            Self::Shared => "shared",
+            Self::Stored => "stored",
+            Self::TooLarge => "too_large",
+            Self::Evicted => "evicted",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_result_stands_at_its_number() {
+        for (number, result) in CacheResult::ALL.into_iter().enumerate() {
+            assert_eq!(result as usize, number);
+        }
+    }
+}
