@@ -20,6 +20,7 @@ mod cancel;
 mod chain;
 mod chaos;
 mod config;
+mod context_window;
 mod contract;
 mod drain;
 mod error_table;

@@ -26,5 +26,7 @@ pub mod run;
 pub mod splice;
 pub mod survive;
 mod text;
+pub mod tokens;
+pub mod truncation;
 pub mod usage;
 pub mod window;

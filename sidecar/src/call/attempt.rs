@@ -249,7 +249,10 @@ async fn make(
     match made {
         Ok(Ok((Got::Begun { mut held, mut rest }, warnings))) => {
             let result = hold_back(&mut held, &mut rest, question).await;
-            result.inspect_err(|_| question.cost = rest.cost())?;
+            if let Err(failure) = result {
+                question.cost = rest.cost();
+                return Err(failure.used(rest.facts().usage));
+            }
             Ok((Got::Begun { held, rest }, warnings))
         }
         Ok(result) => result,

@@ -57,8 +57,10 @@ impl Way {
     /// What all of them together came to.
     pub(super) async fn chain(&mut self) -> Result<Found, Failure> {
         let route = Arc::clone(&self.route);
-        let mut order = self.place.first(route.order(self.call.request.operation));
-        order.retain(|(_, seat)| seat.takes_as_many(&self.call.request));
+        let mut ranked = self.place.first(route.order(self.call.request.operation));
+        ranked.retain(|(_, seat)| seat.takes_as_many(&self.call.request));
+        let primary = ranked.first().map(|(place, _)| *place);
+        let order = self.weighed(ranked).await;
         let mut failures = Failures::default();
         let mut before: Option<(usize, ErrorKind)> = None;
         for (position, (place, seat)) in order.iter().copied().enumerate() {
@@ -66,14 +68,22 @@ impl Way {
                 continue;
             }
             let index = seat.upstream.index;
+            if let Some(failure) = self.too_long(place) {
+                before = Some((index, failure.kind));
+                failures.add(seat, failure);
+                if self.stays_too_long() {
+                    break;
+                }
+                continue;
+            }
             if let Some((from, kind)) = before {
                 self.trace.fallback(from, index, kind);
             }
-            let rest: Vec<_> =
-                order[position + 1..].iter().map(|(_, seat)| *seat).filter(|seat| !failures.rules_out(seat)).collect();
+            let may = |(place, seat): &&(usize, &Seat)| !failures.rules_out(seat) && !self.is_too_long(*place);
+            let rest: Vec<_> = order[position + 1..].iter().filter(may).map(|(_, seat)| *seat).collect();
             let failure = match self.ask(seat, &rest).await {
                 Asked::Answered(answer) => {
-                    return Ok(Found { answer, seat: place, first: position == 0 });
+                    return Ok(Found { answer, seat: place, first: Some(place) == primary });
                 }
                 Asked::AnsweredBy(seat, answer) => return Ok(Found { answer, seat, first: false }),
                 Asked::FailOver(failure) => failure,
@@ -87,6 +97,7 @@ impl Way {
             before = Some((index, failure.kind));
             failures.add(seat, failure);
         }
+        self.note_too_long(&failures);
         Err(failures.into_one(self.call.request.operation))
     }
 
@@ -196,7 +207,7 @@ impl Way {
         let attempt::Asked { mut pass, mut trace, started, fair, cost } = asked;
         let index = seat.upstream.index;
         if cost != Cost::default() {
-            self.lost.push(Lost { provider: index, cost });
+            self.lost.push(Lost { provider: index, cost, told: cost.prompt.is_some() });
         }
         let took = clock::now().since(started);
         let error = result.as_ref().err().map(|failure| failure.kind);

@@ -74,12 +74,13 @@ impl Ticket {
         self.streamed.hear(chunk);
     }
 
+    /// So many tokens that came are told of elsewhere.
+    pub(super) fn reported(&mut self, tokens: u32) {
+        self.unreported = self.unreported.saturating_sub(u64::from(tokens));
+    }
+
     /// The call has ended.
     pub(super) fn ended(mut self, end: &End<'_>) {
-        if end.error.is_some() {
-            // What a broken stream cost has been told with its attempt.
-            self.unreported = 0;
-        }
         if let Some(whole) = end.whole {
             self.used.tool_calls = tools::answered(&whole.body);
         }

@@ -117,11 +117,13 @@ impl Source {
     /// Ends an attempt that came to nothing, or to no end, and tells everyone what that says of its provider.
     fn close(self, way: &mut Way, cause: &Cause) {
         let upstream = &way.route.seats[self.seat].upstream;
-        way.lost.push(Lost { provider: upstream.index, cost: self.reading.cost() });
+        let usage = self.reading.facts().usage;
+        let told = usage.is_some() && !matches!(cause, Cause::Diverged);
+        way.lost.push(Lost { provider: upstream.index, cost: self.reading.cost(), told });
         way.attempts_left = way.attempts_left.saturating_sub(1);
         let kind = match cause {
             Cause::Broke(failure) => {
-                self.trace.ended(Err(failure));
+                self.trace.ended(Err(&failure.clone().used(usage)));
                 // A deadline that the caller set says nothing of the provider.
                 if failure.kind != ErrorKind::InferenceTimeout || !self.reading.is_past_deadline() {
                     let _ = self.pass.failed(failure.kind, failure.wait);
@@ -129,7 +131,7 @@ impl Source {
                 failure.kind
             }
             Cause::TooSlow => {
-                self.trace.ended(Err(&too_slow().by(&upstream.settings.name)));
+                self.trace.ended(Err(&too_slow().by(&upstream.settings.name).used(usage)));
                 let _ = self.pass.slow();
                 ErrorKind::StreamBroken
             }

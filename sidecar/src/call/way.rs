@@ -10,6 +10,7 @@ use fusebox_rules::{deadline, holdback::Holdback, ladder::Rung, moment::Moment};
 use super::{
     Call, Current, Refused, Shared, Sidecar,
     admit::Place,
+    length::Length,
     outcome::{Outcome, Quality, Source},
     plan::{Plan, Route, Seat},
     recall::{self, Made, Passing},
@@ -61,6 +62,8 @@ pub(super) struct Way {
     pub(super) is_resuming: bool,
     /// What passes of a streamed answer, for the cache.
     pub(super) passing: Option<Passing>,
+    /// What is known of the prompt's length; `None`: that it is short.
+    pub(super) length: Option<Box<Length>>,
 }
 
 /// How a call ended.
@@ -117,6 +120,7 @@ impl Way {
             repeated: 0,
             is_resuming: false,
             passing: None,
+            length: None,
         })
     }
 
@@ -173,9 +177,10 @@ impl Way {
     }
 
     /// The call's end, told once.
-    pub(super) fn ended(self, end: &End<'_>) -> Outcome {
+    pub(super) fn ended(mut self, end: &End<'_>) -> Outcome {
         let streamed = self.passing.as_ref().and_then(Passing::made);
         self.remember(&End { answer: end.answer.or(streamed), ..*end });
+        self.learn(end.usage);
         let end = &End { usage: self.settle(end.usage), ..*end };
         if let Some(run) = self.run {
             run.ended(end);

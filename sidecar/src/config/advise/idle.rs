@@ -1,7 +1,7 @@
 //! Keys that were set and that this version does not act on yet. A row goes when its feature comes.
 
 use super::{
-    super::{Config, ContentFilter, ContextOverflow, Scope},
+    super::{Config, ContentFilter, Scope},
     Found,
 };
 
@@ -17,8 +17,6 @@ pub(super) fn all(config: &Config, advice: &mut Found) {
     ] {
         advice.add_if(set, key, NO_EFFECT);
     }
-    let truncates = config.context_overflow == ContextOverflow::Truncate;
-    advice.add_if(truncates, "context_overflow", "is failover in this version: no turns are left out");
     let rewrites = matches!(config.content_filter, ContentFilter::Rewrite(_));
     advice.add_if(rewrites, "content_filter", "is error in this version: nothing is asked under another instruction");
     for (index, provider) in config.providers.iter().enumerate() {

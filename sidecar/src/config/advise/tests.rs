@@ -80,7 +80,14 @@ fn each_unwise_thing_is_said_at_its_place() {
         (&[("cache.capacity", "63KiB")], "cache.capacity"),
         (&[("idempotency.capacity", "1B")], "idempotency.capacity"),
         (&[("degradation.fallback_model", "chat")], "degradation.fallback_model"),
-        (&[("context_overflow", "truncate")], "context_overflow"),
+        (
+            &[
+                ("context_overflow", "truncate"),
+                ("models.0.providers.0.context_window", "null"),
+                ("models.0.providers.1.context_window", "null"),
+            ],
+            "context_overflow",
+        ),
         (&[("content_filter.rewrite", "Be kind.")], "content_filter"),
         (&[("validation.max_reprompts", "1")], "validation.max_reprompts"),
         (&[("validation.max_image_bytes", "33MiB")], "validation.max_image_bytes"),
