@@ -105,6 +105,12 @@ impl Provider {
         self.stage.seen()
     }
 
+    /// The calls so far, which are then forgotten; for runs so long that they could not all be kept.
+    #[must_use]
+    pub fn take_seen(&self) -> Vec<Seen> {
+        self.stage.take()
+    }
+
     /// How many calls there were so far.
     #[must_use]
     pub fn calls(&self) -> usize {

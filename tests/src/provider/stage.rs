@@ -62,6 +62,8 @@ pub(super) struct Incoming {
 pub(super) struct Stage {
     script: Mutex<Script>,
     seen: Mutex<Vec<Seen>>,
+    /// How many calls were taken from the front of `seen`.
+    taken: AtomicUsize,
     news: watch::Sender<()>,
     page: Mutex<Option<(u16, String)>>,
     page_reads: AtomicUsize,
@@ -78,6 +80,7 @@ impl Stage {
             news: watch::Sender::new(()),
             page: Mutex::default(),
             page_reads: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
         }
     }
 
@@ -102,7 +105,15 @@ impl Stage {
     }
 
     pub(super) fn calls(&self) -> usize {
-        self.seen.lock().len()
+        let seen = self.seen.lock();
+        self.taken.load(Relaxed) + seen.len()
+    }
+
+    /// The calls so far, which are then forgotten here.
+    pub(super) fn take(&self) -> Vec<Seen> {
+        let mut seen = self.seen.lock();
+        self.taken.fetch_add(seen.len(), Relaxed);
+        std::mem::take(&mut seen)
     }
 
     /// Remembers a request and says what to do with it.
@@ -123,7 +134,7 @@ impl Stage {
         let mut seen = self.seen.lock();
         // Drawn under the same lock, so that the first call gets the first act.
         let act = self.script.lock().next();
-        let seq = seen.len();
+        let seq = self.taken.load(Relaxed) + seen.len();
         let steps = plan(&act, &Asked::new(seq, &path, body.clone()));
         let at = Instant::now();
         seen.push(Seen { at, method, path, headers, raw, body, sent: Vec::new(), finished: None, gone: None });
@@ -146,7 +157,12 @@ impl Stage {
 
     fn note(&self, call: Call, change: impl FnOnce(&mut Seen)) {
         let Some(seq) = call else { return };
-        change(&mut self.seen.lock()[seq]);
+        let mut seen = self.seen.lock();
+        let place = seq.checked_sub(self.taken.load(Relaxed));
+        if let Some(call) = place.and_then(|place| seen.get_mut(place)) {
+            change(call);
+        }
+        drop(seen);
         self.news.send_replace(());
     }
 }
