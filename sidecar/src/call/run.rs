@@ -58,6 +58,8 @@ impl Way {
             self.warn(told(&repeat, &limits));
             if tell_model && let Some(request) = self.call.request.remarking(&remark(&repeat)) {
                 self.call.request = request;
+                // The answer is one to the remark, and an earlier one would only close the circle once more.
+                self.key = None;
             }
         }
         Ok(())
