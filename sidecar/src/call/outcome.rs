@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use fusebox_rules::image::Measure;
 pub use fusebox_rules::{degradation::Level, retry::WaitReason};
 
 use super::Call;
@@ -30,13 +31,19 @@ pub struct Outcome {
     pub age: Option<Duration>,
     /// The call's correlation id.
     pub correlation_id: Arc<str>,
+    /// Of images: what the provider that answered was asked for.
+    pub image: Measure,
 }
 
 impl Outcome {
     /// The outcome of a call that has not been tried yet.
     #[must_use]
     pub fn new(call: &Call) -> Self {
-        Self::untried(&call.correlation_id)
+        let mut outcome = Self::untried(&call.correlation_id);
+        if call.request.removed > 0 {
+            outcome.warnings.push(removed(call.request.removed));
+        }
+        outcome
     }
 
     /// The same, of what was refused before it was a call.
@@ -53,8 +60,15 @@ impl Outcome {
             warnings: Vec::new(),
             attempts: Vec::new(),
             correlation_id: Arc::clone(correlation_id),
+            image: Measure::default(),
         }
     }
+}
+
+/// What a caller is told of characters that no provider saw.
+fn removed(characters: u32) -> String {
+    let were = if characters == 1 { "character was" } else { "characters were" };
+    format!("{characters} control or broken {were} taken out of the request's text")
 }
 
 /// How much of what was asked for an answer is.
@@ -62,7 +76,7 @@ impl Outcome {
 pub enum Quality {
     /// All of it.
     Full,
-    /// Less: fewer tokens, turns or steps were asked for, a smaller model, or by a shorter prompt.
+    /// Less: fewer tokens, turns or steps were asked for, a smaller model or image, or by a shorter prompt.
     Limited,
     /// All of it, as it was answered before.
     Cached,

@@ -215,8 +215,7 @@ impl Way {
             Ready::Events(chunk) => {
                 self.trace.first_token();
                 if let Some(run) = &mut self.run {
-                    // Its tools are called once more; its tokens cost nothing.
-                    run.hear(&Chunk { tokens: 0, ..chunk.clone() });
+                    run.recalled(&chunk);
                 }
                 let (finish, usage, model) = (chunk.finish, chunk.usage, chunk.model.as_deref());
                 let outcome = self.ended(&End { finish, usage, model, ..End::default() });

@@ -190,6 +190,8 @@ pub struct Provider {
     pub continuation: Continuation,
     /// What it allows the fleet.
     pub rate_limit: RateLimit,
+    /// Inputs of one request for embeddings; at least 1.
+    pub max_batch: u32,
     /// Where the inference server behind it tells of its queue; `None`: it is not asked.
     pub metrics_url: Option<String>,
     /// How `simulated` behaves; unused by the other kinds.
@@ -335,12 +337,18 @@ pub struct Shutdown {
 /// What a prompt or an answer may hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Validation {
+    /// Whether answers are held to the JSON, the schema and the tools that their callers asked for.
+    pub check_output: bool,
     /// Times that an answer with a fault is asked for again.
     pub max_reprompts: u32,
     /// Characters of all messages together.
     pub max_input_chars: usize,
     /// Bytes of one image.
     pub max_image_bytes: usize,
+    /// Bytes of one document.
+    pub max_document_bytes: usize,
+    /// Pixels of one image that is asked for.
+    pub max_output_pixels: u64,
 }
 
 /// Health checks.
@@ -437,6 +445,10 @@ pub struct Degradation {
     pub levels: degradation::Settings,
     /// Requests waiting in an inference server that count as a load of 1.
     pub queue_full: u32,
+    /// Whether the use of processors counts.
+    pub cpu: bool,
+    /// Whether the use of memory counts.
+    pub memory: bool,
     /// Whether GPUs count.
     pub gpu: GpuCounts,
     /// What a call that sets no number of tokens is taken to ask for; `None`: it is never given fewer.

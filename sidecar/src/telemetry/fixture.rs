@@ -81,6 +81,7 @@ pub(super) fn provider(name: &str, kind: ProviderKind, base_url: &str, scope: Sc
         },
         continuation: fusebox_rules::survive::Continuation::None,
         rate_limit: RateLimit { requests_per_minute: None, tokens_per_minute: None },
+        max_batch: 2_048,
         metrics_url: None,
         simulated: Simulated {
             first_token: Duration::ZERO,
@@ -103,6 +104,8 @@ pub(super) fn call(model: &str) -> Call {
         choices: 1,
         max_tokens: None,
         max_tokens_span: None,
+        formats: crate::chat::request::Formats::default(),
+        removed: 0,
         may_be_empty: false,
     };
     Call {
@@ -145,6 +148,7 @@ pub(super) fn outcome(attempts: &[(&str, Option<ErrorKind>)]) -> Outcome {
         provider_model: None,
         warnings: Vec::new(),
         correlation_id: "corr-1".into(),
+        image: fusebox_rules::image::Measure::default(),
         attempts,
     }
 }

@@ -8,6 +8,7 @@ pub(super) enum Shape {
     Chat,
     Completion,
     Embeddings,
+    Images,
     Models,
     Messages,
 }
@@ -31,6 +32,8 @@ impl Asked {
             Shape::Completion
         } else if path.ends_with("/embeddings") {
             Shape::Embeddings
+        } else if path.ends_with("/images/generations") {
+            Shape::Images
         } else {
             Shape::Models
         };
@@ -38,7 +41,7 @@ impl Asked {
     }
 
     pub(super) fn stream(&self) -> bool {
-        self.body["stream"].as_bool().unwrap_or(false) && self.shape != Shape::Embeddings
+        self.body["stream"].as_bool().unwrap_or(false) && !matches!(self.shape, Shape::Embeddings | Shape::Images)
     }
 
     pub(super) fn model(&self) -> &str {

@@ -30,6 +30,7 @@ const TABLE: &[Row] = &[
             ("provider", "who is asked"),
             ("rules", "what is decided"),
             ("telemetry", "each step is told once"),
+            ("validate", "what an answer is held to"),
         ],
     ),
     (
@@ -80,12 +81,13 @@ const TABLE: &[Row] = &[
         &[
             ("call", "a probe asks as a call does, of the same upstream"),
             ("chat", "what a probe asks"),
-            ("clock", "when to probe"),
-            ("config", "what to look at, and how often"),
+            ("clock", "when to probe and when to read"),
+            ("config", "what to look at and what of the load counts, and how often"),
             ("error", "what a probe finds"),
-            ("gate", "leases probes and hears what they find"),
-            ("provider", "whom a probe asks"),
-            ("rules", "probes, moments, and what a finding means"),
+            ("gate", "leases probes, hears what they find, and closes the windows of its limits"),
+            ("provider", "whom a probe asks, and the page on which a server tells of its queue"),
+            ("rules", "probes, moments, what a finding and what a load means"),
+            ("telemetry", "the load is told of as it is read, and a critical finding at once"),
         ],
     ),
     (
@@ -124,6 +126,10 @@ const TABLE: &[Row] = &[
             ("error", "kinds, which become labels"),
             ("rules", "moments, the breaker's states, and the ladder's steps"),
         ],
+    ),
+    (
+        "validate",
+        &[("chat", "what is asked and what is answered"), ("error", "what is wrong with the one or the other")],
     ),
 ];
 

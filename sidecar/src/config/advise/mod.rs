@@ -4,6 +4,7 @@ mod idle;
 mod ladder;
 mod models;
 mod providers;
+mod validation;
 
 use std::{fmt, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
@@ -34,6 +35,7 @@ pub fn advise(config: &Config) -> Vec<Advice> {
     doors(config, &mut advice);
     providers::all(config, &mut advice);
     models::all(config, &mut advice);
+    validation::all(config, &mut advice);
     ladder::all(config, &mut advice);
     if config.retry_budget.ratio > 0.5 {
         let percent = (config.retry_budget.ratio * 100.0).round();
@@ -42,6 +44,7 @@ pub fn advise(config: &Config) -> Vec<Advice> {
             format!("lets retries add {percent} % to the load of a provider that is already failing; 0.2 is enough"),
         );
     }
+    load(config, &mut advice);
     runs(config, &mut advice);
     streams(config, &mut advice);
     idle::all(config, &mut advice);
@@ -60,6 +63,34 @@ impl Found {
         if unwise {
             self.add(path, message);
         }
+    }
+}
+
+/// What is unwise about load, and what is done about it.
+fn load(config: &Config, advice: &mut Found) {
+    let (limits, overload) = (&config.limits, &config.overload);
+    let most = u32::try_from(limits.max_in_flight).unwrap_or(u32::MAX);
+    advice.add_if(
+        overload.enabled && overload.limit.min > most,
+        "overload.min_limit",
+        format!("is above limits.max_in_flight ({most}), so no provider is ever held back; lower it"),
+    );
+    advice.add_if(
+        overload.enabled && overload.max_queue > 0 && overload.max_queue_wait.is_zero(),
+        "overload.max_queue_wait",
+        "is zero, so nobody waits; give it some time, or say so by max_queue: 0",
+    );
+    advice.add_if(
+        config.degradation.enabled && config.degradation.levels.hold < config.degradation.interval,
+        "degradation.hold",
+        "is shorter than degradation.interval, so that one low reading ends a level and it may flap; make it several times as long",
+    );
+    let smaller = config.models.iter().enumerate().filter(|(_, model)| model.smaller.is_some());
+    for (index, _) in smaller.filter(|_| !config.degradation.enabled) {
+        advice.add(
+            format!("models[{index}].smaller"),
+            "is taken only at the minimal level, which is never reached; set degradation.enabled to true",
+        );
     }
 }
 

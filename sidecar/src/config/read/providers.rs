@@ -86,6 +86,9 @@ fn provider(at: &mut Section<'_>) -> Provider {
                 .key("tokens_per_minute", "what it allows the fleet; null: unlimited")
                 .optional_count(1..=1_000_000_000_000),
         }),
+        max_batch: at
+            .key("max_batch", "inputs of one request for embeddings; more are asked for in several")
+            .count(2_048, 1..=1_000_000),
         metrics_url,
         simulated: at.section("simulated", simulated),
     };

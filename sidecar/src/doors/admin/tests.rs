@@ -40,6 +40,11 @@ impl View for Shown {
         let faults = vec!["providers[1].timeouts.total: must be longer than zero".into()];
         ConfigView { source: "fusebox.yaml".into(), loaded_seconds_ago: 1.5, reloads: 2, faults }
     }
+
+    fn load(&self) -> LoadView {
+        let places = vec![PlacesView { provider: "a".into(), limit: Some(12), taken: 3, waiting: 1 }];
+        LoadView { degradation_level: "reduced", load: [("queue", 0.8)].into(), places }
+    }
 }
 
 fn provider(name: &str) -> ProviderView {
@@ -167,7 +172,9 @@ async fn the_status_tells_who_it_is_and_how_its_providers_and_configuration_are(
     assert_eq!(status["models"], serde_json::json!([{"name": "chat", "providers": ["a", "b"]}]));
     assert_eq!((&status["config"]["source"], &status["config"]["reloads"]), (&"fusebox.yaml".into(), &2.into()));
     assert_eq!(status["config"]["faults"][0], "providers[1].timeouts.total: must be longer than zero");
-    assert_eq!(status["errors"], serde_json::json!({"calls": [], "attempts": [], "recent": []}));
+    let nothing = serde_json::json!({"total": 0, "reasons": [], "recent": []});
+    let errors = serde_json::json!({"calls": [], "attempts": [], "rates": [], "critical": nothing, "recent": []});
+    assert_eq!(status["errors"], errors);
 }
 
 #[tokio::test]

@@ -78,8 +78,8 @@ impl<'a> Asked<'a> {
         self.pace.first_token
     }
 
-    /// Whether embeddings, which have no tokens, are given: after any failure that was asked for they are not.
-    pub(super) async fn outcome_of_embedding(self) -> Result<(), Failure> {
+    /// Whether what has no tokens, embeddings and images, is given: after any failure that was asked for it is not.
+    pub(super) async fn outcome_without_tokens(self) -> Result<(), Failure> {
         match self.breaks {
             None => Ok(()),
             Some(breaks) => Err(breaks.failure().await),

@@ -38,6 +38,8 @@ fn request(operation: Operation, document: &Value) -> Request {
         choices: document["n"].as_u64().map_or(1, |n| u32::try_from(n).unwrap()),
         max_tokens: document["max_tokens"].as_u64(),
         max_tokens_span: None,
+        formats: crate::chat::request::Formats::default(),
+        removed: 0,
         may_be_empty: false,
     }
 }
@@ -258,6 +260,11 @@ async fn it_completes_prompts_and_embeds_texts() {
         whole(&provider(|_| {}), &request(Operation::Embed, &json!({ "input": ["a", "b"] }))).await.unwrap();
     assert_eq!((document["data"].as_array().unwrap().len(), answer.finish), (2, None));
     assert_eq!(clock::now().since(begun).as_millis() / 10 * 10, 100);
+
+    let (begun, cat) = (clock::now(), request(Operation::Image, &json!({ "prompt": "a cat" })));
+    let (document, answer) = whole(&provider(|_| {}), &cat).await.unwrap();
+    assert_eq!((&document["size"], answer.finish), (&json!("512x512"), None));
+    assert_eq!(clock::now().since(begun).as_millis() / 10 * 10, 100);
 }
 
 #[tokio::test(start_paused = true)]
@@ -282,7 +289,7 @@ async fn it_fails_on_request() {
         let failure = whole(&provider(|_| {}), &chat(&json!({ "simulate": simulate }))).await.unwrap_err();
         assert_eq!((failure.kind, failure.wait), (kind, wait.map(Duration::from_millis)), "{simulate}");
     }
-    for operation in [Operation::Completion, Operation::Embed] {
+    for operation in [Operation::Completion, Operation::Embed, Operation::Image] {
         let asked =
             request(operation, &json!({ "prompt": "a", "input": "a", "simulate": { "fail": "provider_error" } }));
         assert_eq!(whole(&provider(|_| {}), &asked).await.unwrap_err().kind, ErrorKind::ProviderError);
