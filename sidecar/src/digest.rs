@@ -9,7 +9,7 @@ use std::{
     sync::LazyLock,
 };
 
-use siphasher::sip128::{Hasher128 as _, SipHasher24};
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 /// From the operating system's own randomness.
 static KEY: LazyLock<(u64, u64)> = LazyLock::new(|| {
@@ -55,13 +55,13 @@ impl fmt::Debug for Digest {
 
 /// Makes one digest of several things. Each is written so that where it ends is part of it.
 #[derive(Clone)]
-pub struct Digester(SipHasher24);
+pub struct Digester(SipHasher13);
 
 impl Digester {
     /// With nothing written yet.
     #[must_use]
     pub fn new() -> Self {
-        Self(SipHasher24::new_with_keys(KEY.0, KEY.1))
+        Self(SipHasher13::new_with_keys(KEY.0, KEY.1))
     }
 
     /// Adds a mark, such as which kind of thing follows.

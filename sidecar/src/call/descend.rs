@@ -100,6 +100,10 @@ impl Way {
         let current = Arc::clone(&self.current);
         let Some(name) = current.plan.config.degradation.fallback_model.as_deref() else { return Ok(None) };
         let Some(route) = current.plan.route(name).map(Arc::clone) else { return Ok(None) };
+        if !current.plan.config.models.is_empty() && Arc::ptr_eq(&route, &self.route) {
+            // Under load it was asked in the first place.
+            return Ok(None);
+        }
         let question = if current.plan.config.models.is_empty() {
             // No seat has a name for it, so the question itself must.
             let Some(question) = self.call.request.of_model(name) else { return Ok(None) };

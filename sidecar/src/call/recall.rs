@@ -11,7 +11,7 @@ use memchr::memmem;
 
 use super::{
     Answered, Call, Reply,
-    outcome::{Level, Quality, Source},
+    outcome::{Quality, Source},
     stream::Stream,
     way::{End, Way},
 };
@@ -194,7 +194,7 @@ impl Way {
     /// Whether an answer may stand for every later one: not what a filter cut, and nothing less than was asked for.
     fn is_good(&self, finish: Option<Finish>, bytes: &[u8]) -> bool {
         let outcome = &self.outcome;
-        let whole = outcome.quality == Quality::Full && !outcome.limited && outcome.level == Level::Full;
+        let whole = outcome.quality == Quality::Full && !outcome.limited;
         let made = matches!(outcome.source, Some(Source::Primary | Source::Fallback));
         let finished = match finish {
             None | Some(Finish::Stop | Finish::Length | Finish::ToolCalls) => true,

@@ -5,7 +5,7 @@ fn stream(chunks: &[Value]) -> String {
     chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect()
 }
 
-fn chunk(choices: Value) -> Value {
+fn chunk(choices: &Value) -> Value {
     json!({"id": "c-1", "object": "chat.completion.chunk", "created": 7, "model": "m", "choices": choices})
 }
 
@@ -16,11 +16,13 @@ fn parsed(bytes: &[u8]) -> Value {
 #[test]
 fn a_streamed_text_becomes_one_message() {
     let events = stream(&[
-        chunk(json!([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": null}])),
-        chunk(json!([{"index": 0, "delta": {"reasoning_content": "hm"}, "finish_reason": null}])),
-        chunk(json!([{"index": 0, "delta": {"content": "one "}, "logprobs": {"content": [1]}, "finish_reason": null}])),
-        chunk(json!([{"index": 0, "delta": {"role": "assistant", "content": "two"}, "logprobs": {"content": [2]}}])),
-        chunk(json!([{"index": 0, "delta": {}, "finish_reason": "stop"}])),
+        chunk(&json!([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": null}])),
+        chunk(&json!([{"index": 0, "delta": {"reasoning_content": "hm"}, "finish_reason": null}])),
+        chunk(
+            &json!([{"index": 0, "delta": {"content": "one "}, "logprobs": {"content": [1]}, "finish_reason": null}]),
+        ),
+        chunk(&json!([{"index": 0, "delta": {"role": "assistant", "content": "two"}, "logprobs": {"content": [2]}}])),
+        chunk(&json!([{"index": 0, "delta": {}, "finish_reason": "stop"}])),
         json!({"id": "c-1", "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}),
     ]);
     let whole = parsed(&whole(Operation::Chat, events.as_bytes()).unwrap());
@@ -42,15 +44,15 @@ fn streamed_calls_of_tools_are_put_together_each_for_itself() {
             call["type"] = "function".into();
             call["function"]["name"] = name.into();
         }
-        chunk(json!([{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": null}]))
+        chunk(&json!([{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": null}]))
     };
     let events = stream(&[
-        chunk(json!([{"index": 0, "delta": {"role": "assistant", "content": ""}}])),
+        chunk(&json!([{"index": 0, "delta": {"role": "assistant", "content": ""}}])),
         call(0, Some("a"), Some("f"), ""),
         call(0, None, None, "{\"x\""),
         call(1, Some("b"), Some("g"), "{}"),
         call(0, None, None, ":1}"),
-        chunk(json!([{"index": 0, "delta": {}, "finish_reason": "tool_calls"}])),
+        chunk(&json!([{"index": 0, "delta": {}, "finish_reason": "tool_calls"}])),
     ]);
     let whole = parsed(&whole(Operation::Chat, events.as_bytes()).unwrap());
     assert_eq!(
