@@ -26,8 +26,11 @@ pub struct Failure {
     pub final_here: bool,
     /// Tokens that a failed attempt used all the same, if the provider said.
     pub usage: Option<Usage>,
-    /// The provider's raw words, for logs at debug and nobody else.
+    /// The provider's raw words, for logs at debug, and for callers only while that is on.
     pub inside: Option<String>,
+    /// Messages that tell a model what was wrong with its answer, its answer among them; for that model and nobody
+    /// else. `None`: there is nothing particular to say.
+    pub complaint: Option<Vec<serde_json::Value>>,
 }
 
 /// One fault of one field.
@@ -54,6 +57,7 @@ impl Failure {
             final_here: false,
             usage: None,
             inside: None,
+            complaint: None,
         }
     }
 
@@ -101,6 +105,12 @@ impl Failure {
     pub fn used(mut self, usage: Option<Usage>) -> Self {
         self.usage = usage.or(self.usage);
         self
+    }
+
+    /// The fact called `name`, if it is a number.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.details.iter().find(|(named, _)| *named == name).and_then(|(_, value)| value.parse().ok())
     }
 
     /// The same, with the provider's raw words.

@@ -16,3 +16,4 @@ pub mod life;
 pub mod provider;
 pub mod serve;
 pub mod telemetry;
+pub mod validate;

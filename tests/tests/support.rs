@@ -127,8 +127,22 @@ impl Doors {
         ended
     }
 
+    /// One call as this body asks it over HTTP, or this request over gRPC. `stream` is put in as the way wants it.
+    pub(crate) async fn ask(&self, way: Way, body: &Value, request: &GenerateRequest) -> Ended {
+        if way.is_http() {
+            let mut body = body.clone();
+            body["stream"] = way.streams().into();
+            return self.http_of(way, &body, None).await;
+        }
+        self.grpc_of(way, Request::new(request.clone())).await
+    }
+
     async fn http(&self, way: Way, model: &str, timeout: Option<Duration>) -> Ended {
-        let mut request = self.http.chat(&hello(model, way.streams()));
+        self.http_of(way, &hello(model, way.streams()), timeout).await
+    }
+
+    async fn http_of(&self, way: Way, body: &Value, timeout: Option<Duration>) -> Ended {
+        let mut request = self.http.chat(body);
         if let Some(timeout) = timeout {
             request = request.header("x-fusebox-timeout-ms", &timeout.as_millis().to_string());
         }
@@ -174,6 +188,10 @@ impl Doors {
         if let Some(timeout) = timeout {
             request.set_timeout(timeout);
         }
+        self.grpc_of(way, request).await
+    }
+
+    async fn grpc_of(&self, way: Way, request: Request<GenerateRequest>) -> Ended {
         let mut client = self.grpc.clone();
         let mut ended = Ended::default();
         if way.streams() {

@@ -72,6 +72,8 @@ pub enum RetryHere {
     OnceWithHalf,
     /// At once, telling the model what was wrong.
     SayingWhatWasWrong,
+    /// Once, under another instruction, if the configuration has one.
+    OnceRewritten,
 }
 
 /// When another provider is asked instead.
@@ -195,7 +197,7 @@ impl ErrorKind {
             Self::GenerationFailed      => row("generation_failed",       500, G::Internal,           R::AtOnceThenBackoff,  F::Yes,            B::Breaker,  true),
             Self::StreamBroken          => row("stream_broken",           502, G::Unavailable,        R::AtOnceThenBackoff,  F::Yes,            B::Breaker,  true),
             Self::InvalidResponse       => row("invalid_response",        502, G::Unavailable,        R::SayingWhatWasWrong, F::Yes,            B::None,     true),
-            Self::ContentFiltered       => row("content_filtered",        422, G::FailedPrecondition, R::No,                 F::IfConfigured,   B::None,     false),
+            Self::ContentFiltered       => row("content_filtered",        422, G::FailedPrecondition, R::OnceRewritten,      F::IfConfigured,   B::None,     false),
             Self::ContextLengthExceeded => row("context_length_exceeded", 413, G::OutOfRange,         R::No,                 F::ToLargerWindow, B::None,     false),
             Self::Authentication        => row("authentication",          401, G::Unauthenticated,    R::No,                 F::Yes,            B::Key,      false),
             Self::PermissionDenied      => row("permission_denied",       403, G::PermissionDenied,   R::No,                 F::Yes,            B::None,     false),

@@ -50,6 +50,10 @@ pub struct Facts {
     pub larger_window: bool,
     /// Whether the configuration sends refused content on to another provider.
     pub reroute_refusals: bool,
+    /// Whether the configuration has an instruction for refused content that has not been tried at this provider.
+    pub may_rewrite: bool,
+    /// Times that the call's model may still be told what was wrong with its answer.
+    pub reprompts_left: u32,
     /// The wait that the provider asked for.
     pub asked_wait: Option<Duration>,
     /// Whether the same provider may be asked again at all: false if it said not to, or the retry budget is spent.
@@ -74,6 +78,8 @@ impl Facts {
             others: 0,
             larger_window: false,
             reroute_refusals: false,
+            may_rewrite: false,
+            reprompts_left: u32::MAX,
             asked_wait: None,
             may_retry: true,
             halved: false,
@@ -134,6 +140,8 @@ pub enum Change {
     AskForLess,
     /// It tells the model what was wrong with its answer.
     SayWhatWasWrong,
+    /// It asks under the instruction that is configured for refused content.
+    Rewrite,
 }
 
 /// What follows an attempt that failed before its first token.
@@ -153,6 +161,12 @@ pub fn decide(policy: &Policy, facts: &Facts) -> Verdict {
         None if others > 0 => Verdict::FailOver,
         None => Verdict::GiveUp,
     }
+}
+
+/// What follows where the retry that [`decide`] allowed cannot be paid for.
+#[must_use]
+pub fn unpaid(facts: &Facts) -> Verdict {
+    if others(facts) > 0 { Verdict::FailOver } else { Verdict::GiveUp }
 }
 
 /// The backoff after `backoffs_before` others: the base, multiplied by the factor for each of them, at most
@@ -225,6 +239,7 @@ fn wanted(policy: &Policy, facts: &Facts, others: u32) -> Option<Again> {
         // It has been waited for already, and in vain: only a longer wait than that can help.
         RetryHere::IfAlone => (alone && facts.took < facts.remaining).then(|| Again::at_once(Change::LongerTimeout)),
         RetryHere::OnceWithHalf => (!facts.halved).then(|| Again::at_once(Change::AskForLess)),
-        RetryHere::SayingWhatWasWrong => Some(Again::at_once(Change::SayWhatWasWrong)),
+        RetryHere::SayingWhatWasWrong => (facts.reprompts_left > 0).then(|| Again::at_once(Change::SayWhatWasWrong)),
+        RetryHere::OnceRewritten => facts.may_rewrite.then(|| Again::at_once(Change::Rewrite)),
     }
 }

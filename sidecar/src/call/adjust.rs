@@ -96,7 +96,7 @@ impl Way {
         }
         self.call.request = less;
         let before = std::mem::replace(&mut self.attempts_left, 1);
-        let found = self.chain().await;
+        let found = self.chain_within_windows().await;
         self.attempts_left = before.saturating_sub(1);
         match found {
             Ok(found) => {

@@ -3,10 +3,12 @@
 use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
 
 use fusebox_rules::{deadline, holdback::Holdback, moment::Moment, retry::Change};
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{
     Call, TraceContext,
+    form::{checked, checked_so_far},
     plan::Seat,
     reading::{Heard, Limits, Reading},
     spent::Cost,
@@ -21,6 +23,7 @@ use crate::{
     gate::Pass,
     provider::{self, Ask, Provider, Reply, stream::Chunks},
     telemetry::{AttemptTrace, CallTrace, Facts},
+    validate::Checker,
 };
 
 /// Bytes of a stream that are kept: held back at its start, or remembered so that it can be gone on with elsewhere.
@@ -32,8 +35,10 @@ const MAX_HELD: usize = 1 << 20;
 struct Question<'a> {
     call: &'a Call,
     model: Option<&'a str>,
-    /// The request in other words: with a complaint about its last answer, or for smaller images.
+    /// The request in other words, where it is asked so.
     again: Option<Request>,
+    /// What the answer is held to.
+    checker: Option<&'a Checker>,
     max_tokens: Option<u64>,
     /// What the provider's own settings would give it.
     own: Duration,
@@ -57,6 +62,8 @@ pub(super) struct Asker<'a> {
     pub(super) call: &'a Call,
     pub(super) trace: &'a mut CallTrace,
     pub(super) holdback: Holdback,
+    /// What its answer is held to.
+    pub(super) checker: Option<&'a Checker>,
     pub(super) deadline: Moment,
     pub(super) worker: usize,
     /// Of the next attempt, from 1.
@@ -92,7 +99,7 @@ impl<'a> Asker<'a> {
         self.number = self.number.saturating_add(1);
         let question = Question::new(self.call, seat, changes, self.deadline.since(started), others);
         Asking {
-            question: question.holding(self.holdback),
+            question: Question { holdback: self.holdback, checker: self.checker, ..question },
             provider: seat.upstream.client(self.worker),
             headers: trace.headers(self.call),
             started,
@@ -150,16 +157,40 @@ pub(super) struct Changes {
     /// Memory ran out, so less is asked for.
     pub(super) less: bool,
     complain: bool,
+    /// What was wrong with the last answer, in particular.
+    complaint: Option<Vec<Value>>,
+    /// The request under the instruction for refused content.
+    pub(super) rewritten: Option<Request>,
 }
 
 impl Changes {
-    pub(super) fn add(&mut self, change: Change) {
+    /// Notes what is to be different after `failure`; `rewritten` is for [`Change::Rewrite`].
+    pub(super) fn add(&mut self, change: Change, failure: &mut Failure, rewritten: Option<Request>) {
         match change {
             Change::None => {}
             Change::LongerTimeout => self.timeouts += 1,
             Change::AskForLess => self.less = true,
-            Change::SayWhatWasWrong => self.complain = true,
+            Change::SayWhatWasWrong => {
+                self.complain = true;
+                self.complaint = failure.complaint.take();
+            }
+            Change::Rewrite => self.rewritten = rewritten,
         }
+    }
+
+    /// Whether nothing is different.
+    pub(super) fn is_none(&self) -> bool {
+        self.timeouts == 0 && !self.less && !self.complain && self.rewritten.is_none()
+    }
+
+    /// What is asked instead of `asked`; `None`: just that.
+    fn again(&self, asked: &Request) -> Option<Request> {
+        if asked.operation == Operation::Image {
+            return self.less.then(|| asked.for_less_image()).flatten();
+        }
+        let base = self.rewritten.as_ref().unwrap_or(asked);
+        let complaining = self.complain.then(|| base.complaining(self.complaint.as_deref())).flatten();
+        complaining.or_else(|| self.rewritten.clone())
     }
 }
 
@@ -178,10 +209,8 @@ impl<'a> Question<'a> {
         Self {
             call,
             model: seat.model.as_deref(),
-            again: match call.request.operation {
-                Operation::Image => changes.less.then(|| call.request.for_less_image()).flatten(),
-                _ => changes.complain.then(|| call.request.complaining()).flatten(),
-            },
+            again: changes.again(&call.request),
+            checker: None,
             max_tokens: (changes.less && call.request.operation.has_tokens()).then(|| call.request.half_the_tokens()),
             own,
             timeout,
@@ -196,11 +225,6 @@ impl<'a> Question<'a> {
 
     fn request(&self) -> &Request {
         self.again.as_ref().unwrap_or(&self.call.request)
-    }
-
-    /// The same, with so much of a stream held back.
-    fn holding(self, holdback: Holdback) -> Self {
-        Self { holdback, ..self }
     }
 
     fn limits(&self) -> Limits {
@@ -234,9 +258,9 @@ async fn make(
     };
     let made = {
         let answer = pin!(async {
-            let Reply { answer, warnings } = provider.ask(ask).await?;
+            let Reply { answer, mut warnings } = provider.ask(ask).await?;
             let got = match answer {
-                provider::Answer::Whole(whole) => Got::Whole(whole),
+                provider::Answer::Whole(whole) => Got::Whole(checked(whole, question.checker, &mut warnings)?),
                 provider::Answer::Stream(chunks) => {
                     let (held, chunks) = first_token(chunks).await?;
                     Got::Begun { rest: Reading::new(chunks, &held, question.limits()), held }
@@ -249,7 +273,11 @@ async fn make(
     match made {
         Ok(Ok((Got::Begun { mut held, mut rest }, warnings))) => {
             let result = hold_back(&mut held, &mut rest, question).await;
-            result.inspect_err(|_| question.cost = rest.cost())?;
+            let result = result.and_then(|complete| checked_so_far(&held, complete, question.checker));
+            if let Err(failure) = result {
+                question.cost = rest.cost();
+                return Err(failure.used(rest.facts().usage));
+            }
             Ok((Got::Begun { held, rest }, warnings))
         }
         Ok(result) => result,
@@ -289,8 +317,9 @@ async fn first_token(mut rest: Chunks) -> Result<(Vec<Chunk>, Chunks), Failure> 
     }
 }
 
-/// Reads on while what comes is to be held back. A break within it is one before the first token to the caller.
-async fn hold_back(held: &mut Vec<Chunk>, rest: &mut Reading, question: &Question<'_>) -> Result<(), Failure> {
+/// Reads on while what comes is to be held back, and says whether that was all. A break within it is one before the first
+/// token to the caller.
+async fn hold_back(held: &mut Vec<Chunk>, rest: &mut Reading, question: &Question<'_>) -> Result<bool, Failure> {
     let holdback = question.holdback;
     let first_token = rest.first_token();
     let ends = holdback.ends_after().map(|after| clock::at(first_token + after));
@@ -301,7 +330,7 @@ async fn hold_back(held: &mut Vec<Chunk>, rest: &mut Reading, question: &Questio
             None => next.await,
             Some(ends) => match tokio::time::timeout_at(ends, next).await {
                 Ok(next) => next,
-                Err(_) => return Ok(()),
+                Err(_) => return Ok(false),
             },
         };
         match next {
@@ -309,14 +338,14 @@ async fn hold_back(held: &mut Vec<Chunk>, rest: &mut Reading, question: &Questio
                 size += chunk.events.len();
                 held.push(chunk);
             }
-            Heard::Complete => return Ok(()),
+            Heard::Complete => return Ok(true),
             Heard::TooSlow if question.others => return Err(too_slow()),
             // Nobody can do better.
             Heard::TooSlow => {}
             Heard::Broke(failure) => return Err(failure),
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 pub(super) fn too_slow() -> Failure {

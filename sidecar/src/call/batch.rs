@@ -27,18 +27,18 @@ const MAX_ANSWERS: usize = 16;
 /// As the chain's; of a batch, the failure of the part that nobody could answer, which says what inputs it held.
 pub(super) async fn chain(way: &mut Way) -> Result<Found, Failure> {
     if way.call.request.operation != Operation::Embed {
-        return way.chain().await;
+        return way.chain_within_windows().await;
     }
-    let Some(limit) = way.batch_limit() else { return way.chain().await };
+    let Some(limit) = way.batch_limit() else { return way.chain_within_windows().await };
     let all = Part::all(count(way.call.request.choices));
     let mut first = Step::Split(count(limit));
     if all.inputs.len() <= count(limit) {
-        match way.chain().await {
+        match way.chain_within_windows().await {
             Ok(found) => return Ok(found),
             Err(failure) => first = after(way, &all, failure)?,
         }
     }
-    let Some(batch) = Batch::of(&way.call.request) else { return way.chain().await };
+    let Some(batch) = Batch::of(&way.call.request) else { return way.chain_within_windows().await };
     let whole = way.call.request.clone();
     let found = in_parts(way, &batch, first.parts(&all)).await;
     way.call.request = whole;
@@ -92,7 +92,7 @@ async fn in_parts(way: &mut Way, batch: &Batch, parts: Vec<Part>) -> Result<Foun
         }
         way.call.request = batch.part(&part.inputs).ok_or_else(no_such_part)?;
         way.attempts_left = allowed;
-        match way.chain().await {
+        match way.chain_within_windows().await {
             Ok(found) => answers.add(way, part, found)?,
             Err(failure) => {
                 let step = after(way, &part, failure).map_err(|failure| of_part(failure, &part.inputs))?;

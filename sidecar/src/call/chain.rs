@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use fusebox_rules::{
     breaker::{self, Transition},
     error::FailOver,
-    retry::{self, Facts, Verdict, WaitReason},
+    retry::{self, Change, Facts, Verdict, WaitReason},
 };
 
 use super::{
@@ -57,8 +57,10 @@ impl Way {
     /// What all of them together came to.
     pub(super) async fn chain(&mut self) -> Result<Found, Failure> {
         let route = Arc::clone(&self.route);
-        let mut order = self.place.first(route.order(self.call.request.operation));
-        order.retain(|(_, seat)| seat.takes_as_many(&self.call.request));
+        let mut ranked = self.place.first(route.order(self.call.request.operation));
+        ranked.retain(|(_, seat)| seat.takes_as_many(&self.call.request));
+        let primary = ranked.first().map(|(place, _)| *place);
+        let order = self.weighed(ranked).await;
         let mut failures = Failures::default();
         let mut before: Option<(usize, ErrorKind)> = None;
         for (position, (place, seat)) in order.iter().copied().enumerate() {
@@ -66,14 +68,22 @@ impl Way {
                 continue;
             }
             let index = seat.upstream.index;
+            if let Some(failure) = self.too_long(place) {
+                before = Some((index, failure.kind));
+                failures.add(seat, failure);
+                if self.stays_too_long() {
+                    break;
+                }
+                continue;
+            }
             if let Some((from, kind)) = before {
                 self.trace.fallback(from, index, kind);
             }
-            let rest: Vec<_> =
-                order[position + 1..].iter().map(|(_, seat)| *seat).filter(|seat| !failures.rules_out(seat)).collect();
+            let may = |(place, seat): &&(usize, &Seat)| !failures.rules_out(seat) && !self.is_too_long(*place);
+            let rest: Vec<_> = order[position + 1..].iter().filter(may).map(|(_, seat)| *seat).collect();
             let failure = match self.ask(seat, &rest).await {
                 Asked::Answered(answer) => {
-                    return Ok(Found { answer, seat: place, first: position == 0 });
+                    return Ok(Found { answer, seat: place, first: Some(place) == primary });
                 }
                 Asked::AnsweredBy(seat, answer) => return Ok(Found { answer, seat, first: false }),
                 Asked::FailOver(failure) => failure,
@@ -87,6 +97,7 @@ impl Way {
             before = Some((index, failure.kind));
             failures.add(seat, failure);
         }
+        self.note_too_long(&failures);
         Err(failures.into_one(self.call.request.operation))
     }
 
@@ -107,7 +118,7 @@ impl Way {
             if begun >= self.deadline {
                 return Asked::GiveUp(too_late());
             }
-            let failure = match gate.admit(breaker::Asker::Caller) {
+            let mut failure = match gate.admit(breaker::Asker::Caller) {
                 Err(refusal) => refused(seat, refusal),
                 Ok(pass) => match self.hedged(seat, rest, pass, &mut next).await {
                     Ok(answered) => return answered,
@@ -119,6 +130,7 @@ impl Way {
                 self.attempts_left -= 1;
             }
             let now = clock::now();
+            let rewritten = self.rewritten(failure.kind, &next.changes);
             let facts = Facts {
                 kind: failure.kind,
                 retries_here: asked.saturating_sub(1).saturating_add(self.call.options.retries_before),
@@ -128,6 +140,8 @@ impl Way {
                 others: able(rest),
                 larger_window: self.larger_window(seat, rest),
                 reroute_refusals: self.plan().config.content_filter == ContentFilter::Failover,
+                may_rewrite: rewritten.is_some(),
+                reprompts_left: self.reprompts_left,
                 asked_wait: failure.wait,
                 // A wait that the provider named ends with its cool-down; no other refusal is worth waiting for.
                 may_retry: !failure.final_here && (failure.kind == ErrorKind::RateLimited || gate.would_admit()),
@@ -141,14 +155,18 @@ impl Way {
                     if !failure.unasked {
                         // A provider that is failing everyone is not to be asked more often for it.
                         if !gate.withdraw() {
-                            return if facts.others > 0 { Asked::FailOver(failure) } else { Asked::GiveUp(failure) };
+                            return match retry::unpaid(&facts) {
+                                Verdict::FailOver => Asked::FailOver(failure),
+                                _ => Asked::GiveUp(failure),
+                            };
                         }
                         self.trace.retry(seat.upstream.index, failure.kind, wait, wait_reason);
                     }
                     if !wait.is_zero() {
                         tokio::time::sleep(wait).await;
                     }
-                    next.changes.add(change);
+                    self.reprompts_left -= u32::from(change == Change::SayWhatWasWrong);
+                    next.changes.add(change, &mut failure, rewritten);
                     next.waited += wait;
                     next.wait_reason = Some(wait_reason);
                 }
@@ -177,6 +195,7 @@ impl Way {
     pub(super) fn asking(&mut self) -> Asker<'_> {
         Asker {
             holdback: self.holdback(),
+            checker: self.checker.as_ref(),
             number: u32::try_from(self.outcome.attempts.len()).unwrap_or(u32::MAX).saturating_add(1),
             deadline: self.deadline,
             worker: self.worker,
@@ -196,7 +215,7 @@ impl Way {
         let attempt::Asked { mut pass, mut trace, started, fair, cost } = asked;
         let index = seat.upstream.index;
         if cost != Cost::default() {
-            self.lost.push(Lost { provider: index, cost });
+            self.lost.push(Lost { provider: index, cost, told: cost.prompt.is_some() });
         }
         let took = clock::now().since(started);
         let error = result.as_ref().err().map(|failure| failure.kind);
@@ -214,6 +233,12 @@ impl Way {
             Ok((got, warnings)) => {
                 self.outcome.warnings.extend(warnings);
                 self.note_less(seat, next.changes.less);
+                if next.changes.rewritten.is_some() {
+                    let name = &seat.upstream.settings.name;
+                    self.limit(format!(
+                        "{name} refused the content and was asked once more under the configured instruction"
+                    ));
+                }
                 Ok(match got {
                     Got::Whole(whole) => {
                         self.note_time(seat, took);

@@ -141,7 +141,7 @@ impl Way {
             return Ok(None);
         }
         self.trace.descended(rung, kind);
-        let found = self.chain().await?;
+        let found = self.chain_within_windows().await?;
         self.rung = Some(rung);
         self.limit(format!("no provider could answer ({kind}): {what}"));
         Ok(Some(Reached::Found(found)))

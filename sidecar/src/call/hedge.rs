@@ -48,9 +48,10 @@ impl Way {
         next: &mut Next,
     ) -> Result<Asked, Failure> {
         let others = able(rest);
-        let Some(late) = self.late_after(seat).filter(|_| others > 0) else {
+        let Some(late) = self.late_after(seat).filter(|_| others > 0 && next.changes.is_none()) else {
             return self.attempt(seat, pass, next, others).await.map(Asked::Answered);
         };
+        self.place.move_to(&seat.upstream.gate);
         let may_ask_twice = self.attempts_left > 1;
         let mut asker = self.asking();
         let mut first = asker.of(seat, pass, &next.changes, others);
@@ -80,6 +81,7 @@ impl Way {
         if matches!(two, Some(Ok(_))) {
             let _ = self.end_of(seat, first, next, one);
             let answer = self.end_of(other, second, &mut Next::default(), two)?;
+            self.place.move_to(&other.upstream.gate);
             let place = self.route.seats.iter().position(|seat| std::ptr::eq(seat, other)).unwrap_or_default();
             return Ok(Asked::AnsweredBy(place, answer));
         }
@@ -121,7 +123,7 @@ impl Way {
     fn give_up(&mut self, seat: &Seat, asked: &attempt::Asked) -> Failure {
         let took = clock::now().since(asked.started);
         self.note_time(seat, took);
-        self.lost.push(Lost { provider: seat.upstream.index, cost: Cost::default() });
+        self.lost.push(Lost { provider: seat.upstream.index, cost: Cost::default(), told: false });
         self.outcome.attempts.push(Attempt {
             provider: Arc::clone(&seat.upstream.settings.name),
             started_after: asked.started.since(self.call.arrived),

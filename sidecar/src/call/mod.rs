@@ -6,18 +6,22 @@ mod attempt;
 mod batch;
 mod chain;
 pub mod correlation;
+pub mod counting;
 mod descend;
 mod failures;
+mod form;
 mod going_on;
 mod hedge;
 mod image;
 mod inflight;
+mod length;
 pub mod outcome;
 pub mod plan;
 pub mod pressure;
 mod reading;
 mod recall;
 mod run;
+mod shorten;
 mod source;
 mod spent;
 pub mod stream;
@@ -54,6 +58,7 @@ use crate::{
     error::{ErrorKind, Failure},
     fleet::{self, Runs},
     telemetry::{Door, Labels, Refusal, Telemetry},
+    validate::Schemas,
 };
 
 /// What answers calls: the seam between the doors and all that lies behind them.
@@ -190,6 +195,8 @@ pub struct Shared {
     pub pressure: Pressure,
     places: Arc<AtomicUsize>,
     in_flight: InFlight,
+    /// Callers' JSON Schemas, compiled.
+    schemas: Arc<Schemas>,
     memory: Memory,
 }
 
@@ -214,6 +221,7 @@ impl Shared {
             runs: Arc::new(fleet::Embedded::default()),
             places: Arc::default(),
             in_flight: InFlight::default(),
+            schemas: Arc::default(),
             memory: Memory::default(),
         }
     }
@@ -269,6 +277,7 @@ impl Sidecar {
     /// The steps of a call, up to its whole answer or its first token.
     async fn go(&self, way: &mut Way) -> Result<Reached, Failure> {
         way.guard_image()?;
+        way.hold_to_form(&self.shared.schemas)?;
         way.enter_run(&self.shared).await?;
         if let Some(ready) = way.recall_first() {
             return Ok(Reached::Ready(ready));

@@ -11,7 +11,7 @@ use std::{
 
 use fusebox_rules::survive::Continuation;
 
-use super::hedge::Times;
+use super::{counting::Counting, hedge::Times};
 use crate::{
     chat::request::{Operation, Request},
     config::{self, Config},
@@ -83,6 +83,8 @@ pub struct Seat {
     pub context_window: Option<u32>,
     /// How long it took of late.
     pub times: Times,
+    /// How its tokens are counted.
+    pub counting: Arc<Counting>,
 }
 
 impl Seat {
@@ -146,8 +148,15 @@ impl Plan {
         }
         let bounds = config.overload.enabled.then_some(&config.overload.limit);
         upstreams.iter().for_each(|upstream| upstream.gate.limiter().set(bounds));
-        let routes: HashMap<_, _> =
-            config.models.iter().map(|model| (Arc::clone(&model.name), Arc::new(route(model, &upstreams)))).collect();
+        let kept = before.into_iter().flat_map(|plan| plan.routes.values()).flat_map(|route| &route.seats);
+        let mut countings = kept
+            .filter_map(|seat| Some((key(&seat.upstream, seat.model.as_ref()?), Arc::clone(&seat.counting))))
+            .collect();
+        let routes: HashMap<_, _> = config
+            .models
+            .iter()
+            .map(|model| (Arc::clone(&model.name), Arc::new(route(model, &upstreams, &mut countings))))
+            .collect();
         let default = match config.models.first().and_then(|model| routes.get(&model.name)) {
             Some(first) => Arc::clone(first),
             None => Arc::new(pass_through(&upstreams)),
@@ -189,17 +198,31 @@ fn is_the_same(old: &config::Provider, new: &config::Provider) -> bool {
     (old.kind, &old.base_url) == (new.kind, &new.base_url) && judged(old) == judged(new)
 }
 
-fn route(model: &config::Model, upstreams: &[Arc<Upstream>]) -> Route {
+/// How each provider's model counts, where that may have been learnt.
+type Countings = HashMap<(Arc<str>, Arc<str>), Arc<Counting>>;
+
+fn key(upstream: &Upstream, model: &Arc<str>) -> (Arc<str>, Arc<str>) {
+    (Arc::clone(&upstream.settings.name), Arc::clone(model))
+}
+
+fn route(model: &config::Model, upstreams: &[Arc<Upstream>], countings: &mut Countings) -> Route {
     let seats = model
         .providers
         .iter()
         .filter_map(|served| Some((served, upstreams.get(served.provider)?)))
         .filter(|(_, upstream)| upstream.settings.enabled)
-        .map(|(served, upstream)| Seat {
-            upstream: Arc::clone(upstream),
-            model: Some(served.model.as_ref().map_or_else(|| Arc::clone(&model.name), Arc::clone)),
-            context_window: served.context_window,
-            times: Times::default(),
+        .map(|(served, upstream)| {
+            let model = served.model.as_ref().map_or_else(|| Arc::clone(&model.name), Arc::clone);
+            let new = || Arc::new(Counting::new(&model));
+            let counting = Arc::clone(countings.entry(key(upstream, &model)).or_insert_with(new));
+            let upstream = Arc::clone(upstream);
+            Seat {
+                upstream,
+                model: Some(model),
+                context_window: served.context_window,
+                times: Times::default(),
+                counting,
+            }
         })
         .collect();
     Route { seats }
@@ -212,6 +235,7 @@ fn pass_through(upstreams: &[Arc<Upstream>]) -> Route {
         model: None,
         context_window: None,
         times: Times::default(),
+        counting: Arc::default(),
     });
     Route { seats: seats.collect() }
 }

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use fusebox_rules::run::{Limits, Refusal, Repeat, Used, Verdict, Why, worst_of};
 
 use super::{
-    Shared,
+    Shared, recall,
     way::{End, Way},
 };
 use crate::{
@@ -58,6 +58,7 @@ impl Way {
             self.warn(told(&repeat, &limits));
             if tell_model && let Some(request) = self.call.request.remarking(&remark(&repeat)) {
                 self.call.request = request;
+                self.key = recall::key(&self.call, &self.plan().config);
             }
         }
         Ok(())
@@ -74,12 +75,18 @@ impl Ticket {
         self.streamed.hear(chunk);
     }
 
+    /// Hears an answer that was made for an earlier call: what it asks for counts, what it cost was paid then.
+    pub(super) fn recalled(&mut self, chunk: &Chunk) {
+        self.streamed.hear(chunk);
+    }
+
+    /// So many tokens that came are told of elsewhere.
+    pub(super) fn reported(&mut self, tokens: u32) {
+        self.unreported = self.unreported.saturating_sub(u64::from(tokens));
+    }
+
     /// The call has ended.
     pub(super) fn ended(mut self, end: &End<'_>) {
-        if end.error.is_some() {
-            // What a broken stream cost has been told with its attempt.
-            self.unreported = 0;
-        }
         if let Some(whole) = end.whole {
             self.used.tool_calls = tools::answered(&whole.body);
         }

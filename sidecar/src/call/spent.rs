@@ -20,6 +20,8 @@ pub(super) struct Lost {
     /// The provider's index in the configuration.
     pub(super) provider: usize,
     pub(super) cost: Cost,
+    /// Whether telemetry has been told of it, by the provider's own count.
+    pub(super) told: bool,
 }
 
 impl Way {
@@ -36,15 +38,18 @@ impl Way {
 
     /// Tells what each of them cost, now that the call has ended and its answer, if there is one, has cost `usage`;
     /// and gives what the call cost in all.
-    pub(super) fn settle(&self, usage: Option<Usage>) -> Option<Usage> {
+    pub(super) fn settle(&mut self, usage: Option<Usage>) -> Option<Usage> {
         if self.lost.is_empty() {
             return usage;
         }
         let spent = self.spent();
         let prompt = usage.map_or(0, |usage| spent.prompt_of(usage));
-        for Lost { provider, cost } in &self.lost {
+        for Lost { provider, cost, .. } in self.lost.iter().filter(|lost| !lost.told) {
             let input_tokens = cost.prompt.unwrap_or(prompt);
             self.trace.spent(*provider, Usage { input_tokens, output_tokens: cost.answer });
+            if let Some(run) = &mut self.run {
+                run.reported(cost.answer);
+            }
         }
         Some(spent.and(usage.unwrap_or_default()))
     }

@@ -112,8 +112,10 @@ impl Live {
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, Failure>>> {
         loop {
-            if let Some(chunk) = self.held.pop_front() {
-                self.note(&chunk);
+            if let Some(mut chunk) = self.held.pop_front() {
+                if !self.takes(&mut chunk) {
+                    continue;
+                }
                 return Poll::Ready(Some(Ok(chunk)));
             }
             match &mut self.state {
@@ -145,11 +147,16 @@ impl Live {
         }
     }
 
-    /// Keeps what is passed on, for the case that what follows does not come.
-    fn note(&mut self, chunk: &Chunk) {
+    /// Whether anything of `chunk` may be passed on; what may is kept, for the case that what follows does not come.
+    fn takes(&mut self, chunk: &mut Chunk) -> bool {
         if let State::Reading(rest) = &mut self.state {
+            rest.check(chunk);
+            if chunk.events.is_empty() {
+                return false;
+            }
             rest.note(chunk);
         }
+        true
     }
 }
 

@@ -10,6 +10,7 @@ use fusebox_rules::{deadline, holdback::Holdback, ladder::Rung, moment::Moment};
 use super::{
     Call, Current, Refused, Shared, Sidecar,
     admit::Place,
+    length::Length,
     outcome::{Outcome, Quality, Source},
     plan::{Plan, Route, Seat},
     recall::{self, Made, Passing},
@@ -22,6 +23,7 @@ use crate::{
     digest::Digest,
     error::Failure,
     telemetry::{CallEnd, CallTrace},
+    validate::{Checker, StreamCheck},
 };
 
 /// Attempts in one call, whatever is configured.
@@ -48,6 +50,10 @@ pub(super) struct Way {
     /// What is known so far of how it went.
     pub(super) outcome: Outcome,
     pub(super) attempts_left: u32,
+    /// Times that a model may still be told what was wrong with its answer.
+    pub(super) reprompts_left: u32,
+    /// What the answer is held to; `None`: to nothing.
+    pub(super) checker: Option<Checker>,
     /// Its part in an agent run, if it belongs to one.
     pub(super) run: Option<Box<Ticket>>,
     /// Whether the first to be asked is not who would answer in better times.
@@ -59,8 +65,12 @@ pub(super) struct Way {
     pub(super) repeated: u32,
     /// Whether the caller has been told some of an answer that broke off.
     pub(super) is_resuming: bool,
+    /// The check of a streamed answer, where there is one.
+    pub(super) check: Option<StreamCheck>,
     /// What passes of a streamed answer, for the cache.
     pub(super) passing: Option<Passing>,
+    /// What is known of the prompt's length; `None`: that it is short.
+    pub(super) length: Option<Box<Length>>,
 }
 
 /// How a call ended.
@@ -97,6 +107,7 @@ impl Way {
         let allowed = call.options.max_attempts.unwrap_or(MAX_ATTEMPTS).clamp(1, MAX_ATTEMPTS);
         // The caller's SDK has made some of the attempts already.
         let attempts_left = allowed.saturating_sub(call.options.retries_before).max(1);
+        let reprompts_left = current.plan.config.validation.max_reprompts;
         Ok(Self {
             key: recall::key(&call, &current.plan.config),
             shared: Arc::clone(&sidecar.shared),
@@ -110,13 +121,17 @@ impl Way {
             trace,
             outcome,
             attempts_left,
+            reprompts_left,
+            checker: None,
             run: None,
             detour: false,
             place,
             lost: Vec::new(),
             repeated: 0,
             is_resuming: false,
+            check: None,
             passing: None,
+            length: None,
         })
     }
 
@@ -173,9 +188,10 @@ impl Way {
     }
 
     /// The call's end, told once.
-    pub(super) fn ended(self, end: &End<'_>) -> Outcome {
+    pub(super) fn ended(mut self, end: &End<'_>) -> Outcome {
         let streamed = self.passing.as_ref().and_then(Passing::made);
         self.remember(&End { answer: end.answer.or(streamed), ..*end });
+        self.learn(end.usage);
         let end = &End { usage: self.settle(end.usage), ..*end };
         if let Some(run) = self.run {
             run.ended(end);

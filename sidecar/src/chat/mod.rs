@@ -4,16 +4,24 @@
 //! facts that decisions need. So the commonest way, an OpenAI caller to an OpenAI-shaped provider,
 //! parses little and copies nothing; every other wire format has one translation, to and from this.
 
+mod amend;
 pub mod answer;
 pub mod batch;
+pub mod bounds;
 pub mod canon;
+mod check;
+mod clean;
 pub mod continuation;
 mod fewer;
+mod fields;
 pub mod fixed;
 mod image;
 pub mod inspect;
 pub mod joined;
+pub mod length;
+pub mod media;
 pub mod parse;
+mod prompt;
 mod remark;
 pub mod replay;
 pub mod request;
@@ -23,3 +31,6 @@ pub mod so_far;
 pub mod sse;
 mod tables;
 pub mod tools;
+mod truncate;
+pub mod vocabulary;
+mod walk;

@@ -68,6 +68,29 @@ pub struct Request {
     pub max_tokens: Option<u64>,
     /// Where in `body` that number, or a null in its place, stands.
     pub max_tokens_span: Option<Range<usize>>,
+    /// What the answer's form is to be.
+    pub formats: Formats,
+    /// Control characters, and halves of characters, that were taken out of its texts.
+    pub removed: u32,
+}
+
+/// Where in a request's body it says what form its answer is to have. What is absent or null has no place.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Formats {
+    /// `response_format`
+    pub response_format: Option<Range<usize>>,
+    /// `tools`
+    pub tools: Option<Range<usize>>,
+    /// `functions`, which `tools` has replaced.
+    pub functions: Option<Range<usize>>,
+}
+
+impl Formats {
+    /// Whether the answer may have any form.
+    #[must_use]
+    pub const fn are_none(&self) -> bool {
+        self.response_format.is_none() && self.tools.is_none() && self.functions.is_none()
+    }
 }
 
 impl Request {
@@ -93,27 +116,7 @@ impl Request {
             return self.body.clone();
         }
         edits.sort_by_key(|(span, _)| span.start);
-        let mut edited = BytesMut::with_capacity(self.body.len() + 128);
-        let mut from = 0;
-        for (span, text) in edits {
-            edited.extend_from_slice(&self.body[from..span.start]);
-            edited.extend_from_slice(text.as_bytes());
-            from = span.end;
-        }
-        edited.extend_from_slice(&self.body[from..]);
-        edited.freeze()
-    }
-
-    /// The same conversation with a last word on why its previous answer was no good; `None` for what is no conversation.
-    #[must_use]
-    pub fn complaining(&self) -> Option<Self> {
-        const COMPLAINT: &str = "Your previous answer was empty or malformed. Answer the request above.";
-        if self.operation != Operation::Chat {
-            return None;
-        }
-        let mut document: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
-        document.get_mut("messages")?.as_array_mut()?.push(serde_json::json!({"role": "user", "content": COMPLAINT}));
-        super::parse::parse(self.operation, Bytes::from(document.to_string())).ok()
+        edited(&self.body, edits)
     }
 
     /// The empty span just after the document's opening brace. A checked request has at least one
@@ -122,4 +125,17 @@ impl Request {
         let at = self.body.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
         at..at
     }
+}
+
+/// `body` with the text of each edit, which are in order and apart, in the place of its span.
+pub(super) fn edited(body: &[u8], edits: Vec<(Range<usize>, String)>) -> Bytes {
+    let mut edited = BytesMut::with_capacity(body.len() + 128);
+    let mut from = 0;
+    for (span, text) in edits {
+        edited.extend_from_slice(&body[from..span.start]);
+        edited.extend_from_slice(text.as_bytes());
+        from = span.end;
+    }
+    edited.extend_from_slice(&body[from..]);
+    edited.freeze()
 }

@@ -337,12 +337,16 @@ pub struct Shutdown {
 /// What a prompt or an answer may hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Validation {
+    /// Whether answers are held to the JSON, the schema and the tools that their callers asked for.
+    pub check_output: bool,
     /// Times that an answer with a fault is asked for again.
     pub max_reprompts: u32,
     /// Characters of all messages together.
     pub max_input_chars: usize,
     /// Bytes of one image.
     pub max_image_bytes: usize,
+    /// Bytes of one document.
+    pub max_document_bytes: usize,
     /// Pixels of one image that is asked for.
     pub max_output_pixels: u64,
 }

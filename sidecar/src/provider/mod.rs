@@ -114,7 +114,7 @@ pub const fn serves(kind: ProviderKind, operation: Operation) -> bool {
     }
 }
 
-/// The failure that a complete answer without a word is.
+/// The failure that a complete answer without a word is, or one that its filter cut off.
 fn said_nothing(finish: Option<Finish>) -> Failure {
     match finish {
         Some(Finish::ContentFilter) => {

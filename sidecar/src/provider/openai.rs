@@ -107,6 +107,10 @@ fn whole(request: &Request, body: Bytes) -> Result<Whole, Failure> {
     if let Some(failure) = told_instead(&facts, &body, "the provider failed") {
         return Err(failure.used(facts.usage));
     }
+    // Cut off by its filter: what came before that is no answer, and another instruction may still get one.
+    if facts.finish == Some(Finish::ContentFilter) {
+        return Err(said_nothing(facts.finish).used(facts.usage));
+    }
     let says_something = match request.operation {
         Operation::Embed => facts.items > 0,
         Operation::Image => facts.images > 0,

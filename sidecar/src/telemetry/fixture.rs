@@ -104,6 +104,8 @@ pub(super) fn call(model: &str) -> Call {
         choices: 1,
         max_tokens: None,
         max_tokens_span: None,
+        formats: crate::chat::request::Formats::default(),
+        removed: 0,
         may_be_empty: false,
     };
     Call {

@@ -30,6 +30,7 @@ const TABLE: &[Row] = &[
             ("provider", "who is asked"),
             ("rules", "what is decided"),
             ("telemetry", "each step is told once"),
+            ("validate", "what an answer is held to"),
         ],
     ),
     (
@@ -86,7 +87,7 @@ const TABLE: &[Row] = &[
             ("gate", "leases probes, hears what they find, and closes the windows of its limits"),
             ("provider", "whom a probe asks, and the page on which a server tells of its queue"),
             ("rules", "probes, moments, what a finding and what a load means"),
-            ("telemetry", "the load is told of as it is read"),
+            ("telemetry", "the load is told of as it is read, and a critical finding at once"),
         ],
     ),
     (
@@ -125,6 +126,10 @@ const TABLE: &[Row] = &[
             ("error", "kinds, which become labels"),
             ("rules", "moments, the breaker's states, and the ladder's steps"),
         ],
+    ),
+    (
+        "validate",
+        &[("chat", "what is asked and what is answered"), ("error", "what is wrong with the one or the other")],
     ),
 ];
 

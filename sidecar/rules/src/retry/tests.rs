@@ -148,6 +148,26 @@ fn a_long_prompt_goes_only_to_a_larger_window_and_refused_content_only_if_config
 }
 
 #[test]
+fn refused_content_is_asked_for_again_only_under_an_instruction_that_is_new() {
+    let refused = Facts { others: 3, may_rewrite: true, ..facts(ErrorKind::ContentFiltered) };
+    assert_eq!(decide(&policy(), &refused), again(Duration::ZERO, WaitReason::None, Change::Rewrite));
+    assert_eq!(unpaid(&refused), Verdict::GiveUp, "no budget sends a refusal elsewhere");
+    assert_eq!(decide(&policy(), &Facts { may_rewrite: false, ..refused.clone() }), Verdict::GiveUp);
+    assert_eq!(decide(&policy(), &Facts { may_retry: false, ..refused }), Verdict::GiveUp);
+}
+
+#[test]
+fn a_model_is_told_what_was_wrong_only_so_often() {
+    let wrong = Facts { reprompts_left: 1, ..facts(ErrorKind::InvalidResponse) };
+    assert_eq!(decide(&policy(), &wrong), again(Duration::ZERO, WaitReason::None, Change::SayWhatWasWrong));
+    let told = Facts { reprompts_left: 0, ..wrong };
+    assert_eq!(decide(&policy(), &told), Verdict::GiveUp);
+    assert_eq!(decide(&policy(), &Facts { others: 1, ..told }), Verdict::FailOver);
+    let broken = Facts { reprompts_left: 0, ..facts(ErrorKind::ProviderError) };
+    assert_eq!(decide(&policy(), &broken), AT_ONCE, "the limit is on complaints, not on other retries");
+}
+
+#[test]
 fn a_provider_that_may_not_be_asked_again_is_passed_over() {
     let forbidden = Facts { may_retry: false, others: 1, ..facts(ErrorKind::ProviderError) };
     assert_eq!(decide(&policy(), &forbidden), Verdict::FailOver);
@@ -195,11 +215,13 @@ fn any_facts() -> impl Strategy<Value = Facts> {
     let so_far = (0..ErrorKind::ALL.len(), 0_u32..6, duration(), duration(), duration());
     let ahead = (0_u32..4, 0_u32..4, prop::option::of(duration()), 0.0..=1.0);
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    (so_far, ahead, flags).prop_map(
+    let answers = (any::<bool>(), 0_u32..3);
+    (so_far, ahead, flags, answers).prop_map(
         |(
             (kind, retries_here, elapsed_here, took, remaining),
             (attempts_left, others, asked_wait, dice),
             (larger_window, reroute_refusals, may_retry, halved),
+            (may_rewrite, reprompts_left),
         )| Facts {
             kind: ErrorKind::ALL[kind],
             retries_here,
@@ -210,6 +232,8 @@ fn any_facts() -> impl Strategy<Value = Facts> {
             others,
             larger_window,
             reroute_refusals,
+            may_rewrite,
+            reprompts_left,
             asked_wait,
             may_retry,
             halved,
@@ -250,6 +274,8 @@ proptest! {
                 prop_assert!(wait_reason == WaitReason::RetryAfter || wait <= policy.max_delay);
                 prop_assert!(wait_reason != WaitReason::None || wait.is_zero());
                 prop_assert!(!(change == Change::AskForLess && facts.halved));
+                prop_assert!(change != Change::Rewrite || facts.may_rewrite);
+                prop_assert!(change != Change::SayWhatWasWrong || facts.reprompts_left > 0);
                 if row.fail_over == FailOver::Yes && facts.others > 0 {
                     prop_assert!(wait <= facts.remaining / (facts.others + 1));
                 }

@@ -1,7 +1,7 @@
 //! Keys that were set and that this version does not act on yet. A row goes when its feature comes.
 
 use super::{
-    super::{Config, ContentFilter, ContextOverflow, Scope},
+    super::{Config, Scope},
     Found,
 };
 
@@ -9,20 +9,12 @@ const NO_EFFECT: &str = "has no effect in this version";
 
 pub(super) fn all(config: &Config, advice: &mut Found) {
     let default = Config::default();
-    let (validation, untouched) = (&config.validation, &default.validation);
     for (key, set) in [
         ("fleet.redis", config.fleet.redis != default.fleet.redis),
         ("cache.shared", config.cache.shared != default.cache.shared),
-        ("validation.max_reprompts", validation.max_reprompts != untouched.max_reprompts),
-        ("validation.max_input_chars", validation.max_input_chars != untouched.max_input_chars),
-        ("validation.max_image_bytes", validation.max_image_bytes != untouched.max_image_bytes),
     ] {
         advice.add_if(set, key, NO_EFFECT);
     }
-    let truncates = config.context_overflow == ContextOverflow::Truncate;
-    advice.add_if(truncates, "context_overflow", "is failover in this version: no turns are left out");
-    let rewrites = matches!(config.content_filter, ContentFilter::Rewrite(_));
-    advice.add_if(rewrites, "content_filter", "is error in this version: nothing is asked under another instruction");
     for (index, provider) in config.providers.iter().enumerate() {
         let limit = &provider.rate_limit;
         let limited = limit.requests_per_minute.is_some() || limit.tokens_per_minute.is_some();

@@ -46,7 +46,7 @@ struct Block<'a> {
 ///
 /// # Errors
 /// The provider's own error if `body` is one; [`ErrorKind::InvalidResponse`] if it is no message, or one that is
-/// empty or does not say why it stopped; [`ErrorKind::ContentFiltered`] if it is empty because of a refusal.
+/// empty or does not say why it stopped; [`ErrorKind::ContentFiltered`] if it is a refusal, or ended by one.
 pub fn translate(body: &[u8], created: u64) -> Result<Whole, Failure> {
     let message: Message<'_> = match serde_json::from_slice(body) {
         Ok(message) => message,
@@ -57,7 +57,7 @@ pub fn translate(body: &[u8], created: u64) -> Result<Whole, Failure> {
     };
     let (finish, word) = wire::finish(stop_reason);
     let said = said(&message.content);
-    if finish != Finish::Length && said.is_empty() {
+    if finish == Finish::ContentFilter || (finish != Finish::Length && said.is_empty()) {
         return Err(said_nothing(Some(finish)).used(message.usage.map(|counts| counts.usage())));
     }
     let counts = message.usage;

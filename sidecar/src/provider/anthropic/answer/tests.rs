@@ -79,7 +79,6 @@ fn every_stop_reason_has_its_word() {
         ("model_context_window_exceeded", "length", Finish::Length),
         ("pause_turn", "length", Finish::Length),
         ("tool_use", "tool_calls", Finish::ToolCalls),
-        ("refusal", "content_filter", Finish::ContentFilter),
         ("something_new", "stop", Finish::Other),
     ];
     for (reason, word, finish) in table {
@@ -100,6 +99,7 @@ fn what_is_no_answer_is_a_failure() {
         (unfinished, ErrorKind::InvalidResponse),
         (message(&json!([]), "end_turn"), ErrorKind::InvalidResponse),
         (message(&json!([]), "refusal"), ErrorKind::ContentFiltered),
+        (message(&json!([{ "type": "text", "text": "We" }]), "refusal"), ErrorKind::ContentFiltered),
         (message(&json!("text"), "end_turn"), ErrorKind::InvalidResponse),
         (json!({ "object": "chat.completion" }), ErrorKind::InvalidResponse),
     ];

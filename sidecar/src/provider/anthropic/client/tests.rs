@@ -59,6 +59,8 @@ async fn ask(provider: &Anthropic, fields: &Value) -> Result<Reply, Failure> {
         choices: document["n"].as_u64().map_or(1, |n| u32::try_from(n).unwrap()),
         max_tokens: None,
         max_tokens_span: None,
+        formats: crate::chat::request::Formats::default(),
+        removed: 0,
         may_be_empty: false,
     };
     let ask = Ask {

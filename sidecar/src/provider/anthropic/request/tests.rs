@@ -13,6 +13,8 @@ fn ask(document: &Value) -> Request {
         choices: document["n"].as_u64().map_or(1, |n| u32::try_from(n).unwrap()),
         max_tokens: document["max_tokens"].as_u64(),
         max_tokens_span: None,
+        formats: crate::chat::request::Formats::default(),
+        removed: 0,
         may_be_empty: false,
     }
 }
