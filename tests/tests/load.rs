@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use fusebox_proto::v1::{
-    CallOptions, GenerateRequest, GenerateResponse, Outcome, Priority, Quality, Sampling, Source,
-    StreamGenerateResponse,
+    CallOptions, EmbedRequest, GenerateImageRequest, GenerateRequest, GenerateResponse, Outcome, Priority, Quality,
+    Sampling, Source, StreamGenerateResponse,
 };
 use fusebox_tests::{
     client::{grpc::ask, told},
@@ -292,6 +292,40 @@ async fn a_call_that_fails_while_load_is_high_is_tried_once_more_for_half_the_to
         assert_eq!(call(&doors, way, HUNDRED).await.kind, "provider_error", "{way:?}");
         assert_eq!(provider.calls() - before, 2, "{way:?}: once more, and no more");
     }
+}
+
+#[tokio::test]
+async fn images_are_asked_for_in_fewer_steps_and_embeddings_in_smaller_batches() {
+    let provider = Provider::start(tokens(1)).await;
+    provider.works_on(4, 8, 0.1);
+    let sidecar = Sidecar::start(Config::one(&provider).with(following(json!({})))).await;
+    reaches(&sidecar, 1.0).await;
+    let mut grpc = sidecar.grpc().await;
+    let steps = |provider: &Provider| provider.seen().last().unwrap().body["num_inference_steps"].clone();
+    let image = json!({"model": "chat", "prompt": "a cat", "size": "64x64", "num_inference_steps": 30});
+    let answer = sidecar.http().post("/v1/images/generations", &image).send().await;
+    assert_eq!(answer.header("x-fusebox-quality"), Some("limited"), "{}", answer.everything());
+    assert_eq!(steps(&provider), 21);
+    let image = GenerateImageRequest { prompt: "a cat".into(), num_inference_steps: Some(30), ..Default::default() };
+    let answer = grpc.generate_image(image).await.unwrap().into_inner();
+    let outcome = answer.outcome.unwrap();
+    assert_eq!((answer.num_inference_steps, outcome.quality()), (21, Quality::Limited));
+    assert_eq!(steps(&provider), 21);
+    assert!(outcome.warnings.iter().any(|warning| warning.contains("21 steps")), "{outcome:?}");
+
+    let inputs: Vec<String> = (0..9).map(|number| format!("text {number}")).collect();
+    let asked = |from: usize| -> Vec<usize> {
+        provider.seen()[from..].iter().map(|seen| seen.body["input"].as_array().unwrap().len()).collect()
+    };
+    let before = provider.calls();
+    let answer = sidecar.http().post("/v1/embeddings", &json!({"model": "chat", "input": inputs})).send().await;
+    assert_eq!(answer.json()["data"].as_array().map(Vec::len), Some(9), "{}", answer.everything());
+    assert_eq!((answer.header("x-fusebox-quality"), asked(before)), (Some("full"), vec![6, 3]));
+    let before = provider.calls();
+    let answer = grpc.embed(EmbedRequest { inputs, ..EmbedRequest::default() }).await.unwrap().into_inner();
+    assert_eq!((answer.embeddings.len(), asked(before)), (9, vec![6, 3]));
+    let outcome = answer.outcome.unwrap();
+    assert!(outcome.warnings.iter().any(|warning| warning.contains("6 at a time")), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ async fn start(config: Config) -> (Sidecar, Doors) {
 
 /// The messages of the request that came as number `at`.
 fn messages(provider: &Provider, at: usize) -> Vec<Value> {
-    provider.seen()[at].json()["messages"].as_array().expect("messages").clone()
+    provider.seen()[at].body["messages"].as_array().expect("messages").clone()
 }
 
 #[tokio::test]
@@ -289,7 +289,7 @@ async fn the_messages_api_is_told_what_was_wrong_too() {
         question.body["response_format"] = json.body["response_format"].clone();
         question.request.response_format = json.request.response_format;
         assert_eq!(question.ask(&doors, way).await.good(), "{}", "{way:?}");
-        let seen: Vec<Value> = provider.seen().iter().map(|seen| seen.json()["messages"].clone()).collect();
+        let seen: Vec<Value> = provider.seen().iter().map(|seen| seen.body["messages"].clone()).collect();
         assert_eq!((&seen[1][1]["role"], seen.len()), (&json!("assistant"), 3), "{seen:#?}");
         assert!(seen[1].to_string().contains("Sorry?") && seen[1].to_string().contains("is not JSON"), "{seen:#?}");
         let result = &seen[2][2]["content"][0];

@@ -7,11 +7,12 @@ use std::{collections::VecDeque, time::Duration};
 
 /// Who gives way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub enum Class {
     /// Goes first, and may have every place.
-    Interactive,
+    Interactive = 0,
     /// Goes when no other waits, and leaves some places free.
-    Batch,
+    Batch = 1,
 }
 
 impl Class {

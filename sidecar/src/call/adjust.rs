@@ -54,7 +54,22 @@ impl Way {
         }
     }
 
-    /// One last try of a call that failed at a lower level, with half the tokens. It is paid for as a retry is.
+    /// The inputs that are asked for at once of whoever is first to embed: fewer at a lower level, so that others'
+    /// requests come in between. What is answered is the same.
+    pub(super) fn batch_limit(&mut self) -> Option<u32> {
+        let limit = self.route.batch_limit()?;
+        let inputs = limit.min(self.call.request.choices);
+        let fewer = u32::try_from(self.outcome.level.batch(usize::try_from(inputs).unwrap_or(usize::MAX)));
+        let fewer = fewer.unwrap_or(inputs);
+        if !self.may_be_less() || fewer >= inputs {
+            return Some(limit);
+        }
+        let level = self.outcome.level.name();
+        self.warn(format!("load is high (level {level}): the inputs were asked for {fewer} at a time"));
+        Some(fewer)
+    }
+
+    /// One last try of a call that failed at a lower level, for half the tokens or a smaller image. It is paid for as a retry is.
     ///
     /// # Errors
     /// What the chain had come to, if that is not what fewer tokens could help with, or if this try fails too.
@@ -62,25 +77,30 @@ impl Way {
         let row = failure.kind.row();
         // A failure of the provider's own, which was asked: not a refusal of this call, nor a gate that is closed.
         let may_help = row.blame == Blame::Breaker && matches!(row.fail_over, FailOver::Yes | FailOver::First);
-        if !self.may_be_less() || !may_help || failure.unasked || !self.call.request.operation.has_tokens() {
+        if !self.may_be_less() || !may_help || failure.unasked {
             return Err(failure);
         }
+        let request = &self.call.request;
+        let (less, what) = match request.operation.has_tokens() {
+            true => {
+                (request.with_max_tokens(request.half_the_tokens()), format!("{} tokens", request.half_the_tokens()))
+            }
+            false => (request.for_less_image(), "a smaller image".to_owned()),
+        };
+        let Some(less) = less else { return Err(failure) };
         let in_time = self.attempts_left > 0 && self.deadline > clock::now();
         let order = self.route.order(self.call.request.operation);
         let next = order.iter().find(|(_, seat)| seat.upstream.gate.would_admit());
         if !in_time || !next.is_some_and(|(_, seat)| seat.upstream.gate.withdraw()) {
             return Err(failure);
         }
-        let half = self.call.request.half_the_tokens();
-        if !self.ask_for(half) {
-            return Err(failure);
-        }
+        self.call.request = less;
         let before = std::mem::replace(&mut self.attempts_left, 1);
         let found = self.chain_within_windows().await;
         self.attempts_left = before.saturating_sub(1);
         match found {
             Ok(found) => {
-                self.limit(format!("it failed while load was high, and was asked once more for {half} tokens"));
+                self.limit(format!("it failed while load was high, and was asked once more for {what}"));
                 Ok(found)
             }
             // What happened first says more than what an emergency came to.

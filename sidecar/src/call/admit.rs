@@ -106,10 +106,10 @@ impl Way {
         let class = Class::from(priority);
         // With nobody to ask, the chain has more to say about it.
         let Some((chosen, spilled)) = self.route.choose(operation, class) else { return Ok(()) };
-        let limiter = Arc::clone(chosen.upstream.gate.limiter());
+        let limiter = chosen.upstream.gate.limiter();
         let slot = match limiter.try_take(class) {
             Some(slot) => slot,
-            None => self.wait_for(&limiter, class).await?,
+            None => self.wait_for(limiter, class).await?,
         };
         self.place.at = Some(slot);
         self.place.spilled = spilled;

@@ -29,7 +29,7 @@ pub(super) async fn chain(way: &mut Way) -> Result<Found, Failure> {
     if way.call.request.operation != Operation::Embed {
         return way.chain_within_windows().await;
     }
-    let Some(limit) = way.route.batch_limit() else { return way.chain_within_windows().await };
+    let Some(limit) = way.batch_limit() else { return way.chain_within_windows().await };
     let all = Part::all(count(way.call.request.choices));
     let mut first = Step::Split(count(limit));
     if all.inputs.len() <= count(limit) {

@@ -30,13 +30,17 @@ use tokio::sync::oneshot;
 pub struct Limiter {
     taken: AtomicU32,
     limit: AtomicU32,
-    waiting: AtomicUsize,
-    line: Mutex<Line<oneshot::Sender<Slot>>>,
+    /// By [`Class`].
+    waiting: [AtomicUsize; 2],
+    line: Mutex<Line<Call>>,
     counted: Counted,
     /// Places that fall free in a second, in thousandths.
     freed_per_1000s: AtomicU64,
     decided: Mutex<Decided>,
 }
+
+/// How somebody in the line is called.
+type Call = (Class, oneshot::Sender<Slot>);
 
 /// What was counted since the last window.
 #[derive(Debug, Default)]
@@ -87,7 +91,7 @@ impl Default for Limiter {
         Self {
             taken: AtomicU32::new(0),
             limit: AtomicU32::new(u32::MAX),
-            waiting: AtomicUsize::new(0),
+            waiting: Default::default(),
             line: Mutex::default(),
             counted: Counted::default(),
             freed_per_1000s: AtomicU64::new(0),
@@ -97,10 +101,10 @@ impl Default for Limiter {
 }
 
 impl Limiter {
-    /// A place, if there is one for `class` and nobody waits.
+    /// A place, if there is one for `class` and nobody waits who goes first.
     #[must_use]
     pub fn try_take(self: &Arc<Self>, class: Class) -> Option<Slot> {
-        let free = self.waiting.load(SeqCst) == 0 && self.take(class.share(self.limit.load(Relaxed)));
+        let free = self.ahead_of(class) == 0 && self.take(class.share(self.limit.load(Relaxed)));
         free.then(|| Slot(Some(Arc::clone(self))))
     }
 
@@ -114,7 +118,7 @@ impl Limiter {
     /// Whether a call of `class` would get a place at once; asking takes nothing.
     #[must_use]
     pub fn has_room(&self, class: Class) -> bool {
-        self.waiting.load(Relaxed) == 0 && self.taken.load(Relaxed) < class.share(self.limit.load(Relaxed))
+        self.ahead_of(class) == 0 && self.taken.load(Relaxed) < class.share(self.limit.load(Relaxed))
     }
 
     /// A place in the line, in which at most `most` may wait.
@@ -124,13 +128,17 @@ impl Limiter {
     pub fn wait(self: &Arc<Self>, class: Class, most: usize) -> Result<Waiting, NoRoom> {
         let (call, called) = oneshot::channel();
         let mut line = self.line.lock();
-        let ticket = match line.join(most, class, call) {
+        let ticket = match line.join(most, class, (class, call)) {
             Joined::Waiting(ticket) => {
-                self.waiting.fetch_add(1, SeqCst);
+                self.waiting[class as usize].fetch_add(1, SeqCst);
                 ticket
             }
-            // Whoever was displaced hears of it as its caller is dropped.
-            Joined::InPlaceOf(ticket, _displaced) => ticket,
+            // Whoever was displaced hears of it as what would have called it is dropped.
+            Joined::InPlaceOf(ticket, (displaced, _)) => {
+                self.waiting[class as usize].fetch_add(1, SeqCst);
+                self.waiting[displaced as usize].fetch_sub(1, SeqCst);
+                ticket
+            }
             Joined::Full(_) => return Err(NoRoom),
         };
         // A place may have fallen free before anyone could see that somebody waits.
@@ -198,8 +206,15 @@ impl Limiter {
         Places {
             limit: (limit != u32::MAX).then_some(limit),
             taken: self.taken.load(Relaxed),
-            waiting: self.waiting.load(Relaxed),
+            waiting: self.ahead_of(Class::Batch),
         }
+    }
+
+    /// How many wait who go before one of `class`; of the last class, all.
+    fn ahead_of(&self, class: Class) -> usize {
+        let [interactive, batch] = &self.waiting;
+        let batch = if class == Class::Batch { batch.load(SeqCst) } else { 0 };
+        interactive.load(SeqCst) + batch
     }
 
     fn take(&self, most: u32) -> bool {
@@ -215,22 +230,22 @@ impl Limiter {
     fn give_back(self: &Arc<Self>) {
         self.counted.ended.fetch_add(1, Relaxed);
         self.taken.fetch_sub(1, SeqCst);
-        if self.waiting.load(SeqCst) > 0 {
+        if self.ahead_of(Class::Batch) > 0 {
             self.call_next(&mut self.line.lock());
         }
     }
 
     fn open(self: &Arc<Self>, calls: u32) {
         self.limit.store(calls, SeqCst);
-        if self.waiting.load(SeqCst) > 0 {
+        if self.ahead_of(Class::Batch) > 0 {
             self.call_next(&mut self.line.lock());
         }
     }
 
     /// Gives the places there are to those who wait.
-    fn call_next(self: &Arc<Self>, line: &mut Line<oneshot::Sender<Slot>>) {
-        while let Some(call) = line.next(self.taken.load(SeqCst), self.limit.load(SeqCst)) {
-            self.waiting.fetch_sub(1, SeqCst);
+    fn call_next(self: &Arc<Self>, line: &mut Line<Call>) {
+        while let Some((class, call)) = line.next(self.taken.load(SeqCst), self.limit.load(SeqCst)) {
+            self.waiting[class as usize].fetch_sub(1, SeqCst);
             if let Err(mut refused) = call.send(self.take_anyway()) {
                 // Whoever it was has just gone. Dropping the place here would take the line's lock again.
                 refused.0 = None;
@@ -281,7 +296,7 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         if self.limiter.line.lock().leave(self.class, self.ticket).is_some() {
-            self.limiter.waiting.fetch_sub(1, SeqCst);
+            self.limiter.waiting[self.class as usize].fetch_sub(1, SeqCst);
         }
     }
 }

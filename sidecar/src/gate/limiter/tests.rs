@@ -38,15 +38,27 @@ async fn a_place_that_falls_free_goes_to_the_first_interactive_call_in_the_line(
         (limiter.try_take(Class::Interactive).unwrap(), limiter.try_take(Class::Interactive).unwrap());
     let mut batch = limiter.wait(Class::Batch, 4).unwrap();
     let mut waiting = limiter.wait(Class::Interactive, 4).unwrap();
+    assert!(!limiter.has_room(Class::Interactive));
     drop(first);
     let slot = waiting.called().await.unwrap();
     assert!(slot.is_at(&limiter) && !slot.is_at(&Arc::default()));
-    assert!(limiter.try_take(Class::Interactive).is_none(), "whoever comes now does not overtake the line");
     drop(slot);
     assert!(batch.called.try_recv().is_err(), "one of two places is left to others");
     drop(second);
     drop(batch.called().await.unwrap());
     assert_eq!(limiter.places(), Places { limit: Some(2), taken: 0, waiting: 0 });
+}
+
+#[tokio::test]
+async fn a_batch_call_that_waits_keeps_no_interactive_call_from_a_place_that_is_free() {
+    let limiter = limiter(&BOUNDS);
+    let first = limiter.take_anyway();
+    let mut batch = limiter.wait(Class::Batch, 1).unwrap();
+    assert!(limiter.has_room(Class::Interactive) && !limiter.has_room(Class::Batch));
+    let second = limiter.try_take(Class::Interactive).unwrap();
+    assert_eq!(limiter.places(), Places { limit: Some(2), taken: 2, waiting: 1 });
+    drop((first, second));
+    batch.called().await.unwrap();
 }
 
 #[tokio::test]
