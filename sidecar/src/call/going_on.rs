@@ -135,7 +135,7 @@ impl Way {
         let mut seats: Vec<(usize, u32)> = route
             .order(self.call.request.operation)
             .into_iter()
-            .filter(|(_, seat)| seat.upstream.gate.would_admit())
+            .filter(|(place, seat)| seat.upstream.gate.would_admit() && !self.is_too_long(*place))
             .map(|(place, seat)| (place, self.asked(seat)))
             .filter(|(place, asked)| *asked <= route.seats[*place].upstream.settings.retry.max_retries)
             .collect();
