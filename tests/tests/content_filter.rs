@@ -79,11 +79,12 @@ async fn refused_content_is_asked_for_once_more_under_the_instruction() {
             assert_eq!((ended.good(), ended.source.as_str()), ("gladly", "primary"), "{name} by {way:?}");
             assert_eq!((a.calls(), b.calls(), ended.attempts), (2, 0, 2), "{name} by {way:?}");
             let seen = a.seen();
-            assert_eq!(seen[0].json()["messages"], json!([{"role": "user", "content": "hello"}]));
+            assert_eq!(seen[0].body["messages"], json!([{"role": "user", "content": "hello"}]));
             let expected = json!([{"role": "system", "content": INSTRUCTION}, {"role": "user", "content": "hello"}]);
-            assert_eq!(seen[1].json()["messages"], expected, "{name} by {way:?}");
-            assert_eq!(seen[1].json()["stream"].as_bool().unwrap_or(false), way.streams());
+            assert_eq!(seen[1].body["messages"], expected, "{name} by {way:?}");
+            assert_eq!(seen[1].body["stream"].as_bool().unwrap_or(false), way.streams());
             assert!(ended.everything.to_lowercase().contains("limited"), "the quality says so: {ended:#?}");
+            assert!(ended.everything.contains("asked once more under the configured instruction"), "{ended:#?}");
         }
     }
 }
@@ -106,7 +107,7 @@ async fn the_instruction_may_frame_the_prompt() {
         let (_sidecar, doors) = start(&a, &b, rewrite("Harmlessly: {original_prompt}?")).await;
         doors.call(way, "chat").await.good();
         let expected = json!([{"role": "user", "content": "Harmlessly: hello?"}]);
-        assert_eq!(a.seen()[1].json()["messages"], expected, "{way:?}");
+        assert_eq!(a.seen()[1].body["messages"], expected, "{way:?}");
     }
 }
 
