@@ -107,6 +107,12 @@ impl Failure {
         self
     }
 
+    /// The fact called `name`, if it is a number.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.details.iter().find(|(named, _)| *named == name).and_then(|(_, value)| value.parse().ok())
+    }
+
     /// The same, with the provider's raw words.
     #[must_use]
     pub fn inside(mut self, words: impl Into<String>) -> Self {

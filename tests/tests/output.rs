@@ -185,6 +185,24 @@ async fn a_stream_that_is_not_what_was_asked_for_ends_with_an_error_in_place_of_
 }
 
 #[tokio::test]
+async fn a_stream_of_which_nothing_was_sent_yet_is_asked_for_again() {
+    for way in Way::STREAMS {
+        let bad = text(&["{\"age\": ", "\"old\"}"]);
+        let provider = Provider::start(bad.clone().then(text(&["{\"age\"", ": 3}"]))).await;
+        let held = json!({"streams": {"holdback": "whole"}});
+        let (_sidecar, doors) = start(config(&provider).with(held.clone())).await;
+        let ended = Question::person().ask(&doors, way).await;
+        assert_eq!((ended.good(), provider.calls()), ("{\"age\": 3}", 2), "{way:?}: {ended:#?}");
+        let complaint = messages(&provider, 1)[2]["content"].to_string();
+        assert!(complaint.contains("at /age"), "{complaint}");
+        let provider = Provider::start(bad).await;
+        let (_sidecar, doors) = start(config(&provider).with(held)).await;
+        let ended = Question::person().ask(&doors, way).await;
+        assert_eq!((ended.kind(), ended.text.as_str(), provider.calls()), ("invalid_response", "", 4), "{way:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_call_of_a_tool_is_held_to_the_tool() {
     for way in Way::ALL {
         for (name, arguments, good) in [

@@ -50,6 +50,8 @@ pub(crate) struct Ended {
     pub(crate) text: String,
     /// Why the model stopped, in OpenAI's words; empty where nobody said.
     pub(crate) finish: String,
+    /// How often a streamed answer said so.
+    pub(crate) finishes: usize,
     /// Tokens, one entry each, as they came.
     pub(crate) tokens: Vec<(Instant, String)>,
     /// What went wrong; `None`: the answer is good.
@@ -167,6 +169,7 @@ impl Doors {
             }
             if let Some(finish) = json["choices"][0]["finish_reason"].as_str() {
                 ended.finish = finish.to_owned();
+                ended.finishes += 1;
             }
             if !event.text().is_empty() {
                 ended.text.push_str(&event.text());
@@ -267,6 +270,7 @@ fn add(ended: &mut Ended, message: &StreamGenerateResponse) {
     let finish = finish(message.finish_reason());
     if !finish.is_empty() {
         ended.finish = finish;
+        ended.finishes += 1;
     }
     outcome(ended, message.outcome.as_ref());
 }

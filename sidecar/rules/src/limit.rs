@@ -32,8 +32,6 @@ pub struct Window {
     pub overloads: u32,
     /// The most calls at once.
     pub peak: u32,
-    /// Calls in flight now.
-    pub in_flight: u32,
     /// What the server says of itself; `None`: it does not.
     pub queue: Option<Queue>,
 }
@@ -101,7 +99,7 @@ impl Limit {
         let (limit, peak) = (f64::from(self.calls(settings)), f64::from(window.peak));
         let target = match (mean, window.queue) {
             // Where the server says that nobody waits, a late first token is a long prompt's.
-            (_, Some(queue)) => queue.target(window.in_flight),
+            (_, Some(queue)) => queue.target(window.peak),
             (Some(mean), None) => self.gradient(mean).map(|gradient| limit.min(peak) * gradient),
             (None, None) => None,
         };
@@ -163,12 +161,12 @@ impl Limit {
 }
 
 impl Queue {
-    /// How many of `in_flight` calls there should be so that what waits is a tenth of what runs, and one; `None`: no
-    /// more wait than that.
-    fn target(self, in_flight: u32) -> Option<f64> {
+    /// How many of `sent` calls there should be so that what waits is a tenth of what runs, and one; `None`: no more
+    /// wait than that.
+    fn target(self, sent: u32) -> Option<f64> {
         let (running, waiting) = (f64::from(self.running), f64::from(self.waiting));
         let allowed = running / 10.0 + 1.0;
-        (waiting > allowed).then(|| f64::from(in_flight) * (running + allowed) / (running + waiting))
+        (waiting > allowed).then(|| f64::from(sent) * (running + allowed) / (running + waiting))
     }
 }
 

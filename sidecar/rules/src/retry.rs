@@ -58,7 +58,7 @@ pub struct Facts {
     pub asked_wait: Option<Duration>,
     /// Whether the same provider may be asked again at all: false if it said not to, or the retry budget is spent.
     pub may_retry: bool,
-    /// Whether the failed attempt was already asking for half the tokens.
+    /// Whether the failed attempt was already asking for less, or cannot.
     pub halved: bool,
     /// Uniform, from 0 to 1.
     pub dice: f64,
@@ -136,8 +136,8 @@ pub enum Change {
     None,
     /// It may take longer: see [`crate::deadline::longer`].
     LongerTimeout,
-    /// It asks for half the tokens.
-    HalfTheTokens,
+    /// It asks for less: half the tokens, or smaller images in fewer steps.
+    AskForLess,
     /// It tells the model what was wrong with its answer.
     SayWhatWasWrong,
     /// It asks under the instruction that is configured for refused content.
@@ -238,7 +238,7 @@ fn wanted(policy: &Policy, facts: &Facts, others: u32) -> Option<Again> {
         }),
         // It has been waited for already, and in vain: only a longer wait than that can help.
         RetryHere::IfAlone => (alone && facts.took < facts.remaining).then(|| Again::at_once(Change::LongerTimeout)),
-        RetryHere::OnceWithHalf => (!facts.halved).then(|| Again::at_once(Change::HalfTheTokens)),
+        RetryHere::OnceWithHalf => (!facts.halved).then(|| Again::at_once(Change::AskForLess)),
         RetryHere::SayingWhatWasWrong => (facts.reprompts_left > 0).then(|| Again::at_once(Change::SayWhatWasWrong)),
         RetryHere::OnceRewritten => facts.may_rewrite.then(|| Again::at_once(Change::Rewrite)),
     }

@@ -11,7 +11,7 @@ use fusebox_rules::{
 };
 
 use super::{chain::Found, way::Way};
-use crate::{chat::request::Operation, clock, error::Failure};
+use crate::{clock, error::Failure};
 
 impl Way {
     /// Whether the caller may be given less than it asked for because of load.
@@ -35,8 +35,11 @@ impl Way {
     /// configuration says what such a call is taken to ask for: a limit that nobody set would cut answers in
     /// mid-sentence.
     pub(super) fn adjust(&mut self) {
-        if !self.may_be_less() || self.call.request.operation == Operation::Embed {
+        if !self.may_be_less() {
             return;
+        }
+        if !self.call.request.operation.has_tokens() {
+            return self.fewer_steps();
         }
         let level = self.outcome.level;
         let Some(asked) = self.call.request.max_tokens.or(self.plan().config.degradation.assumed_max_tokens) else {
@@ -59,7 +62,7 @@ impl Way {
         let row = failure.kind.row();
         // A failure of the provider's own, which was asked: not a refusal of this call, nor a gate that is closed.
         let may_help = row.blame == Blame::Breaker && matches!(row.fail_over, FailOver::Yes | FailOver::First);
-        if !self.may_be_less() || !may_help || failure.unasked || self.call.request.operation == Operation::Embed {
+        if !self.may_be_less() || !may_help || failure.unasked || !self.call.request.operation.has_tokens() {
             return Err(failure);
         }
         let in_time = self.attempts_left > 0 && self.deadline > clock::now();
@@ -73,7 +76,7 @@ impl Way {
             return Err(failure);
         }
         let before = std::mem::replace(&mut self.attempts_left, 1);
-        let found = self.chain().await;
+        let found = self.chain_within_windows().await;
         self.attempts_left = before.saturating_sub(1);
         match found {
             Ok(found) => {

@@ -1,35 +1,44 @@
 //! One attempt: a question to one provider, up to its whole answer or its first token.
 
-use std::{borrow::Cow, future::poll_fn, pin::pin, time::Duration};
+use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
 
-use fusebox_rules::{deadline, moment::Moment, retry::Change};
+use fusebox_rules::{deadline, holdback::Holdback, moment::Moment, retry::Change};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::{Call, TraceContext, form::checked, plan::Seat};
+use super::{
+    Call, TraceContext, form,
+    plan::Seat,
+    reading::{Heard, Limits, Reading},
+    spent::Cost,
+};
 use crate::{
     chat::{
         answer::{Chunk, Whole},
-        request::Request,
+        request::{Operation, Request},
     },
+    clock, config,
     error::{ErrorKind, Failure},
     gate::Pass,
     provider::{self, Ask, Provider, Reply, stream::Chunks},
-    telemetry::{AttemptTrace, Facts},
+    telemetry::{AttemptTrace, CallTrace, Facts},
     validate::Checker,
 };
 
+/// Bytes of a stream that are kept: held back at its start, or remembered so that it can be gone on with elsewhere.
+pub(super) const MAX_KEPT: usize = 4 << 20;
 /// Bytes that a stream may send before its first token.
 const MAX_HELD: usize = 1 << 20;
 
 /// What an attempt asks.
-pub(super) struct Question<'a> {
+struct Question<'a> {
     call: &'a Call,
     model: Option<&'a str>,
-    /// The request, in other words where it is asked so.
-    request: Cow<'a, Request>,
+    /// The request in other words: with a complaint about its last answer, under another instruction, or for smaller
+    /// images.
+    again: Option<Request>,
     /// What the answer is held to.
-    pub(super) checker: Option<&'a Checker>,
+    checker: Option<&'a Checker>,
     max_tokens: Option<u64>,
     /// What the provider's own settings would give it.
     own: Duration,
@@ -37,15 +46,90 @@ pub(super) struct Question<'a> {
     timeout: Duration,
     /// Until the whole answer, streamed or not: what the provider is told.
     sent_on: Duration,
+    /// What of a stream is held back.
+    holdback: Holdback,
+    /// Whether somebody else could be asked instead.
+    others: bool,
+    settings: &'a Arc<config::Provider>,
+    /// When a stream must be complete, by the provider's limit and by the call's.
+    ends: (Moment, Moment),
+    /// What was heard before it failed.
+    cost: Cost,
+}
+
+/// What an attempt needs of its call's way.
+pub(super) struct Asker<'a> {
+    pub(super) call: &'a Call,
+    pub(super) trace: &'a mut CallTrace,
+    pub(super) holdback: Holdback,
+    pub(super) checker: Option<&'a Checker>,
+    pub(super) deadline: Moment,
+    pub(super) worker: usize,
+    /// Of the next attempt, from 1.
+    pub(super) number: u32,
+}
+
+/// An attempt under way.
+pub(super) struct Asking<'a> {
+    question: Question<'a>,
+    provider: &'a Provider,
+    headers: TraceContext,
+    started: Moment,
+    pass: Pass,
+    trace: AttemptTrace,
+}
+
+/// What is left of an attempt once it has been made, or given up.
+pub(super) struct Asked {
+    pub(super) pass: Pass,
+    pub(super) trace: AttemptTrace,
+    pub(super) started: Moment,
+    /// Whether its provider had so much time that silence says something of it.
+    pub(super) fair: bool,
+    /// What was heard before it failed.
+    pub(super) cost: Cost,
+}
+
+impl<'a> Asker<'a> {
+    /// The next attempt, at `seat`, while `others` could be asked instead.
+    pub(super) fn of(&mut self, seat: &'a Seat, pass: Pass, changes: &Changes, others: u32) -> Asking<'a> {
+        let started = clock::now();
+        let trace = self.trace.attempt(seat.upstream.index, seat.model.as_deref(), self.number);
+        self.number = self.number.saturating_add(1);
+        let question = Question::new(self.call, seat, changes, self.deadline.since(started), others);
+        Asking {
+            question: Question { holdback: self.holdback, checker: self.checker, ..question },
+            provider: seat.upstream.client(self.worker),
+            headers: trace.headers(self.call),
+            started,
+            pass,
+            trace,
+        }
+    }
+}
+
+impl Asking<'_> {
+    /// Asks.
+    ///
+    /// # Errors
+    /// Whatever went wrong, classified.
+    pub(super) async fn make(&mut self) -> Result<(Got, Vec<String>), Failure> {
+        make(&mut self.question, self.provider, &self.headers).await
+    }
+
+    pub(super) fn asked(self) -> Asked {
+        let (fair, cost) = (self.question.was_fair(), self.question.cost);
+        Asked { pass: self.pass, trace: self.trace, started: self.started, fair, cost }
+    }
 }
 
 /// What an attempt got.
 pub(super) enum Got {
     Whole(Whole),
-    /// A stream: what came up to and with the first token, in order, and what is to come.
+    /// A stream: what has come of it, the first token and what is held back, in order; and what is to come.
     Begun {
         held: Vec<Chunk>,
-        rest: Chunks,
+        rest: Reading,
     },
 }
 
@@ -57,11 +141,9 @@ pub(super) enum Answer {
 
 /// A stream from its first token on, and who must hear of its end.
 pub(super) struct Begun {
-    /// What came up to and with the first token, in order.
+    /// What has come of it, in order.
     pub(super) held: Vec<Chunk>,
-    pub(super) rest: Chunks,
-    /// When the attempt began.
-    pub(super) started: Moment,
+    pub(super) rest: Reading,
     pub(super) pass: Pass,
     pub(super) trace: AttemptTrace,
 }
@@ -71,7 +153,8 @@ pub(super) struct Begun {
 pub(super) struct Changes {
     /// Timeouts so far; each makes the next one longer.
     timeouts: u32,
-    pub(super) halved: bool,
+    /// Memory ran out, so less is asked for.
+    pub(super) less: bool,
     complain: bool,
     /// What was wrong with the last answer, in particular.
     complaint: Option<Vec<Value>>,
@@ -85,7 +168,7 @@ impl Changes {
         match change {
             Change::None => {}
             Change::LongerTimeout => self.timeouts += 1,
-            Change::HalfTheTokens => self.halved = true,
+            Change::AskForLess => self.less = true,
             Change::SayWhatWasWrong => {
                 self.complain = true;
                 self.complaint = failure.complaint.take();
@@ -94,16 +177,25 @@ impl Changes {
         }
     }
 
-    /// What is asked instead of `asked`.
-    fn request<'a>(&'a self, asked: &'a Request) -> Cow<'a, Request> {
+    /// Whether what is asked is an answer to what this provider said.
+    pub(super) const fn are_of_one_provider(&self) -> bool {
+        self.complain || self.rewritten.is_some()
+    }
+
+    /// What is asked instead of `asked`; `None`: just that.
+    fn again(&self, asked: &Request) -> Option<Request> {
         let base = self.rewritten.as_ref().unwrap_or(asked);
-        let complaining = self.complain.then(|| base.complaining(self.complaint.as_deref())).flatten();
-        complaining.map_or(Cow::Borrowed(base), Cow::Owned)
+        let again = match asked.operation {
+            Operation::Image => self.less.then(|| base.for_less_image()).flatten(),
+            _ => self.complain.then(|| base.complaining(self.complaint.as_deref())).flatten(),
+        };
+        again.or_else(|| self.rewritten.clone())
     }
 }
 
 impl<'a> Question<'a> {
-    pub(super) fn new(call: &'a Call, seat: &'a Seat, changes: &'a Changes, remaining: Duration, others: u32) -> Self {
+    fn new(call: &'a Call, seat: &'a Seat, changes: &Changes, remaining: Duration, others: u32) -> Self {
+        let now = clock::now();
         let timeouts = &seat.upstream.settings.timeouts;
         let (own, first, longest) = match call.request.stream {
             true => {
@@ -116,18 +208,32 @@ impl<'a> Question<'a> {
         Self {
             call,
             model: seat.model.as_deref(),
-            request: changes.request(&call.request),
+            again: changes.again(&call.request),
             checker: None,
-            max_tokens: changes.halved.then(|| call.request.half_the_tokens()),
+            max_tokens: (changes.less && call.request.operation.has_tokens()).then(|| call.request.half_the_tokens()),
             own,
             timeout,
             sent_on: if call.request.stream { remaining.min(longest) } else { timeout },
+            holdback: Holdback::NONE,
+            others: others > 0,
+            settings: &seat.upstream.settings,
+            ends: (now + longest, now + remaining),
+            cost: Cost::default(),
         }
+    }
+
+    fn request(&self) -> &Request {
+        self.again.as_ref().unwrap_or(&self.call.request)
+    }
+
+    fn limits(&self) -> Limits {
+        let (attempt_ends, deadline) = self.ends;
+        Limits { settings: Arc::clone(self.settings), attempt_ends, deadline, first_token: clock::now() }
     }
 
     /// Whether the provider had so much of its own time that silence says something of it. What a caller in a
     /// hurry cuts off does not.
-    pub(super) fn was_fair(&self) -> bool {
+    fn was_fair(&self) -> bool {
         self.timeout.saturating_mul(2) >= self.own
     }
 }
@@ -136,28 +242,42 @@ impl<'a> Question<'a> {
 ///
 /// # Errors
 /// Whatever went wrong, classified.
-pub(super) async fn make(
-    question: &Question<'_>,
+async fn make(
+    question: &mut Question<'_>,
     provider: &Provider,
     trace: &TraceContext,
 ) -> Result<(Got, Vec<String>), Failure> {
     let ask = Ask {
-        request: &question.request,
+        request: question.request(),
         model: question.model,
         max_tokens: question.max_tokens,
         correlation_id: &question.call.correlation_id,
         trace,
         timeout: question.sent_on.max(Duration::from_millis(1)),
     };
-    let answer = pin!(async {
-        let Reply { answer, mut warnings } = provider.ask(ask).await?;
-        let got = match answer {
-            provider::Answer::Whole(whole) => Got::Whole(checked(whole, question.checker, &mut warnings)?),
-            provider::Answer::Stream(chunks) => first_token(chunks).await?,
-        };
-        Ok((got, warnings))
-    });
-    match timeout(question.timeout, answer).await {
+    let made = {
+        let answer = pin!(async {
+            let Reply { answer, mut warnings } = provider.ask(ask).await?;
+            let got = match answer {
+                provider::Answer::Whole(whole) => Got::Whole(form::checked(whole, question.checker, &mut warnings)?),
+                provider::Answer::Stream(chunks) => {
+                    let (held, chunks) = first_token(chunks).await?;
+                    Got::Begun { rest: Reading::new(chunks, &held, question.limits()), held }
+                }
+            };
+            Ok((got, warnings))
+        });
+        timeout(question.timeout, answer).await
+    };
+    match made {
+        Ok(Ok((Got::Begun { mut held, mut rest }, warnings))) => {
+            let result = hold_back(&mut held, &mut rest, question).await;
+            if let Err(failure) = result {
+                question.cost = rest.cost();
+                return Err(failure.used(rest.facts().usage));
+            }
+            Ok((Got::Begun { held, rest }, warnings))
+        }
         Ok(result) => result,
         Err(_) => {
             let what = if question.call.request.stream { "first token" } else { "answer" };
@@ -168,7 +288,7 @@ pub(super) async fn make(
 }
 
 /// Waits for the first token. Up to it a stream can still be asked for elsewhere, so nothing of it is passed on.
-async fn first_token(mut rest: Chunks) -> Result<Got, Failure> {
+async fn first_token(mut rest: Chunks) -> Result<(Vec<Chunk>, Chunks), Failure> {
     let mut held = Vec::with_capacity(1);
     let (mut size, mut usage) = (0, None);
     loop {
@@ -179,7 +299,7 @@ async fn first_token(mut rest: Chunks) -> Result<Got, Failure> {
                 let begun = chunk.tokens > 0;
                 held.push(chunk);
                 if begun {
-                    return Ok(Got::Begun { held, rest });
+                    return Ok((held, rest));
                 }
                 if size > MAX_HELD {
                     return Err(Failure::new(
@@ -190,9 +310,43 @@ async fn first_token(mut rest: Chunks) -> Result<Got, Failure> {
             }
             Some(Err(failure)) => return Err(failure.used(usage)),
             // Complete without a token: the limit on tokens was met before one.
-            None => return Ok(Got::Begun { held, rest }),
+            None => return Ok((held, rest)),
         }
     }
+}
+
+/// Reads on while what comes is to be held back. A break within it is one before the first token to the caller.
+async fn hold_back(held: &mut Vec<Chunk>, rest: &mut Reading, question: &Question<'_>) -> Result<(), Failure> {
+    let holdback = question.holdback;
+    let first_token = rest.first_token();
+    let ends = holdback.ends_after().map(|after| clock::at(first_token + after));
+    let mut size: usize = held.iter().map(|chunk| chunk.events.len()).sum();
+    while holdback.holds(rest.tokens(), clock::now().since(first_token)) && size <= MAX_KEPT {
+        let next = poll_fn(|cx| rest.poll_next(cx));
+        let next = match ends {
+            None => next.await,
+            Some(ends) => match tokio::time::timeout_at(ends, next).await {
+                Ok(next) => next,
+                Err(_) => return Ok(()),
+            },
+        };
+        match next {
+            Heard::Chunk(chunk) => {
+                size += chunk.events.len();
+                held.push(chunk);
+            }
+            Heard::Complete => return form::checked_unsent(held, question.checker),
+            Heard::TooSlow if question.others => return Err(too_slow()),
+            // Nobody can do better.
+            Heard::TooSlow => {}
+            Heard::Broke(failure) => return Err(failure),
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn too_slow() -> Failure {
+    Failure::new(ErrorKind::StreamBroken, "the provider's stream became slower than it may be")
 }
 
 /// What telemetry wants to know of a whole answer.

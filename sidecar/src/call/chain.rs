@@ -3,16 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use fusebox_rules::{
-    breaker::{Asker, Transition},
+    breaker::{self, Transition},
     error::FailOver,
     retry::{self, Change, Facts, Verdict, WaitReason},
 };
 
 use super::{
-    attempt::{self, Answer, Begun, Changes, Got, Question},
+    attempt::{self, Answer, Asker, Begun, Changes, Got},
     failures::Failures,
     outcome::Attempt,
     plan::Seat,
+    spent::{Cost, Lost},
     way::Way,
 };
 use crate::{
@@ -33,18 +34,20 @@ pub(super) struct Found {
 }
 
 /// How asking one provider ended.
-enum Asked {
+pub(super) enum Asked {
     Answered(Answer),
+    /// By the one that was asked beside it, at this place in the route.
+    AnsweredBy(usize, Answer),
     FailOver(Failure),
     GiveUp(Failure),
 }
 
 /// What is known before an attempt: why it was waited for, and what has come to be different.
 #[derive(Default)]
-struct Next {
+pub(super) struct Next {
     waited: Duration,
     wait_reason: Option<WaitReason>,
-    changes: Changes,
+    pub(super) changes: Changes,
 }
 
 impl Way {
@@ -54,7 +57,10 @@ impl Way {
     /// What all of them together came to.
     pub(super) async fn chain(&mut self) -> Result<Found, Failure> {
         let route = Arc::clone(&self.route);
-        let order = self.place.first(route.order(self.call.request.operation));
+        let mut ranked = self.place.first(route.order(self.call.request.operation));
+        ranked.retain(|(_, seat)| seat.takes_as_many(&self.call.request));
+        let primary = ranked.first().map(|(place, _)| *place);
+        let order = self.weighed(ranked).await;
         let mut failures = Failures::default();
         let mut before: Option<(usize, ErrorKind)> = None;
         for (position, (place, seat)) in order.iter().copied().enumerate() {
@@ -62,15 +68,24 @@ impl Way {
                 continue;
             }
             let index = seat.upstream.index;
+            if let Some(failure) = self.too_long(place) {
+                before = Some((index, failure.kind));
+                failures.add(seat, failure);
+                if self.stays_too_long() {
+                    break;
+                }
+                continue;
+            }
             if let Some((from, kind)) = before {
                 self.trace.fallback(from, index, kind);
             }
-            let rest: Vec<_> =
-                order[position + 1..].iter().map(|(_, seat)| *seat).filter(|seat| !failures.rules_out(seat)).collect();
+            let may = |(place, seat): &&(usize, &Seat)| !failures.rules_out(seat) && !self.is_too_long(*place);
+            let rest: Vec<_> = order[position + 1..].iter().filter(may).map(|(_, seat)| *seat).collect();
             let failure = match self.ask(seat, &rest).await {
                 Asked::Answered(answer) => {
-                    return Ok(Found { answer, seat: place, first: position == 0 });
+                    return Ok(Found { answer, seat: place, first: Some(place) == primary });
                 }
+                Asked::AnsweredBy(seat, answer) => return Ok(Found { answer, seat, first: false }),
                 Asked::FailOver(failure) => failure,
                 // Nobody else would take the call at once; somebody may after a wait.
                 Asked::GiveUp(failure) if self.may_go_on(failure.kind) => failure,
@@ -82,6 +97,7 @@ impl Way {
             before = Some((index, failure.kind));
             failures.add(seat, failure);
         }
+        self.note_too_long(&failures);
         Err(failures.into_one(self.call.request.operation))
     }
 
@@ -102,10 +118,10 @@ impl Way {
             if begun >= self.deadline {
                 return Asked::GiveUp(too_late());
             }
-            let mut failure = match gate.admit(Asker::Caller) {
+            let mut failure = match gate.admit(breaker::Asker::Caller) {
                 Err(refusal) => refused(seat, refusal),
-                Ok(pass) => match self.attempt(seat, pass, &mut next, able(rest)).await {
-                    Ok(answer) => return Asked::Answered(answer),
+                Ok(pass) => match self.hedged(seat, rest, pass, &mut next).await {
+                    Ok(answered) => return answered,
                     Err(failure) => failure,
                 },
             };
@@ -130,7 +146,8 @@ impl Way {
                 // A wait that the provider named ends with its cool-down; no other refusal is worth waiting for.
                 may_retry: !failure.final_here && (failure.kind == ErrorKind::RateLimited || gate.would_admit()),
                 took: now.since(begun),
-                halved: next.changes.halved,
+                halved: next.changes.less
+                    || (failure.kind == ErrorKind::OutOfMemory && !self.call.request.may_ask_for_less()),
                 dice: fastrand::f64(),
             };
             match retry::decide(&seat.upstream.settings.retry, &facts) {
@@ -160,17 +177,46 @@ impl Way {
     }
 
     /// Asks once, and tells the provider's gate what that says of it.
-    async fn attempt(&mut self, seat: &Seat, mut pass: Pass, next: &mut Next, others: u32) -> Result<Answer, Failure> {
+    pub(super) async fn attempt(
+        &mut self,
+        seat: &Seat,
+        pass: Pass,
+        next: &mut Next,
+        others: u32,
+    ) -> Result<Answer, Failure> {
         self.place.move_to(&seat.upstream.gate);
-        let started = clock::now();
-        let remaining = self.deadline.since(started);
+        let mut asking = self.asking().of(seat, pass, &next.changes, others);
+        let result = asking.make().await;
+        let asked = asking.asked();
+        self.conclude(seat, asked, next, result)
+    }
+
+    /// What an attempt needs of the way, for as long as it is made.
+    pub(super) fn asking(&mut self) -> Asker<'_> {
+        Asker {
+            holdback: self.holdback(),
+            checker: self.checker.as_ref(),
+            number: u32::try_from(self.outcome.attempts.len()).unwrap_or(u32::MAX).saturating_add(1),
+            deadline: self.deadline,
+            worker: self.worker,
+            call: &self.call,
+            trace: &mut self.trace,
+        }
+    }
+
+    /// Notes how an attempt ended, and tells the provider's gate what that says of it.
+    pub(super) fn conclude(
+        &mut self,
+        seat: &Seat,
+        asked: attempt::Asked,
+        next: &mut Next,
+        result: Result<(Got, Vec<String>), Failure>,
+    ) -> Result<Answer, Failure> {
+        let attempt::Asked { mut pass, mut trace, started, fair, cost } = asked;
         let index = seat.upstream.index;
-        let number = u32::try_from(self.outcome.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let mut trace = self.trace.attempt(index, seat.model.as_deref(), number);
-        let mut question = Question::new(&self.call, seat, &next.changes, remaining, others);
-        question.checker = self.checker.as_ref();
-        let result = attempt::make(&question, seat.upstream.client(self.worker), &trace.headers(&self.call)).await;
-        let fair = question.was_fair();
+        if cost != Cost::default() {
+            self.lost.push(Lost { provider: index, cost, told: cost.prompt.is_some() });
+        }
         let took = clock::now().since(started);
         let error = result.as_ref().err().map(|failure| failure.kind);
         if result.as_ref().err().is_none_or(|failure| !failure.unasked) {
@@ -186,26 +232,21 @@ impl Way {
         match result {
             Ok((got, warnings)) => {
                 self.outcome.warnings.extend(warnings);
-                if next.changes.rewritten.is_some() {
-                    let name = &seat.upstream.settings.name;
-                    self.limit(format!(
-                        "{name} refused the content and was asked once more under the configured instruction"
-                    ));
-                }
-                if next.changes.halved {
-                    let name = &seat.upstream.settings.name;
-                    self.limit(format!("{name} ran out of memory and was asked for half the tokens"));
-                }
+                self.note_less(seat, next.changes.less);
+                self.note_rewritten(seat, &next.changes);
                 Ok(match got {
                     Got::Whole(whole) => {
+                        self.note_time(seat, took);
                         self.moved(index, pass.succeeded());
                         trace.ended(Ok(&attempt::facts(&whole)));
                         Answer::Whole(whole)
                     }
                     Got::Begun { held, rest } => {
-                        self.moved(index, pass.first_token(took));
-                        trace.first_token();
-                        Answer::Begun(Box::new(Begun { held, rest, started, pass, trace }))
+                        let first_token = rest.first_token();
+                        self.note_time(seat, first_token.since(started));
+                        self.moved(index, pass.first_token(first_token.since(started)));
+                        trace.first_token(first_token);
+                        Answer::Begun(Box::new(Begun { held, rest, pass, trace }))
                     }
                 })
             }
@@ -234,7 +275,7 @@ impl Way {
 }
 
 /// How many of `seats` would take the call now.
-fn able(seats: &[&Seat]) -> u32 {
+pub(super) fn able(seats: &[&Seat]) -> u32 {
     let able = seats.iter().filter(|seat| seat.upstream.gate.would_admit()).count();
     u32::try_from(able).unwrap_or(u32::MAX)
 }

@@ -8,7 +8,7 @@ use fusebox_rules::{
 };
 
 use super::{
-    Reached,
+    Reached, batch,
     chain::Found,
     outcome::{Quality, Source},
     recall::{self, Ready},
@@ -41,7 +41,7 @@ impl Way {
         if self.call.timeout.is_some() {
             self.deadline = now + (remaining - self.ladder().kept(remaining).min(remaining));
         }
-        let found = self.chain().await;
+        let found = batch::chain(self).await;
         self.deadline = deadline;
         found
     }
@@ -141,7 +141,7 @@ impl Way {
             return Ok(None);
         }
         self.trace.descended(rung, kind);
-        let found = self.chain().await?;
+        let found = self.chain_within_windows().await?;
         self.rung = Some(rung);
         self.limit(format!("no provider could answer ({kind}): {what}"));
         Ok(Some(Reached::Found(found)))

@@ -1,5 +1,6 @@
 //! What several providers' failures come to for the one who called.
 
+use super::length::LIMIT;
 use crate::{
     call::plan::Seat,
     chat::request::Operation,
@@ -19,13 +20,21 @@ impl<'a> Failures<'a> {
 
     /// Whether what has been met says that `seat` would fail too: a prompt too long for as large a window.
     pub(super) fn rules_out(&self, seat: &Seat) -> bool {
-        self.met
-            .iter()
-            .any(|(other, failure)| failure.kind == ErrorKind::ContextLengthExceeded && !seat.may_hold_more_than(other))
+        self.too_long().any(|(other, failure)| {
+            let told = failure.number(LIMIT).filter(|_| other.context_window.is_none());
+            let as_small = |told| seat.context_window.is_some_and(|window| u64::from(window) <= told);
+            !seat.may_hold_more_than(other) || told.is_some_and(as_small)
+        })
+    }
+
+    /// Those for whom the prompt was too long, by their own word or by its length.
+    pub(super) fn too_long(&self) -> impl Iterator<Item = (&'a Seat, &Failure)> {
+        let too_long = |(_, failure): &&(&Seat, Failure)| failure.kind == ErrorKind::ContextLengthExceeded;
+        self.met.iter().filter(too_long).map(|(seat, failure)| (*seat, failure))
     }
 
     /// The one failure that the caller hears: the last whose call may be sent again, else the last; of these, of those
-    /// who were asked before those who were passed over. It names each provider and what became of it.
+    /// who were asked before those who were passed over, and of a prompt that is too long for all the largest window's. It names each provider and what became of it.
     pub(super) fn into_one(self, operation: Operation) -> Failure {
         let tried: Vec<String> = self
             .met
@@ -33,7 +42,8 @@ impl<'a> Failures<'a> {
             .map(|(seat, failure)| format!("{}: {}", seat.upstream.settings.name, failure.kind))
             .collect();
         let soonest = self.met.iter().filter_map(|(_, failure)| failure.wait).min();
-        let weight = |failure: &Failure| (failure.kind.row().retryable, !failure.unasked);
+        let window = |failure: &Failure| failure.number(LIMIT);
+        let weight = |failure: &Failure| (failure.kind.row().retryable, !failure.unasked, window(failure));
         let Some((_, mut failure)) = self.met.into_iter().max_by_key(|(_, failure)| weight(failure)) else {
             let message = format!("no enabled provider of this model serves {}", operation.path());
             return Failure::new(ErrorKind::ModelNotFound, message);

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{attempt::Changes, way::Way};
+use super::{attempt::Changes, plan::Seat, way::Way};
 use crate::{
-    chat::{answer::Whole, request::Request},
+    chat::{
+        answer::{Chunk, Whole},
+        request::Request,
+    },
     config::ContentFilter,
     error::{ErrorKind, Failure},
     validate::{Checked, Checker, Schemas},
@@ -33,6 +36,14 @@ impl Way {
             _ => None,
         }
     }
+
+    /// Notes that what was answered is not quite what was asked.
+    pub(super) fn note_rewritten(&mut self, seat: &Seat, changes: &Changes) {
+        if changes.rewritten.is_some() {
+            let name = &seat.upstream.settings.name;
+            self.limit(format!("{name} refused the content and was asked once more under the configured instruction"));
+        }
+    }
 }
 
 /// The answer, if it is what was asked for.
@@ -42,4 +53,15 @@ pub(super) fn checked(whole: Whole, checker: Option<&Checker>, warnings: &mut Ve
     let Checked { whole, warnings: more } = checker.whole(whole).map_err(|failure| failure.used(usage))?;
     warnings.extend(more);
     Ok(whole)
+}
+
+/// Checks a stream that is complete and of which nothing has been passed on.
+///
+/// # Errors
+/// It is not what was asked for, and can still be asked for again.
+pub(super) fn checked_unsent(held: &[Chunk], checker: Option<&Checker>) -> Result<(), Failure> {
+    let Some(checker) = checker else { return Ok(()) };
+    let mut check = checker.stream();
+    held.iter().try_for_each(|chunk| check.add(&mut chunk.clone()))?;
+    check.finish()
 }

@@ -3,17 +3,27 @@
 mod adjust;
 mod admit;
 mod attempt;
+mod batch;
 mod chain;
 pub mod correlation;
+pub mod counting;
 mod descend;
 mod failures;
 mod form;
+mod going_on;
+mod hedge;
+mod image;
 mod inflight;
+mod length;
 pub mod outcome;
 pub mod plan;
 pub mod pressure;
+mod reading;
 mod recall;
 mod run;
+mod shorten;
+mod source;
+mod spent;
 pub mod stream;
 mod way;
 
@@ -27,7 +37,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use fusebox_rules::{deadline, moment::Moment};
+use fusebox_rules::{deadline, holdback::Holdback, moment::Moment};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -100,6 +110,8 @@ pub struct Options {
     pub simplified_prompt: Option<Arc<str>>,
     /// Who gives way under load.
     pub priority: Priority,
+    /// What is held back at a stream's start; `None`: as configured.
+    pub holdback: Option<Holdback>,
     /// The agent run whose budget the call is counted against.
     pub run_id: Option<Arc<str>>,
     /// Which bearer token the caller showed: what one holder was answered is no other's to read.
@@ -265,6 +277,7 @@ impl Sidecar {
     /// The steps of a call, up to its whole answer or its first token.
     async fn go(&self, way: &mut Way) -> Result<Reached, Failure> {
         way.hold_to_form(&self.shared.schemas)?;
+        way.guard_image()?;
         way.enter_run(&self.shared).await?;
         if let Some(ready) = way.recall_first() {
             return Ok(Reached::Ready(ready));

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use fusebox_rules::image::Measure;
 pub use fusebox_rules::{degradation::Level, retry::WaitReason};
 
 use super::Call;
@@ -30,6 +31,8 @@ pub struct Outcome {
     pub age: Option<Duration>,
     /// The call's correlation id.
     pub correlation_id: Arc<str>,
+    /// Of images: what the provider that answered was asked for.
+    pub image: Measure,
 }
 
 impl Outcome {
@@ -53,6 +56,7 @@ impl Outcome {
             warnings: Vec::new(),
             attempts: Vec::new(),
             correlation_id: Arc::clone(correlation_id),
+            image: Measure::default(),
         }
     }
 }
@@ -62,7 +66,7 @@ impl Outcome {
 pub enum Quality {
     /// All of it.
     Full,
-    /// Less: fewer tokens, turns or steps were asked for, a smaller model, or by a shorter prompt.
+    /// Less: fewer tokens, turns or steps were asked for, a smaller model or image, or by a shorter prompt.
     Limited,
     /// All of it, as it was answered before.
     Cached,

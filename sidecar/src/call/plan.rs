@@ -1,9 +1,19 @@
 //! The configuration as calls use it: names resolved, providers dialled, gates kept over reloads.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
+use fusebox_rules::survive::Continuation;
+
+use super::{counting::Counting, hedge::Times};
 use crate::{
-    chat::request::Operation,
+    chat::request::{Operation, Request},
     config::{self, Config},
     gate::Gate,
     provider::{self, Provider},
@@ -32,6 +42,8 @@ pub struct Upstream {
     pub gate: Arc<Gate>,
     /// One for each worker, and a last one for probes.
     clients: Vec<Provider>,
+    /// Whether it has refused to go on with an answer that another one began.
+    will_not_continue: AtomicBool,
 }
 
 impl Upstream {
@@ -39,6 +51,17 @@ impl Upstream {
     #[must_use]
     pub fn client(&self, worker: usize) -> &Provider {
         &self.clients[worker.min(self.clients.len() - 1)]
+    }
+
+    /// How it goes on with a chat's answer that another one began: as configured, until it has refused to.
+    #[must_use]
+    pub fn continuation(&self) -> Continuation {
+        if self.will_not_continue.load(Relaxed) { Continuation::None } else { self.settings.continuation }
+    }
+
+    /// It refused to go on with another one's answer, and is not asked to again before the configuration changes.
+    pub fn refused_to_continue(&self) {
+        self.will_not_continue.store(true, Relaxed);
     }
 }
 
@@ -58,9 +81,19 @@ pub struct Seat {
     pub model: Option<Arc<str>>,
     /// Tokens; `None`: not known.
     pub context_window: Option<u32>,
+    /// How long it took of late.
+    pub times: Times,
+    /// How its tokens are counted.
+    pub counting: Arc<Counting>,
 }
 
 impl Seat {
+    /// Whether `request` asks for no more embeddings at once than the provider takes.
+    #[must_use]
+    pub fn takes_as_many(&self, request: &Request) -> bool {
+        request.operation != Operation::Embed || request.choices <= self.upstream.settings.max_batch
+    }
+
     /// Whether a prompt too long for `other` may fit here.
     #[must_use]
     pub fn may_hold_more_than(&self, other: &Self) -> bool {
@@ -96,7 +129,13 @@ impl Plan {
                 (0..=workers).map(|_| Provider::try_new(settings, config.limits.max_answer)).collect();
             match clients {
                 Ok(clients) => {
-                    upstreams.push(Arc::new(Upstream { index, settings: Arc::clone(settings), gate, clients }));
+                    upstreams.push(Arc::new(Upstream {
+                        index,
+                        settings: Arc::clone(settings),
+                        gate,
+                        clients,
+                        will_not_continue: AtomicBool::new(false),
+                    }));
                 }
                 Err(fault) => faults.push(format!("providers[{index}]: {fault}")),
             }
@@ -109,8 +148,15 @@ impl Plan {
         }
         let bounds = config.overload.enabled.then_some(&config.overload.limit);
         upstreams.iter().for_each(|upstream| upstream.gate.limiter().set(bounds));
-        let routes: HashMap<_, _> =
-            config.models.iter().map(|model| (Arc::clone(&model.name), Arc::new(route(model, &upstreams)))).collect();
+        let kept = before.into_iter().flat_map(|plan| plan.routes.values()).flat_map(|route| &route.seats);
+        let mut countings = kept
+            .filter_map(|seat| Some((key(&seat.upstream, seat.model.as_ref()?), Arc::clone(&seat.counting))))
+            .collect();
+        let routes: HashMap<_, _> = config
+            .models
+            .iter()
+            .map(|model| (Arc::clone(&model.name), Arc::new(route(model, &upstreams, &mut countings))))
+            .collect();
         let default = match config.models.first().and_then(|model| routes.get(&model.name)) {
             Some(first) => Arc::clone(first),
             None => Arc::new(pass_through(&upstreams)),
@@ -152,16 +198,31 @@ fn is_the_same(old: &config::Provider, new: &config::Provider) -> bool {
     (old.kind, &old.base_url) == (new.kind, &new.base_url) && judged(old) == judged(new)
 }
 
-fn route(model: &config::Model, upstreams: &[Arc<Upstream>]) -> Route {
+/// How each provider's model counts, where that may have been learnt.
+type Countings = HashMap<(Arc<str>, Arc<str>), Arc<Counting>>;
+
+fn key(upstream: &Upstream, model: &Arc<str>) -> (Arc<str>, Arc<str>) {
+    (Arc::clone(&upstream.settings.name), Arc::clone(model))
+}
+
+fn route(model: &config::Model, upstreams: &[Arc<Upstream>], countings: &mut Countings) -> Route {
     let seats = model
         .providers
         .iter()
         .filter_map(|served| Some((served, upstreams.get(served.provider)?)))
         .filter(|(_, upstream)| upstream.settings.enabled)
-        .map(|(served, upstream)| Seat {
-            upstream: Arc::clone(upstream),
-            model: Some(served.model.as_ref().map_or_else(|| Arc::clone(&model.name), Arc::clone)),
-            context_window: served.context_window,
+        .map(|(served, upstream)| {
+            let model = served.model.as_ref().map_or_else(|| Arc::clone(&model.name), Arc::clone);
+            let new = || Arc::new(Counting::new(&model));
+            let counting = Arc::clone(countings.entry(key(upstream, &model)).or_insert_with(new));
+            let upstream = Arc::clone(upstream);
+            Seat {
+                upstream,
+                model: Some(model),
+                context_window: served.context_window,
+                times: Times::default(),
+                counting,
+            }
         })
         .collect();
     Route { seats }
@@ -169,7 +230,13 @@ fn route(model: &config::Model, upstreams: &[Arc<Upstream>]) -> Route {
 
 fn pass_through(upstreams: &[Arc<Upstream>]) -> Route {
     let enabled = upstreams.iter().filter(|upstream| upstream.settings.enabled);
-    let seats = enabled.map(|upstream| Seat { upstream: Arc::clone(upstream), model: None, context_window: None });
+    let seats = enabled.map(|upstream| Seat {
+        upstream: Arc::clone(upstream),
+        model: None,
+        context_window: None,
+        times: Times::default(),
+        counting: Arc::default(),
+    });
     Route { seats: seats.collect() }
 }
 
@@ -182,6 +249,24 @@ impl Route {
         // In flight changes while it is read; the keys are taken once, so that the order is one.
         order.sort_by_cached_key(|(_, seat)| (seat.upstream.settings.priority, seat.upstream.gate.in_flight()));
         order
+    }
+
+    /// The inputs that whoever is first by rank to embed takes in one request; `None`: nobody embeds.
+    #[must_use]
+    pub fn batch_limit(&self) -> Option<u32> {
+        let first = self.embedders().min_by_key(|provider| (provider.priority, provider.max_batch))?;
+        Some(first.max_batch)
+    }
+
+    /// The most inputs that anybody takes in one request of those who do not take `inputs`.
+    #[must_use]
+    pub fn batch_limit_below(&self, inputs: u32) -> Option<u32> {
+        self.embedders().map(|provider| provider.max_batch).filter(|limit| *limit < inputs).max()
+    }
+
+    fn embedders(&self) -> impl Iterator<Item = &config::Provider> {
+        let settings = self.seats.iter().map(|seat| &*seat.upstream.settings);
+        settings.filter(|provider| provider::serves(provider.kind, Operation::Embed))
     }
 
     /// How long a call may take if its caller did not say: each provider's whole time, one after the other.

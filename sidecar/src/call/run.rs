@@ -74,6 +74,11 @@ impl Ticket {
         self.streamed.hear(chunk);
     }
 
+    /// So many tokens that came are told of elsewhere.
+    pub(super) fn reported(&mut self, tokens: u32) {
+        self.unreported = self.unreported.saturating_sub(u64::from(tokens));
+    }
+
     /// The call has ended.
     pub(super) fn ended(mut self, end: &End<'_>) {
         if let Some(whole) = end.whole {

@@ -1,36 +1,26 @@
-//! An answer that has begun: from its first token on it goes to its end, or ends with an error that says so.
+//! An answer that has begun: from its first token on it goes to its end, here or elsewhere, or ends with an error that
+//! says how far it got.
 //!
-//! There is no way back from here to another attempt: what has been said cannot be unsaid.
+//! What has been said cannot be unsaid: whatever goes on with it says the rest and nothing twice.
 
 use std::{
     collections::VecDeque,
     fmt,
+    future::Future,
     pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
+    task::{Context, Poll, ready},
 };
 
-use fusebox_rules::{breaker, moment::Moment};
-use tokio::time::Sleep;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
     attempt::Begun,
     inflight::Listener,
     outcome::Outcome,
-    recall::Passing,
-    shutting_down,
-    way::{End, Way},
+    source::{Mended, Next, Rest, Source},
+    way::Way,
 };
-use crate::{
-    chat::answer::{Chunk, Finish, Usage},
-    clock,
-    error::{ErrorKind, Failure},
-    gate::Pass,
-    provider::stream::Chunks,
-    telemetry::{AttemptTrace, Facts},
-    validate::{Checker, StreamCheck},
-};
+use crate::{chat::answer::Chunk, error::Failure};
 
 /// What is left of an answer that has begun.
 #[derive(Debug)]
@@ -71,7 +61,7 @@ impl Stream {
         Self::Ready(Some(chunk), Box::new(outcome))
     }
 
-    /// How the answer came about, as far as its first token.
+    /// How the answer came about: as far as its first token, and as a whole once it has ended.
     #[must_use]
     pub fn outcome(&self) -> &Outcome {
         match self {
@@ -95,235 +85,108 @@ impl Stream {
     }
 }
 
-/// An answer that is read from its provider.
+/// An answer that is read from its provider, and from another where that one breaks off.
 pub struct Live {
+    /// What is to be passed on next.
     held: VecDeque<Chunk>,
-    /// `None` once it has ended, for good or ill.
-    rest: Option<Rest>,
+    state: State,
+    /// It is not what was asked for: it ends with this.
+    fault: Option<Failure>,
+    /// How it came about; as a whole, once it has ended.
     outcome: Outcome,
 }
 
-/// All that lives until the answer ends. Dropped before that, the caller has gone away.
-struct Rest {
-    chunks: Chunks,
-    limits: Limits,
-    timer: Pin<Box<Sleep>>,
-    last_token: Moment,
-    ending: Pin<Box<WaitForCancellationFutureOwned>>,
-    tokens: u32,
-    finish: Option<Finish>,
-    usage: Option<Usage>,
-    model: Option<String>,
-    pass: Pass,
-    attempt: AttemptTrace,
-    check: Option<StreamCheck>,
-    /// What the check found: the answer ends with it.
-    fault: Option<Failure>,
-    passing: Passing,
-    way: Way,
-}
-
-/// How long a stream may take.
-#[derive(Debug, Clone)]
-pub(super) struct Limits {
-    /// Between two tokens.
-    pub(super) idle: Duration,
-    /// The attempt's end, by the provider's limit on a whole stream.
-    pub(super) attempt_ends: Moment,
-    /// The call's end.
-    pub(super) deadline: Moment,
-    pub(super) breaker: breaker::Settings,
-    pub(super) first_token: Moment,
+enum State {
+    Reading(Box<Rest>),
+    /// It broke, and who could go on with it is being asked.
+    Mending(Pin<Box<dyn Future<Output = Mended> + Send>>),
+    /// For good or ill.
+    Ended,
 }
 
 impl Live {
     fn new(way: Way, seat: usize, begun: Begun, ending: WaitForCancellationFutureOwned) -> Self {
-        let settings = &way.route.seats[seat].upstream.settings;
-        let first_token = clock::now();
-        let limits = Limits {
-            idle: settings.timeouts.idle,
-            attempt_ends: begun.started + settings.timeouts.stream_total,
-            deadline: way.deadline,
-            breaker: settings.breaker.clone(),
-            first_token,
-        };
         let outcome = way.outcome.clone();
-        let mut rest = Rest {
-            chunks: begun.rest,
-            timer: Box::pin(tokio::time::sleep_until(clock::at(limits.next(first_token).0))),
-            limits,
-            last_token: first_token,
-            ending: Box::pin(ending),
-            tokens: 0,
-            finish: None,
-            usage: None,
-            model: None,
-            pass: begun.pass,
-            attempt: begun.trace,
-            check: way.checker.as_ref().map(Checker::stream),
-            fault: None,
-            passing: Passing::on(&way),
-            way,
-        };
-        let mut held = begun.held;
-        for chunk in &mut held {
-            rest.check(chunk);
-            rest.note(chunk);
-        }
-        held.retain(|chunk| !chunk.events.is_empty());
-        Self { held: held.into(), rest: Some(rest), outcome }
+        let (source, held) = Source::new(&way, seat, begun, None);
+        let rest = Box::new(Rest::new(way, source, ending));
+        Self { held: held.into(), state: State::Reading(rest), fault: None, outcome }
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, Failure>>> {
-        if let Some(chunk) = self.held.pop_front() {
-            return Poll::Ready(Some(Ok(chunk)));
-        }
-        let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
-        let failure = match rest.poll_next(cx) {
-            Poll::Ready(Some(Ok(chunk))) => return Poll::Ready(Some(Ok(chunk))),
-            Poll::Ready(None) => {
-                if let Some(rest) = self.rest.take() {
-                    self.outcome = rest.complete();
-                }
-                return Poll::Ready(None);
-            }
-            Poll::Ready(Some(Err(failure))) => failure,
-            Poll::Pending if rest.ending.as_mut().poll(cx).is_ready() => shutting_down(),
-            Poll::Pending => std::task::ready!(rest.poll_timers(cx)),
-        };
-        let failure = match &self.outcome.provider {
-            Some(provider) => failure.by(provider),
-            None => failure,
-        };
-        let failure = failure.used(rest.usage);
-        if let Some(rest) = self.rest.take() {
-            self.outcome = rest.broke(&failure);
-        }
-        Poll::Ready(Some(Err(failure)))
-    }
-}
-
-impl Rest {
-    /// The next events that may be passed on; `None` once the answer is complete, and what was asked for.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, Failure>>> {
         loop {
             if let Some(fault) = self.fault.take() {
-                return Poll::Ready(Some(Err(fault)));
+                return Poll::Ready(Some(Err(self.at_fault(fault))));
             }
-            match std::task::ready!(self.chunks.poll_next(cx)) {
-                Some(Ok(mut chunk)) => {
-                    self.check(&mut chunk);
-                    self.note(&chunk);
-                    if !chunk.events.is_empty() {
-                        return Poll::Ready(Some(Ok(chunk)));
+            if let Some(mut chunk) = self.held.pop_front() {
+                self.check(&mut chunk);
+                if chunk.events.is_empty() {
+                    continue;
+                }
+                self.note(&chunk);
+                return Poll::Ready(Some(Ok(chunk)));
+            }
+            match &mut self.state {
+                State::Ended => return Poll::Ready(None),
+                State::Mending(mending) => match ready!(mending.as_mut().poll(cx)) {
+                    Mended::GoesOn(rest, held) => {
+                        self.outcome.clone_from(&rest.way.outcome);
+                        (self.state, self.held) = (State::Reading(rest), held);
                     }
-                }
-                Some(Err(failure)) => return Poll::Ready(Some(Err(after_first_token(failure)))),
-                None => {
-                    let fault = self.check.as_mut().and_then(|check| check.finish().err());
-                    return Poll::Ready(fault.map(Err));
-                }
+                    Mended::Ended(failure, outcome) => {
+                        (self.state, self.outcome) = (State::Ended, outcome);
+                        return Poll::Ready(Some(Err(failure)));
+                    }
+                },
+                State::Reading(rest) => match ready!(rest.poll_next(cx)) {
+                    Next::Chunk(chunk) => self.held.push_back(chunk),
+                    Next::Complete => {
+                        self.fault = rest.way.check.as_mut().and_then(|check| check.finish().err());
+                        if self.fault.is_some() {
+                            continue;
+                        }
+                        if let State::Reading(rest) = std::mem::replace(&mut self.state, State::Ended) {
+                            self.outcome = rest.complete();
+                        }
+                    }
+                    Next::Stopped(cause) => {
+                        if let State::Reading(rest) = std::mem::replace(&mut self.state, State::Ended) {
+                            self.state = State::Mending(Box::pin(rest.mend(cause)));
+                        }
+                    }
+                },
             }
         }
     }
 
-    /// Holds a chunk to what was asked for before it is passed on: of one with a fault only what came before it.
+    /// Holds what is to be passed on to what was asked for: of what has a fault, only what comes before it is left.
     fn check(&mut self, chunk: &mut Chunk) {
-        if self.fault.is_some() {
-            *chunk = Chunk::default();
-        } else if let Some(check) = &mut self.check {
+        if let State::Reading(rest) = &mut self.state
+            && let Some(check) = &mut rest.way.check
+        {
             self.fault = check.add(chunk).err();
         }
+        if self.fault.is_some() {
+            self.held.clear();
+        }
     }
 
+    /// It ends here, with an error that is not to be mended.
+    fn at_fault(&mut self, fault: Failure) -> Failure {
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Reading(rest) => {
+                let (failure, outcome) = rest.at_fault(fault);
+                self.outcome = outcome;
+                failure
+            }
+            State::Mending(_) | State::Ended => fault,
+        }
+    }
+
+    /// Keeps what is passed on, for the case that what follows does not come.
     fn note(&mut self, chunk: &Chunk) {
-        if let Some(run) = &mut self.way.run {
-            run.hear(chunk);
+        if let State::Reading(rest) = &mut self.state {
+            rest.note(chunk);
         }
-        self.passing.note(chunk);
-        if chunk.tokens > 0 {
-            self.tokens += chunk.tokens;
-            self.last_token = clock::now();
-        }
-        self.finish = self.finish.or(chunk.finish);
-        self.usage = chunk.usage.or(self.usage);
-        if self.model.is_none() {
-            self.model.clone_from(&chunk.model);
-        }
-    }
-
-    /// One timer for three limits: it is set to the nearest, and set again if that has moved meanwhile.
-    fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
-        loop {
-            std::task::ready!(self.timer.as_mut().poll(cx));
-            let (due, which) = self.limits.next(self.last_token);
-            if due <= clock::now() {
-                return Poll::Ready(self.limits.passed(which));
-            }
-            self.timer.as_mut().reset(clock::at(due));
-        }
-    }
-
-    fn complete(self) -> Outcome {
-        self.attempt.ended(Ok(&Facts { model: self.model.as_deref(), finish: self.finish, usage: self.usage }));
-        // Some send several tokens an event; and how long the caller took to read is not the provider's doing.
-        let tokens = self.usage.map_or(self.tokens, |usage| usage.output_tokens.max(self.tokens));
-        let streamed = self.last_token.since(self.limits.first_token);
-        let _ = if self.limits.breaker.is_slow(tokens, streamed) { self.pass.slow() } else { self.pass.succeeded() };
-        let model = self.model.as_deref();
-        let answer = self.passing.made();
-        self.way.ended(&End { finish: self.finish, usage: self.usage, model, answer, ..End::default() })
-    }
-
-    fn broke(mut self, failure: &Failure) -> Outcome {
-        if let Some(last) = self.way.outcome.attempts.last_mut() {
-            last.error = Some(failure.kind);
-        }
-        self.attempt.ended(Err(failure));
-        // A deadline that the caller set says nothing of the provider.
-        if failure.kind != ErrorKind::InferenceTimeout || clock::now() < self.limits.deadline {
-            let _ = self.pass.failed(failure.kind, failure.wait);
-        }
-        let model = self.model.as_deref();
-        self.way.ended(&End { error: Some(failure), finish: self.finish, usage: self.usage, model, ..End::default() })
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Limit {
-    Idle,
-    Attempt,
-    Deadline,
-}
-
-impl Limits {
-    /// Which limit is met first, and when.
-    fn next(&self, last_token: Moment) -> (Moment, Limit) {
-        let limits = [
-            (last_token + self.idle, Limit::Idle),
-            (self.attempt_ends, Limit::Attempt),
-            (self.deadline, Limit::Deadline),
-        ];
-        limits.into_iter().min_by_key(|(due, _)| *due).unwrap_or((self.deadline, Limit::Deadline))
-    }
-
-    fn passed(&self, which: Limit) -> Failure {
-        match which {
-            Limit::Idle => {
-                let message = format!("the provider's stream stalled for {:?}", self.idle);
-                Failure::new(ErrorKind::StreamBroken, message)
-            }
-            Limit::Attempt => Failure::new(ErrorKind::InferenceTimeout, "the provider's stream took too long in all"),
-            Limit::Deadline => Failure::new(ErrorKind::InferenceTimeout, "the call's deadline passed in mid-answer"),
-        }
-    }
-}
-
-/// A connection that breaks in mid-answer is a broken stream, whatever it would have been before.
-fn after_first_token(failure: Failure) -> Failure {
-    match failure.kind {
-        ErrorKind::NetworkError | ErrorKind::InvalidResponse => Failure { kind: ErrorKind::StreamBroken, ..failure },
-        _ => failure,
     }
 }
 

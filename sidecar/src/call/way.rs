@@ -5,23 +5,25 @@
 
 use std::{fmt, sync::Arc};
 
-use fusebox_rules::{deadline, ladder::Rung, moment::Moment};
+use fusebox_rules::{deadline, holdback::Holdback, ladder::Rung, moment::Moment};
 
 use super::{
     Call, Current, Refused, Shared, Sidecar,
     admit::Place,
+    length::Length,
     outcome::{Outcome, Quality, Source},
     plan::{Plan, Route, Seat},
-    recall::{self, Made},
+    recall::{self, Made, Passing},
     run::Ticket,
+    spent::Lost,
     unknown_model,
 };
 use crate::{
-    chat::answer::{Finish, Usage, Whole},
+    chat::answer::{Chunk, Finish, Usage, Whole},
     digest::Digest,
     error::Failure,
     telemetry::{CallEnd, CallTrace},
-    validate::Checker,
+    validate::{Checker, StreamCheck},
 };
 
 /// Attempts in one call, whatever is configured.
@@ -52,11 +54,23 @@ pub(super) struct Way {
     pub(super) reprompts_left: u32,
     /// What the answer is held to; `None`: to nothing.
     pub(super) checker: Option<Checker>,
+    /// Holds what is passed on of a stream to that.
+    pub(super) check: Option<StreamCheck>,
     /// Its part in an agent run, if it belongs to one.
     pub(super) run: Option<Box<Ticket>>,
     /// Whether the first to be asked is not who would answer in better times.
     pub(super) detour: bool,
     pub(super) place: Place,
+    /// Attempts that cost something and came to nothing.
+    pub(super) lost: Vec<Lost>,
+    /// Tokens of the last prompt that were of an answer to be continued.
+    pub(super) repeated: u32,
+    /// Whether the caller has been told some of an answer that broke off.
+    pub(super) is_resuming: bool,
+    /// What passes of a streamed answer, for the cache.
+    pub(super) passing: Option<Passing>,
+    /// What is known of the prompt's length; `None`: that it is short.
+    pub(super) length: Option<Box<Length>>,
 }
 
 /// How a call ended.
@@ -109,15 +123,30 @@ impl Way {
             attempts_left,
             reprompts_left,
             checker: None,
+            check: None,
             run: None,
             detour: false,
             place,
+            lost: Vec::new(),
+            repeated: 0,
+            is_resuming: false,
+            passing: None,
+            length: None,
         })
     }
 
     /// The configuration, ready for calls.
     pub(super) fn plan(&self) -> &Plan {
         &self.current.plan
+    }
+
+    /// How much of its stream is held back.
+    pub(super) fn holdback(&self) -> Holdback {
+        match self.call.request.stream {
+            // What goes on after a break is awaited by a caller who has been told its beginning.
+            true if !self.is_resuming => self.call.options.holdback.unwrap_or(self.plan().config.streams.holdback),
+            _ => Holdback::NONE,
+        }
     }
 
     /// For people: why the answer is less than was asked for.
@@ -148,9 +177,22 @@ impl Way {
         });
     }
 
+    /// Hears what its caller is told of a streamed answer.
+    pub(super) fn hear(&mut self, chunk: &Chunk) {
+        if let Some(run) = &mut self.run {
+            run.hear(chunk);
+        }
+        if let Some(passing) = &mut self.passing {
+            passing.note(chunk);
+        }
+    }
+
     /// The call's end, told once.
-    pub(super) fn ended(self, end: &End<'_>) -> Outcome {
-        self.remember(end);
+    pub(super) fn ended(mut self, end: &End<'_>) -> Outcome {
+        let streamed = self.passing.as_ref().and_then(Passing::made);
+        self.remember(&End { answer: end.answer.or(streamed), ..*end });
+        self.learn(end.usage);
+        let end = &End { usage: self.settle(end.usage), ..*end };
         if let Some(run) = self.run {
             run.ended(end);
         }

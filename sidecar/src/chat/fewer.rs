@@ -1,5 +1,7 @@
 //! The same question for a shorter answer.
 
+use fusebox_rules::image;
+
 use super::{
     parse::parse,
     request::{Operation, Request},
@@ -10,8 +12,18 @@ impl Request {
     #[must_use]
     pub fn with_max_tokens(&self, tokens: u64) -> Option<Self> {
         match self.operation {
-            Operation::Embed => None,
+            Operation::Embed | Operation::Image => None,
             Operation::Chat | Operation::Completion => parse(self.operation, self.body_for(None, Some(tokens))).ok(),
+        }
+    }
+
+    /// Whether it can be made to ask for less, should memory run out on it.
+    #[must_use]
+    pub fn may_ask_for_less(&self) -> bool {
+        match self.operation {
+            Operation::Chat | Operation::Completion => self.max_tokens.is_none_or(|tokens| tokens > 1),
+            Operation::Embed => false,
+            Operation::Image => image::less(self.measure()).is_some(),
         }
     }
 

@@ -26,29 +26,34 @@ pub struct Facts<'a> {
     pub model: Option<Cow<'a, str>>,
     /// Whether there is an `error` in place of an answer.
     pub error: bool,
-    /// How many embeddings `data` holds.
-    pub embeddings: usize,
+    /// How many things `data` holds: embeddings or images.
+    pub items: usize,
+    /// How many of them hold an image, or say where it is.
+    pub images: usize,
 }
 
-/// Reads the facts of a `chat.completion`, `text_completion`, either's chunk, or a list of embeddings.
+/// Reads the facts of a `chat.completion`, `text_completion`, either's chunk, a list of embeddings,
+/// or images.
 ///
 /// # Errors
 /// What is wrong with `json` as JSON of that kind.
 pub fn inspect(json: &[u8]) -> Result<Facts<'_>, serde_json::Error> {
     let document: Document<'_> = serde_json::from_slice(json)?;
     let choices = document.choices.unwrap_or_default();
+    let data = document.data.unwrap_or_default();
     Ok(Facts {
         tokens: choices.tokens,
         choices: choices.present,
         finished: choices.finished,
         finish: choices.finish,
         usage: document.usage.map(|usage| Usage {
-            input_tokens: usage.prompt_tokens.unwrap_or(0),
-            output_tokens: usage.completion_tokens.unwrap_or(0),
+            input_tokens: usage.prompt_tokens.or(usage.input_tokens).unwrap_or(0),
+            output_tokens: usage.completion_tokens.or(usage.output_tokens).unwrap_or(0),
         }),
         model: document.model.map(|Borrowed(model)| model),
         error: document.error.is_some_and(|Presence(there)| there),
-        embeddings: document.data.map_or(0, |Length(length)| length),
+        items: data.items,
+        images: data.images,
     })
 }
 
@@ -71,13 +76,16 @@ struct Document<'a> {
     #[serde(borrow)]
     model: Option<Borrowed<'a>>,
     error: Option<Presence>,
-    data: Option<Length>,
+    data: Option<Data>,
 }
 
 #[derive(Deserialize)]
 struct UsageDocument {
     prompt_tokens: Option<u32>,
     completion_tokens: Option<u32>,
+    // As images are counted.
+    input_tokens: Option<u32>,
+    output_tokens: Option<u32>,
 }
 
 /// A string that is borrowed where it holds no escapes.
@@ -159,28 +167,41 @@ impl<'de> Deserialize<'de> for Choices {
     }
 }
 
-/// How long a list is.
-struct Length(usize);
+/// A list of embeddings or images, folded into one.
+#[derive(Default)]
+struct Data {
+    items: usize,
+    images: usize,
+}
 
-impl<'de> Deserialize<'de> for Length {
+/// An image, as bytes or as a place. An embedding's field is none of these, and so is passed over.
+#[derive(Deserialize)]
+struct Item {
+    b64_json: Option<Presence>,
+    url: Option<Presence>,
+}
+
+impl<'de> Deserialize<'de> for Data {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Count;
-        impl<'de> Visitor<'de> for Count {
-            type Value = Length;
+        struct Fold;
+        impl<'de> Visitor<'de> for Fold {
+            type Value = Data;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Length, A::Error> {
-                let mut length = 0;
-                while list.next_element::<IgnoredAny>()?.is_some() {
-                    length += 1;
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Data, A::Error> {
+                let mut all = Data::default();
+                while let Some(item) = list.next_element::<Item>()? {
+                    let image = [item.b64_json, item.url].into_iter().flatten().any(|Presence(there)| there);
+                    all.images += usize::from(image);
+                    all.items += 1;
                 }
-                Ok(Length(length))
+                Ok(all)
             }
         }
-        deserializer.deserialize_seq(Count)
+        deserializer.deserialize_seq(Fold)
     }
 }
 
@@ -280,7 +301,14 @@ mod tests {
         let facts = inspect(br#"{"choices":[{"index":0,"message":{"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7,"x":{}},"other":[1]}"#).unwrap();
         assert_eq!(facts.usage, Some(Usage { input_tokens: 3, output_tokens: 4 }));
         assert_eq!((facts.tokens, facts.finish), (true, Some(Finish::Stop)));
-        assert_eq!(inspect(br#"{"data":[{"embedding":[1]},{}],"usage":{"prompt_tokens":3}}"#).unwrap().embeddings, 2);
+        assert_eq!(inspect(br#"{"data":[{"embedding":[1]},{}],"usage":{"prompt_tokens":3}}"#).unwrap().items, 2);
+    }
+
+    #[test]
+    fn an_image_is_bytes_or_a_place() {
+        let facts = inspect(br#"{"created":1,"data":[{"b64_json":"iVBORw0=","url":null},{"url":"https://x/y.png"},{"b64_json":""},{}],"usage":{"input_tokens":3,"output_tokens":4}}"#).unwrap();
+        assert_eq!((facts.items, facts.images), (4, 2));
+        assert_eq!(facts.usage, Some(Usage { input_tokens: 3, output_tokens: 4 }));
     }
 
     #[test]

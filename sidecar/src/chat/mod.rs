@@ -6,16 +6,25 @@
 
 mod amend;
 pub mod answer;
+pub mod batch;
 pub mod canon;
+pub mod continuation;
 mod fewer;
 pub mod fixed;
+mod image;
 pub mod inspect;
+pub mod joined;
+pub mod length;
 pub mod parse;
+mod prompt;
 mod remark;
 pub mod replay;
 pub mod request;
 mod shape;
 mod simplify;
+pub mod so_far;
 pub mod sse;
 mod tables;
 pub mod tools;
+mod truncate;
+pub mod vocabulary;

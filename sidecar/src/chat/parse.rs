@@ -3,12 +3,12 @@
 use std::{fmt, ops::Range};
 
 use bytes::Bytes;
-use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{
     request::{Formats, Operation, Request},
-    shape::{Check, Faults, Fields, KeyIn, Path, Table},
+    shape::{Check, Faults, Fields, KeyIn, Path, Seen, Table},
     tables,
 };
 use crate::error::{ErrorKind, Failure};
@@ -22,6 +22,7 @@ pub fn parse(operation: Operation, body: Bytes) -> Result<Request, Failure> {
         Operation::Chat => &tables::CHAT,
         Operation::Completion => &tables::COMPLETION,
         Operation::Embed => &tables::EMBEDDING,
+        Operation::Image => &tables::IMAGE,
     };
     let faults = Faults::default();
     let found = {
@@ -54,6 +55,7 @@ struct Found<'de> {
     max_tokens: Option<&'de RawValue>,
     stream: bool,
     choices: Option<u32>,
+    /// Prompts of a completion, or inputs of embeddings.
     prompts: Option<u32>,
     stops: bool,
     response_format: Option<&'de RawValue>,
@@ -88,32 +90,18 @@ impl Found<'_> {
 }
 
 /// Where `part`, which was borrowed from `whole`, stands in it.
-fn span_in(whole: &[u8], part: &str) -> Range<usize> {
+pub(super) fn span_in(whole: &[u8], part: &str) -> Range<usize> {
     let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
     start..start + part.len()
 }
 
-/// How many prompts there are: a list of texts or of lists of tokens holds several, a text or a list of tokens is one.
-fn prompts_in(prompt: &RawValue) -> u32 {
-    struct Count;
-    impl<'de> Visitor<'de> for Count {
-        type Value = u32;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of prompts")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<u32, A::Error> {
-            let (mut prompts, mut tokens) = (0_u32, false);
-            while let Some(item) = list.next_element::<&RawValue>()? {
-                tokens |= item.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
-                prompts = prompts.saturating_add(1);
-            }
-            Ok(if tokens { 1 } else { prompts.max(1) })
-        }
+/// How many prompts or inputs there are: a list of texts or of lists of tokens holds several, a text or a list of tokens
+/// is one.
+fn prompts_in(seen: Seen) -> u32 {
+    match seen {
+        Seen::List { length, numbers: false } => u32::try_from(length).unwrap_or(u32::MAX).max(1),
+        _ => 1,
     }
-    // What is no list is one prompt, or a fault that is noted elsewhere.
-    serde_json::Deserializer::from_str(prompt.get()).deserialize_seq(Count).unwrap_or(1)
 }
 
 /// The walk's outermost step, which also keeps what it needs.
@@ -141,12 +129,16 @@ impl<'de> Visitor<'de> for Top<'_, 'de> {
             let path = Path::Key(&Path::Root, field.name);
             let check = Check { shape: field.shape, path: &path, faults: self.faults, nullable: !field.required };
             let seen = match field.name {
+                "prompt" | "input" => {
+                    let seen = map.next_value_seed(check)?;
+                    self.found.prompts = Some(prompts_in(seen));
+                    seen
+                }
                 "model"
                 | "max_tokens"
                 | "max_completion_tokens"
                 | "stream"
                 | "n"
-                | "prompt"
                 | "stop"
                 | "response_format"
                 | "tools"
@@ -174,7 +166,6 @@ impl<'de> Top<'_, 'de> {
             "stream" => self.found.stream = value.get() == "true",
             "n" => self.found.choices = value.get().parse().ok(),
             "stop" => self.found.stops = value.get() != "null",
-            "prompt" => self.found.prompts = Some(prompts_in(value)),
             "response_format" => self.found.response_format = Some(value),
             "tools" => self.found.tools = Some(value),
             "functions" => self.found.functions = Some(value),

@@ -13,6 +13,8 @@ pub enum Operation {
     Completion,
     /// `/embeddings`
     Embed,
+    /// `/images/generations`
+    Image,
 }
 
 impl Operation {
@@ -23,16 +25,24 @@ impl Operation {
             Self::Chat => "/chat/completions",
             Self::Completion => "/completions",
             Self::Embed => "/embeddings",
+            Self::Image => "/images/generations",
         }
     }
 
-    /// The value of OpenTelemetry's `gen_ai.operation.name`.
+    /// Whether what it gives is measured in tokens.
+    #[must_use]
+    pub const fn has_tokens(self) -> bool {
+        matches!(self, Self::Chat | Self::Completion)
+    }
+
+    /// The value of OpenTelemetry's `gen_ai.operation.name`; for images a word of our own, there being none yet.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
             Self::Completion => "text_completion",
             Self::Embed => "embeddings",
+            Self::Image => "image_generation",
         }
     }
 }
@@ -50,7 +60,7 @@ pub struct Request {
     pub model_span: Option<Range<usize>>,
     /// `stream`
     pub stream: bool,
-    /// How many choices are asked for, `n` for each prompt; at least 1.
+    /// How many choices, embeddings or images are asked for, `n` for each prompt or input; at least 1.
     pub choices: u32,
     /// Whether an empty answer can be a good one: a `stop` sequence may come first, and a text may be at its end.
     pub may_be_empty: bool,
@@ -83,7 +93,7 @@ impl Formats {
 
 impl Request {
     /// The document with `model` (and, where given, the number of tokens) replaced, or added where it is absent; nothing
-    /// else is touched. Embeddings have no such number.
+    /// else is touched. Embeddings and images have no such number.
     #[must_use]
     pub fn body_for(&self, model: Option<&str>, max_tokens: Option<u64>) -> Bytes {
         let mut edits: Vec<(Range<usize>, String)> = Vec::new();
@@ -94,7 +104,7 @@ impl Request {
                 None => edits.push((self.after_brace(), format!("\"model\":{quoted},"))),
             }
         }
-        if let Some(tokens) = max_tokens.filter(|_| self.operation != Operation::Embed) {
+        if let Some(tokens) = max_tokens.filter(|_| self.operation.has_tokens()) {
             match &self.max_tokens_span {
                 Some(span) => edits.push((span.clone(), tokens.to_string())),
                 None => edits.push((self.after_brace(), format!("\"max_tokens\":{tokens},"))),

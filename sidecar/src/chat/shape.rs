@@ -7,6 +7,7 @@ use std::{cell::RefCell, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::image::{AUTO, MAX_SIDE};
 use crate::error::FieldFault;
 
 /// Faults noted for one request; more than this many help nobody.
@@ -25,6 +26,10 @@ pub(super) enum Shape {
     OneOf(&'static [&'static str]),
     /// `true` or `false`.
     Flag,
+    /// `false`.
+    Off,
+    /// An image's size, or `auto`.
+    Size,
     /// A number in this range.
     Number(f64, f64),
     /// A whole number in this range.
@@ -63,6 +68,8 @@ pub(super) enum Rule {
     Message,
     /// A part of a message: its type says which field holds it.
     Part,
+    /// An image: one of its sides is of no use without the other.
+    Image,
 }
 
 /// Where the walk stands, as a chain of stack frames; written out only for a fault.
@@ -119,6 +126,15 @@ pub(super) enum Seen {
     Null,
     /// The string at this index of a `OneOf`.
     Choice(u8),
+    /// A number.
+    Number,
+    /// A list of this many items.
+    List {
+        /// How many there are.
+        length: usize,
+        /// Whether any of them is a number.
+        numbers: bool,
+    },
     /// Anything else.
     Value,
 }
@@ -138,6 +154,8 @@ impl Check<'_> {
             Shape::Text | Shape::Word => "a string".into(),
             Shape::OneOf(words) => format!("one of \"{}\"", words.join("\", \"")),
             Shape::Flag => "true or false".into(),
+            Shape::Off => "false, for this is not streamed".into(),
+            Shape::Size => format!("{AUTO} or WIDTHxHEIGHT, each from 1 to {MAX_SIDE}"),
             Shape::Number(low, high) => format!("a number from {low} to {high}"),
             Shape::Whole(low, i64::MAX) => format!("a whole number, {low} or more"),
             Shape::Whole(low, high) => format!("a whole number from {low} to {high}"),
@@ -159,7 +177,7 @@ impl Check<'_> {
             Shape::Number(..) | Shape::Whole(..) => self.wrong(value),
             _ => self.wrong("a number"),
         }
-        Seen::Value
+        Seen::Number
     }
 
     fn item<'a>(&'a self, shape: Shape, path: &'a Path<'a>) -> Check<'a> {
@@ -181,9 +199,12 @@ impl<'de> Visitor<'de> for Check<'_> {
         Ok(Seen::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Seen, E> {
-        if !matches!(self.shape, Shape::Any | Shape::Flag) {
-            self.wrong("a truth value");
+    fn visit_bool<E>(self, value: bool) -> Result<Seen, E> {
+        match self.shape {
+            Shape::Any | Shape::Flag => {}
+            Shape::Off if !value => {}
+            Shape::Off => self.faults.note(self.path, "must be false: this is not streamed"),
+            _ => self.wrong("a truth value"),
         }
         Ok(Seen::Value)
     }
@@ -207,6 +228,8 @@ impl<'de> Visitor<'de> for Check<'_> {
             Shape::Any | Shape::Text | Shape::TextOr(_) => {}
             Shape::Word if !text.is_empty() => {}
             Shape::Word => self.faults.note(self.path, "must not be empty"),
+            Shape::Size if text == AUTO || super::image::size(text).is_some() => {}
+            Shape::Size => self.wrong(format_args!("{:?}", text.chars().take(40).collect::<String>())),
             Shape::OneOf(words) => match words.iter().position(|word| *word == text) {
                 Some(index) => return Ok(Seen::Choice(u8::try_from(index).unwrap_or(u8::MAX))),
                 None => self.wrong(format_args!("{:?}", text.chars().take(40).collect::<String>())),
@@ -227,12 +250,11 @@ impl<'de> Visitor<'de> for Check<'_> {
                 (0, usize::MAX, Shape::Any)
             }
         };
-        let mut length = 0;
+        let (mut length, mut numbers) = (0, false);
         loop {
             let path = Path::Index(self.path, length);
-            if list.next_element_seed(self.item(shape, &path))?.is_none() {
-                break;
-            }
+            let Some(seen) = list.next_element_seed(self.item(shape, &path))? else { break };
+            numbers |= seen == Seen::Number;
             length += 1;
         }
         if length < low {
@@ -240,7 +262,7 @@ impl<'de> Visitor<'de> for Check<'_> {
         } else if length > high {
             self.faults.note(self.path, format!("must hold at most {high}, not {length}"));
         }
-        Ok(Seen::Value)
+        Ok(Seen::List { length, numbers })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Seen, A::Error> {
@@ -332,6 +354,7 @@ impl Fields {
             Rule::None => {}
             Rule::Message => self.close_message(path, faults),
             Rule::Part => self.close_part(path, faults),
+            Rule::Image => self.close_image(path, faults),
         }
     }
 
@@ -354,6 +377,14 @@ impl Fields {
         }
         if *role == "tool" && !self.has("tool_call_id") {
             faults.note(&Path::Key(path, "tool_call_id"), "is required of a tool's message");
+        }
+    }
+
+    fn close_image(&self, path: &Path<'_>, faults: &Faults) {
+        for (given, missing) in [("width", "height"), ("height", "width")] {
+            if self.has(given) && !self.has(missing) {
+                faults.note(&Path::Key(path, missing), format!("is required where {given} is given"));
+            }
         }
     }
 

@@ -3,7 +3,16 @@
 //! Types and ranges as the API's reference gives them. What providers add of their own is not here,
 //! and so passes.
 
-use super::shape::{Field, Rule, Shape, Shape::*, Table};
+use super::{
+    image::MAX_SIDE,
+    shape::{Field, Rule, Shape, Shape::*, Table},
+};
+
+/// Images in one answer.
+const MAX_IMAGES: i64 = 10;
+
+/// Steps of inference for one image.
+const MAX_STEPS: i64 = 1000;
 
 /// Who may speak.
 pub(super) const ROLES: &[&str] = &["system", "developer", "user", "assistant", "tool", "function"];
@@ -77,6 +86,28 @@ pub(super) static EMBEDDING: Table = plain(&[
     may("dimensions", Whole(1, i64::MAX)),
     may("user", Text),
 ]);
+
+/// `/images/generations`, with what diffusion servers add to it.
+pub(super) static IMAGE: Table = Table {
+    fields: &[
+        may("model", Text),
+        must("prompt", Word),
+        may("n", Whole(1, MAX_IMAGES)),
+        may("size", Size),
+        may("width", Whole(1, MAX_SIDE as i64)),
+        may("height", Whole(1, MAX_SIDE as i64)),
+        may("num_inference_steps", Whole(1, MAX_STEPS)),
+        may("steps", Whole(1, MAX_STEPS)),
+        may("guidance_scale", Number(0.0, 1000.0)),
+        may("response_format", OneOf(&["url", "b64_json"])),
+        may("negative_prompt", Text),
+        may("seed", Whole(i64::MIN, i64::MAX)),
+        may("user", Text),
+        // Partial images are not passed on.
+        may("stream", Off),
+    ],
+    rule: Rule::Image,
+};
 
 static STREAM_OPTIONS: Table = plain(&[may("include_usage", Flag)]);
 

@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
+use fusebox_rules::holdback::Holdback;
 use http::Uri;
 
 use super::{
@@ -48,6 +49,21 @@ impl<'a> Key<'a> {
 
     pub(super) fn optional_duration(self, range: RangeInclusive<Duration>) -> Option<Duration> {
         self.optional(|value| read_duration(value, &range))
+    }
+
+    /// What is held back of a stream.
+    pub(super) fn holdback(self) -> Holdback {
+        self.or(
+            Holdback::NONE,
+            |_| "0".to_owned(),
+            |value| {
+                let tokens = value.as_whole().map(|whole| u32::try_from(whole).ok().map(Holdback::Tokens));
+                tokens.unwrap_or_else(|| value.as_text().and_then(units::holdback)).ok_or_else(|| {
+                    let right = "write a number of tokens, a duration such as 250ms, or whole";
+                    format!("{} is nothing that can be held back; {right}", value.found())
+                })
+            },
+        )
     }
 
     /// A whole number.

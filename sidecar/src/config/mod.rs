@@ -19,7 +19,9 @@ mod variables;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use fusebox_rules::{breaker, budget, degradation, health, limit, retry, run};
+use fusebox_rules::{
+    breaker, budget, degradation, health, holdback::Holdback, limit, retry, run, survive::Continuation,
+};
 
 pub use self::{
     advise::{Advice, advise},
@@ -52,6 +54,10 @@ pub struct Config {
     pub retry_budget: budget::Settings,
     /// Bounds on what a caller may send and hold.
     pub limits: Limits,
+    /// What streams do about breaking off.
+    pub streams: Streams,
+    /// Second attempts beside late first ones.
+    pub hedging: Hedging,
     /// Graceful drain.
     pub shutdown: Shutdown,
     /// What a prompt or an answer may hold.
@@ -180,8 +186,12 @@ pub struct Provider {
     pub retry: retry::Policy,
     /// When it is left alone.
     pub breaker: breaker::Settings,
+    /// How it goes on with a text that another one began.
+    pub continuation: Continuation,
     /// What it allows the fleet.
     pub rate_limit: RateLimit,
+    /// Inputs of one request for embeddings; at least 1.
+    pub max_batch: u32,
     /// Where the inference server behind it tells of its queue; `None`: it is not asked.
     pub metrics_url: Option<String>,
     /// How `simulated` behaves; unused by the other kinds.
@@ -299,6 +309,24 @@ pub struct Limits {
     pub max_in_flight: usize,
 }
 
+/// What streams do about breaking off.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Streams {
+    /// What is held back at the start of each, unless its caller says otherwise.
+    pub holdback: Holdback,
+}
+
+/// Second attempts beside late first ones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hedging {
+    /// Whether there are any.
+    pub enabled: bool,
+    /// The share of a provider's latest answers, from 0 to 1, that came sooner than what is called late.
+    pub quantile: f64,
+    /// Answers before that is known, at most [`fusebox_rules::quantile::KEPT`].
+    pub minimum_samples: u32,
+}
+
 /// Graceful drain.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shutdown {
@@ -317,6 +345,8 @@ pub struct Validation {
     pub max_input_chars: usize,
     /// Bytes of one image.
     pub max_image_bytes: usize,
+    /// Pixels of one image that is asked for.
+    pub max_output_pixels: u64,
 }
 
 /// Health checks.
@@ -413,6 +443,10 @@ pub struct Degradation {
     pub levels: degradation::Settings,
     /// Requests waiting in an inference server that count as a load of 1.
     pub queue_full: u32,
+    /// Whether the use of processors counts.
+    pub cpu: bool,
+    /// Whether the use of memory counts.
+    pub memory: bool,
     /// Whether GPUs count.
     pub gpu: GpuCounts,
     /// What a call that sets no number of tokens is taken to ask for; `None`: it is never given fewer.

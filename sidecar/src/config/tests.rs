@@ -3,6 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use fusebox_rules::{holdback::Holdback, survive::Continuation};
 use proptest::prelude::*;
 
 use super::{sources::Setting, *};
@@ -78,13 +79,14 @@ providers:
     retry: { max_retries: 3, base_delay: 1s, backoff_factor: 2.0, max_delay: 60s, jitter: true, max_elapsed: 60s }
     breaker: { failure_threshold: 5, failure_rate: 0.5, minimum_calls: 20, window: 60s, slow_first_token: null, min_tokens_per_second: null, open_for: 60s, max_open_for: 10m, half_open_max_calls: 3, success_threshold: 3, ramp: 30s, probe: active }
     rate_limit: { requests_per_minute: null, tokens_per_minute: null }
+    max_batch: 2048
 models:
   - name: chat                 # what callers name; the first is the default
     providers:                 # absent: every provider, by priority
       - { provider: vllm, model: meta-llama/Llama-3.1-8B-Instruct, context_window: 8192, cost_per_1k_tokens: 0.0 }
 retry_budget: { ratio: 0.2, minimum_per_second: 10 }
 cache: { mode: fallback, capacity: 64MiB, ttl: 1h, shared: false }
-validation: { max_reprompts: 3, max_input_chars: 1000000, max_image_bytes: 10MiB }
+validation: { max_reprompts: 3, max_input_chars: 1000000, max_image_bytes: 10MiB, max_output_pixels: 1048576 }
 context_overflow: failover     # failover to a larger window, then: error | truncate
 content_filter: error          # error | rewrite (with a configured instruction) | failover: a refusal is never routed round unasked
 degradation: { reduced_above: 0.7, minimal_above: 0.9, fallback_response: null, fallback_model: null, simplified_prompt: null }
@@ -105,6 +107,28 @@ fn the_contracts_example_is_accepted_and_is_the_default() {
     };
     let models = vec![Arc::new(Model { name: "chat".into(), providers: vec![served], smaller: None })];
     assert_eq!(typed, Config { models, ..bare });
+}
+
+#[test]
+fn who_can_continue_an_answer_follows_from_what_it_speaks() {
+    let text = "providers:\n  - {name: a, base_url: 'http://a'}\n  - {name: b, kind: anthropic, base_url: 'http://b'}\n  \
+                - {name: c, kind: simulated}\n  - {name: d, base_url: 'http://d', continuation: continue_final_message}\n";
+    let config = Case::yaml(text).config();
+    let continuations: Vec<_> = config.providers.iter().map(|provider| provider.continuation).collect();
+    let [none, prefill, last] = [Continuation::None, Continuation::Prefill, Continuation::ContinueFinalMessage];
+    assert_eq!(continuations, [none, prefill, prefill, last]);
+}
+
+#[test]
+fn what_is_held_back_is_typed_as_a_number_a_time_or_a_word() {
+    for (typed, holdback) in [
+        ("16", Holdback::Tokens(16)),
+        ("250ms", Holdback::Time(Duration::from_millis(250))),
+        ("whole", Holdback::Whole),
+    ] {
+        let config = Case::yaml(&one_provider("", &format!("streams: {{holdback: {typed}}}\n"))).config();
+        assert_eq!(config.streams.holdback, holdback, "{typed}");
+    }
 }
 
 #[test]
@@ -334,10 +358,35 @@ const WRONG: &[(&str, &str)] = &[
     ("degradation: {minimal_above: 0.7}", "degradation.minimal_above: reduced_above (0.7) must be below"),
     ("degradation: {fallback_model: caht}\nmodels: [{name: chat}]", "degradation.fallback_model: caht is not a name under models; did you mean `chat`?"),
     ("degradation: {simplified_prompt: be brief}", "degradation.simplified_prompt: does not hold {original_prompt}"),
+    ("degradation: {gpu: yes}", "degradation.gpu: "),
+    ("degradation: {queue_full: 0}", "degradation.queue_full: 0 is less than 1, the least allowed"),
+    ("overload: {min_limit: 9, max_limit: 8}", "overload.min_limit: min_limit (9) is more than max_limit (8)"),
+    ("models: [{name: chat, smaller: chat}]", "models[0].smaller: chat is this model itself"),
+    ("models: [{name: chat, smaller: smal}, {name: small}]", "models[0].smaller: smal is not a name under models; did you mean `small`?"),
+    ("providers: [{name: a, base_url: 'http://a', metrics_url: on}]", "providers[0].metrics_url: is not an http"),
     ("- a", ": a list is not a group of keys"),
     ("a: [", "is not valid YAML: "),
     ("fleet: {name: a}\nfleet: {name: b}", "is not valid YAML: "),
 ];
+
+#[test]
+fn only_a_server_beside_the_sidecar_is_asked_for_its_queue_unbidden() {
+    for (more, asked) in [
+        ("", Some("http://127.0.0.1:8000/metrics")),
+        ("    metrics_url: auto\n", Some("http://127.0.0.1:8000/metrics")),
+        ("    scope: fleet\n", None),
+        ("    metrics_url: off\n", None),
+        ("    metrics_url: http://vllm.inference.svc:9000/stats\n", Some("http://vllm.inference.svc:9000/stats")),
+    ] {
+        let config = Case::yaml(&one_provider(more, "")).config();
+        assert_eq!(config.providers[0].metrics_url.as_deref(), asked, "{more}");
+    }
+    for url in ["https://api.example/v1", "http://10.0.0.7:8000/v1"] {
+        let config = Case::yaml(&format!("providers: [{{name: a, base_url: '{url}'}}]")).config();
+        assert_eq!(config.providers[0].metrics_url, None, "{url}");
+    }
+    assert_eq!(Config::default().providers[0].metrics_url, None, "what is built in has no page");
+}
 
 #[test]
 fn what_is_wrong_is_said_once_with_what_would_be_right() {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use fusebox_rules::holdback::Holdback;
+
 /// Units of time, the largest first, in nanoseconds.
 const TIME: [(&str, u64); 4] =
     [("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000)];
@@ -67,6 +69,16 @@ pub fn show_duration(duration: Duration) -> String {
     if shown.is_empty() { "0s".to_owned() } else { shown }
 }
 
+/// `text` as what is held back of a stream: a number of tokens, a duration, or `whole`.
+#[must_use]
+pub fn holdback(text: &str) -> Option<Holdback> {
+    match text {
+        "whole" => Some(Holdback::Whole),
+        tokens if tokens.bytes().all(|byte| byte.is_ascii_digit()) => tokens.parse().ok().map(Holdback::Tokens),
+        text => duration(text).map(Holdback::Time),
+    }
+}
+
 /// `text` as a number of bytes: `64MiB`, `1GB`, `1.5GiB`, `64Mi`, or plain bytes.
 #[must_use]
 pub fn size(text: &str) -> Option<u64> {
@@ -110,6 +122,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_holdback_is_tokens_or_a_time_or_all() {
+        for (text, right) in [
+            ("0", Some(Holdback::NONE)),
+            ("16", Some(Holdback::Tokens(16))),
+            ("250ms", Some(Holdback::Time(Duration::from_millis(250)))),
+            ("whole", Some(Holdback::Whole)),
+            ("", None),
+            ("-1", None),
+            ("99999999999", None),
+            ("some", None),
+        ] {
+            assert_eq!(holdback(text), right, "{text:?}");
+        }
+    }
 
     #[test]
     fn durations_are_read_as_people_write_them() {

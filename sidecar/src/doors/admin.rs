@@ -2,7 +2,7 @@
 //!
 //! What it shows of providers, models and the configuration comes through [`View`]; it knows no gate.
 
-use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -59,6 +59,8 @@ pub trait View: Send + Sync + 'static {
     fn runs(&self) -> usize;
     /// The configuration's own story.
     fn config(&self) -> ConfigView;
+    /// How loaded the pod is.
+    fn load(&self) -> LoadView;
 }
 
 /// A provider as it is now.
@@ -120,6 +122,30 @@ pub struct ConfigView {
     pub faults: Vec<String>,
 }
 
+/// How loaded the pod is, and what is done about it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct LoadView {
+    /// `full`, `reduced` or `minimal`.
+    pub degradation_level: &'static str,
+    /// What is read, each from 0 to 1; what cannot be read is not there.
+    pub load: BTreeMap<&'static str, f64>,
+    /// Calls at each provider.
+    pub places: Vec<PlacesView>,
+}
+
+/// Calls at one provider.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlacesView {
+    /// The provider's name.
+    pub provider: Arc<str>,
+    /// Calls that may be in flight; `None`: any number.
+    pub limit: Option<u32>,
+    /// Calls in flight.
+    pub taken: u32,
+    /// Calls that wait for a place.
+    pub waiting: usize,
+}
+
 /// What the door needs.
 pub struct Admin {
     telemetry: Arc<Telemetry>,
@@ -156,6 +182,8 @@ struct Status {
     models: Vec<ModelView>,
     config: ConfigView,
     errors: ErrorSummary,
+    #[serde(flatten)]
+    load: LoadView,
 }
 
 impl Admin {
@@ -275,6 +303,7 @@ async fn status(State(admin): State<Arc<Admin>>) -> Json<Status> {
         models: admin.view.models(),
         config: admin.view.config(),
         errors: admin.telemetry.error_summary(),
+        load: admin.view.load(),
     })
 }
 

@@ -10,6 +10,9 @@ const MAX_KEY: usize = 256;
 /// What an idempotency key or a run id must be.
 pub(super) const KEY: &str = "1 to 256 visible ASCII characters";
 
+/// What may be held back of a stream.
+pub(super) const HOLDBACK: &str = "a number of tokens, a duration such as 250ms, or whole";
+
 /// `sent` if it can be an idempotency key or a run id: it stands in headers and log lines.
 pub(super) fn key(sent: &[u8]) -> Option<&str> {
     let fits = (1..=MAX_KEY).contains(&sent.len()) && sent.iter().all(u8::is_ascii_graphic);

@@ -180,7 +180,6 @@ impl Limiter {
             ended: counted.ended.swap(0, Relaxed),
             overloads: counted.overloads.swap(0, Relaxed),
             peak: counted.peak.swap(taken, Relaxed).max(taken),
-            in_flight: taken,
             queue,
         };
         let mut decided = self.decided.lock();

@@ -11,7 +11,8 @@ use parking_lot::Mutex;
 use crate::{
     call::{Shared, plan::Upstream},
     clock,
-    doors::admin::{CheckView, ConfigView, ModelView, ProviderView, View},
+    doors::admin::{CheckView, ConfigView, LoadView, ModelView, PlacesView, ProviderView, View},
+    gate::limiter::Places,
     health::checks::{Checks, Finding},
 };
 
@@ -112,6 +113,17 @@ impl View for Story {
             reloads: reloads.count,
             faults: reloads.faults.clone(),
         }
+    }
+
+    fn load(&self) -> LoadView {
+        let pressure = &self.shared.pressure;
+        let read = pressure.load().parts().into_iter().filter_map(|(name, part)| Some((name, part?)));
+        let current = self.shared.current.load();
+        let places = current.plan.upstreams.iter().map(|upstream| {
+            let Places { limit, taken, waiting } = upstream.gate.limiter().places();
+            PlacesView { provider: Arc::clone(&upstream.settings.name), limit, taken, waiting }
+        });
+        LoadView { degradation_level: pressure.level().name(), load: read.collect(), places: places.collect() }
     }
 }
 

@@ -83,9 +83,11 @@ fn failure(kind: ErrorKind, words: &Words) -> Failure {
     let mut failure = Failure::new(kind, sentence(kind));
     if kind == ErrorKind::ContextLengthExceeded {
         let facts = context::Facts::find(&words.message);
-        let facts = context::Facts { limit: words.limit.or(facts.limit), length: words.length.or(facts.length) };
+        let facts =
+            context::Facts { limit: words.limit.or(facts.limit), length: words.length.or(facts.length), ..facts };
         failure.details.extend(facts.limit.map(|tokens| ("context_limit_tokens", tokens.to_string())));
         failure.details.extend(facts.length.map(|tokens| ("context_length_tokens", tokens.to_string())));
+        failure.details.extend(facts.prompt.map(|tokens| ("prompt_tokens", tokens.to_string())));
     }
     if kind == ErrorKind::InvalidInput
         && let Some(param) = &words.param

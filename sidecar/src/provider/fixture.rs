@@ -44,7 +44,9 @@ pub(super) fn provider(kind: ProviderKind, base_url: &str) -> Provider {
             ramp: SECOND,
             probe: breaker::Probe::Passive,
         },
+        continuation: fusebox_rules::survive::Continuation::None,
         rate_limit: RateLimit { requests_per_minute: None, tokens_per_minute: None },
+        max_batch: 2_048,
         metrics_url: None,
         simulated: Simulated {
             first_token: Duration::ZERO,

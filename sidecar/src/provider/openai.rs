@@ -29,9 +29,15 @@ use crate::{
 #[derive(Debug)]
 pub struct OpenAi {
     client: Client,
+    endpoints: Box<Endpoints>,
+}
+
+#[derive(Debug)]
+struct Endpoints {
     chat: Uri,
     completions: Uri,
     embeddings: Uri,
+    images: Uri,
 }
 
 impl OpenAi {
@@ -54,9 +60,12 @@ impl OpenAi {
         };
         Ok(Self {
             client: Client::try_new(settings, headers, max_answer)?,
-            chat: uri(Operation::Chat)?,
-            completions: uri(Operation::Completion)?,
-            embeddings: uri(Operation::Embed)?,
+            endpoints: Box::new(Endpoints {
+                chat: uri(Operation::Chat)?,
+                completions: uri(Operation::Completion)?,
+                embeddings: uri(Operation::Embed)?,
+                images: uri(Operation::Image)?,
+            }),
         })
     }
 
@@ -67,9 +76,10 @@ impl OpenAi {
     pub async fn ask(&self, ask: Ask<'_>) -> Result<Reply, Failure> {
         let request = ask.request;
         let uri = match request.operation {
-            Operation::Chat => &self.chat,
-            Operation::Completion => &self.completions,
-            Operation::Embed => &self.embeddings,
+            Operation::Chat => &self.endpoints.chat,
+            Operation::Completion => &self.endpoints.completions,
+            Operation::Embed => &self.endpoints.embeddings,
+            Operation::Image => &self.endpoints.images,
         };
         let body = request.body_for(ask.model, ask.max_tokens);
         let response = self.client.post(uri.clone(), body, &ask).await?;
@@ -102,11 +112,20 @@ fn whole(request: &Request, body: Bytes) -> Result<Whole, Failure> {
         return Err(said_nothing(facts.finish).used(facts.usage));
     }
     let says_something = match request.operation {
-        Operation::Embed => facts.embeddings > 0,
+        Operation::Embed => facts.items > 0,
+        Operation::Image => facts.images > 0,
         Operation::Chat | Operation::Completion => facts.tokens || may_be_empty(request.may_be_empty, facts.finish),
     };
     if !says_something {
         return Err(said_nothing(facts.finish).used(facts.usage));
+    }
+    // Which text would each of them be of?
+    if request.operation == Operation::Embed && facts.items != usize::try_from(request.choices).unwrap_or(usize::MAX) {
+        let message = format!(
+            "the provider gave a number of embeddings, {}, other than of inputs, {}",
+            facts.items, request.choices
+        );
+        return Err(Failure::new(ErrorKind::InvalidResponse, message));
     }
     // Cut short in the making, it would be whole JSON all the same.
     if facts.finished != facts.choices {
@@ -126,7 +145,7 @@ fn may_be_empty(stopped: bool, finish: Option<Finish>) -> bool {
 /// nothing more. Some servers mark an error by other fields than `error`: those are looked for where nothing is
 /// answered.
 fn told_instead(facts: &Facts<'_>, json: &[u8], failed: &str) -> Option<Failure> {
-    let answers = facts.choices != 0 || facts.usage.is_some() || facts.embeddings > 0;
+    let answers = facts.choices != 0 || facts.usage.is_some() || facts.items > 0;
     if answers && !facts.error {
         return None;
     }

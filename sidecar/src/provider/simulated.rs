@@ -13,6 +13,8 @@
 
 mod asked;
 mod fit;
+mod picture;
+mod png;
 mod render;
 mod script;
 mod vector;
@@ -83,7 +85,12 @@ impl Simulated {
         if request.operation == Operation::Embed {
             let whole = vector::embeddings(asked.document(), model)?;
             sleep_until(clock::at(started + asked.first_token())).await;
-            return asked.outcome_of_embedding().await.map(|()| Answer::Whole(whole));
+            return asked.outcome_without_tokens().await.map(|()| Answer::Whole(whole));
+        }
+        if request.operation == Operation::Image {
+            let whole = picture::images(request, asked.document(), model)?;
+            sleep_until(clock::at(started + asked.first_token())).await;
+            return asked.outcome_without_tokens().await.map(|()| Answer::Whole(whole));
         }
         let script = asked.script(request, model, max_tokens.or(request.max_tokens))?;
         if request.stream {

@@ -103,10 +103,10 @@ impl AttemptTrace {
         }
     }
 
-    /// The provider's first token is here. Later ones change nothing.
-    pub fn first_token(&mut self) {
+    /// The provider's first token came at `at`. Later ones change nothing.
+    pub fn first_token(&mut self, at: Moment) {
         if self.first_token.is_none() {
-            self.first_token = Some(clock::now().since(self.started));
+            self.first_token = Some(at.since(self.started));
         }
     }
 

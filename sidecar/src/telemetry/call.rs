@@ -181,6 +181,15 @@ impl CallTrace {
         }
     }
 
+    /// An attempt at the provider of that index cost this much, and came to nothing.
+    pub fn spent(&self, provider: usize, usage: Usage) {
+        let price = self.labels.model(self.model).price(provider);
+        self.labels.provider(provider).series.used(usage, price);
+        if let Some(ledger) = &self.ledger {
+            ledger.used(usage, price);
+        }
+    }
+
     /// The caller's first token is here. Later ones change nothing.
     pub fn first_token(&mut self) {
         if self.first_token.is_none() {

@@ -16,9 +16,9 @@ const HISTORY: usize = 1_000;
 /// Minutes counted.
 const MINUTES: usize = 60;
 const KINDS: usize = ErrorKind::ALL.len();
-/// No operation known, and the three.
-const OPERATIONS: [Option<Operation>; 4] =
-    [None, Some(Operation::Chat), Some(Operation::Completion), Some(Operation::Embed)];
+/// No operation known, and the four.
+const OPERATIONS: [Option<Operation>; 5] =
+    [None, Some(Operation::Chat), Some(Operation::Completion), Some(Operation::Embed), Some(Operation::Image)];
 
 /// One failure.
 #[derive(Debug, Clone)]

@@ -79,7 +79,9 @@ pub(super) fn provider(name: &str, kind: ProviderKind, base_url: &str, scope: Sc
             ramp: SECOND,
             probe: breaker::Probe::Passive,
         },
+        continuation: fusebox_rules::survive::Continuation::None,
         rate_limit: RateLimit { requests_per_minute: None, tokens_per_minute: None },
+        max_batch: 2_048,
         metrics_url: None,
         simulated: Simulated {
             first_token: Duration::ZERO,
@@ -145,6 +147,7 @@ pub(super) fn outcome(attempts: &[(&str, Option<ErrorKind>)]) -> Outcome {
         provider_model: None,
         warnings: Vec::new(),
         correlation_id: "corr-1".into(),
+        image: fusebox_rules::image::Measure::default(),
         attempts,
     }
 }

@@ -28,7 +28,7 @@ fn a_call_and_its_attempt_are_counted_once_each_with_what_they_took() {
     let mut trace = Telemetry::begin(&telemetry, &labels, &call, Door::Http);
     assert_eq!(telemetry.in_flight(), 1);
     let mut attempt = trace.attempt(1, Some("claude"), 1);
-    attempt.first_token();
+    attempt.first_token(clock::now());
     trace.first_token();
     trace.first_token();
     attempt.ended(Ok(&Facts { usage: Some(Usage { input_tokens: 100, output_tokens: 400 }), ..Facts::default() }));

@@ -16,7 +16,7 @@ const TOKENS: u64 = 7;
 
 fuzz_target!(|input: &[u8]| {
     let body = Bytes::copy_from_slice(input);
-    for operation in [Operation::Chat, Operation::Completion, Operation::Embed] {
+    for operation in [Operation::Chat, Operation::Completion, Operation::Embed, Operation::Image] {
         if let Ok(request) = parse(operation, body.clone()) {
             assert_eq!(request.body_for(None, None), body, "nothing is asked to change");
             other_model(&request);

@@ -21,6 +21,10 @@ pub struct Act {
     pub(super) dress: Dress,
     pub(super) status: Option<u16>,
     pub(super) headers: Vec<(String, String)>,
+    /// Tokens before the ending; `None`: all.
+    pub(super) stops_after: Option<usize>,
+    /// Played instead where the request's last word is the assistant's.
+    pub(super) continued: Option<Box<Act>>,
 }
 
 /// A call of a tool, its arguments in the pieces in which they are streamed.
@@ -34,7 +38,17 @@ pub struct Tool {
 
 impl Act {
     fn new(say: Say, reach: Reach, ending: Ending) -> Self {
-        Self { say, reach, ending, pace: Pace::default(), dress: Dress::default(), status: None, headers: Vec::new() }
+        Self {
+            say,
+            reach,
+            ending,
+            pace: Pace::default(),
+            dress: Dress::default(),
+            status: None,
+            headers: Vec::new(),
+            stops_after: None,
+            continued: None,
+        }
     }
 
     fn answer(mut self, change: impl FnOnce(&mut Answer)) -> Self {
@@ -63,6 +77,26 @@ impl Act {
             script = script.then(self.clone());
         }
         script.then(next)
+    }
+
+    /// But what the assistant's last message has said of it already is not said again.
+    #[must_use]
+    pub fn continues(self) -> Self {
+        self.answer(|answer| answer.continues = true)
+    }
+
+    /// But `act` where the request's last message is the assistant's, to be continued.
+    #[must_use]
+    pub fn if_continued(mut self, act: Act) -> Self {
+        self.continued = Some(Box::new(act));
+        self
+    }
+
+    /// A bad ending comes after so many tokens of a stream.
+    #[must_use]
+    pub fn stops_after(mut self, tokens: usize) -> Self {
+        self.stops_after = Some(tokens);
+        self
     }
 
     /// Then the connection is closed in the middle of the response.

@@ -8,6 +8,7 @@ pub(super) enum Shape {
     Chat,
     Completion,
     Embeddings,
+    Images,
     Models,
     Messages,
 }
@@ -31,6 +32,8 @@ impl Asked {
             Shape::Completion
         } else if path.ends_with("/embeddings") {
             Shape::Embeddings
+        } else if path.ends_with("/images/generations") {
+            Shape::Images
         } else {
             Shape::Models
         };
@@ -38,11 +41,21 @@ impl Asked {
     }
 
     pub(super) fn stream(&self) -> bool {
-        self.body["stream"].as_bool().unwrap_or(false) && self.shape != Shape::Embeddings
+        self.body["stream"].as_bool().unwrap_or(false) && !matches!(self.shape, Shape::Embeddings | Shape::Images)
     }
 
     pub(super) fn model(&self) -> &str {
         self.body["model"].as_str().unwrap_or("unnamed")
+    }
+
+    /// What the assistant's last message, which is to be continued, has said; for a text completion, its prompt.
+    pub(super) fn begun(&self) -> Option<String> {
+        if self.shape == Shape::Completion {
+            return self.body["prompt"].as_str().map(str::to_owned);
+        }
+        let last = self.body["messages"].as_array()?.last().filter(|last| last["role"] == "assistant")?;
+        let blocks = |blocks: &Vec<Value>| blocks.iter().filter_map(|block| block["text"].as_str()).collect();
+        last["content"].as_str().map(str::to_owned).or_else(|| last["content"].as_array().map(blocks))
     }
 
     pub(super) fn choices(&self) -> u64 {

@@ -74,6 +74,31 @@ impl Provider {
         self.stage.play(script.into());
     }
 
+    /// From now on its page of metrics, which it has not had before, says this of its work, in vLLM's words.
+    pub fn works_on(&self, running: u32, waiting: u32, cache: f64) {
+        let page = format!(
+            "# HELP vllm:num_requests_running Number of requests in model execution batches.\n\
+             # TYPE vllm:num_requests_running gauge\n\
+             vllm:num_requests_running{{engine=\"0\",model_name=\"served\"}} {running}.0\n\
+             # TYPE vllm:num_requests_waiting gauge\n\
+             vllm:num_requests_waiting{{engine=\"0\",model_name=\"served\"}} {waiting}.0\n\
+             # TYPE vllm:kv_cache_usage_perc gauge\n\
+             vllm:kv_cache_usage_perc{{engine=\"0\",model_name=\"served\"}} {cache}\n"
+        );
+        self.shows(200, &page);
+    }
+
+    /// From now on `/metrics` is answered with this.
+    pub fn shows(&self, status: u16, page: &str) {
+        self.stage.show(status, page.to_owned());
+    }
+
+    /// How often `/metrics` was asked for.
+    #[must_use]
+    pub fn page_reads(&self) -> usize {
+        self.stage.page_reads()
+    }
+
     /// Every call so far. Lists of models are answered and not counted.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {

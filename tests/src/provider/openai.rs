@@ -15,6 +15,7 @@ const PROMPT_TOKENS: usize = 7;
 pub(super) fn whole(answer: &Answer, asked: &Asked, finish: bool) -> String {
     match asked.shape {
         Shape::Embeddings => embeddings(asked),
+        Shape::Images => images(answer, asked),
         Shape::Models => models(),
         _ => completion(answer, asked, finish),
     }
@@ -140,7 +141,7 @@ fn tool_id(seq: usize, index: usize) -> String {
 /// Each input's vector is its place, its length and a fraction, so that mixed-up vectors show.
 fn embeddings(asked: &Asked) -> String {
     let inputs: Vec<&Value> = match &asked.body["input"] {
-        Value::Array(inputs) => inputs.iter().collect(),
+        Value::Array(inputs) if !inputs.iter().any(Value::is_number) => inputs.iter().collect(),
         one => vec![one],
     };
     let vector = |(index, input): (usize, &&Value)| {
@@ -157,6 +158,25 @@ fn embeddings(asked: &Asked) -> String {
     let data: Vec<Value> = inputs.iter().enumerate().map(vector).collect();
     json!({"object": "list", "data": data, "model": asked.model(), "usage": {"prompt_tokens": 3, "total_tokens": 3}})
         .to_string()
+}
+
+/// Each image is the head of a PNG of the size asked for, and then the request's number and its own; none where the
+/// answer says nothing. By address where that is what is asked for.
+fn images(answer: &Answer, asked: &Asked) -> String {
+    let size = asked.body["size"].as_str().unwrap_or("256x256");
+    let side = |text: &str| text.parse::<u32>().unwrap_or(256).to_be_bytes();
+    let (width, height) =
+        size.split_once('x').map_or((side(""), side("")), |(width, height)| (side(width), side(height)));
+    let image = |index: u64| {
+        if asked.body["response_format"] == "url" {
+            return json!({"url": format!("https://images.example/{}/{index}.png", asked.seq)});
+        }
+        let head = [b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".as_slice(), &width, &height].concat();
+        let bytes = [head, format!(" {}:{index}", asked.seq).into_bytes()].concat();
+        json!({"b64_json": BASE64_STANDARD.encode(bytes)})
+    };
+    let count = if answer.tokens(asked.seq) == 0 { 0 } else { asked.choices() };
+    json!({"created": CREATED, "data": (0..count).map(image).collect::<Vec<_>>()}).to_string()
 }
 
 fn models() -> String {

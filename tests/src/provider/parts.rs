@@ -25,6 +25,8 @@ pub(super) struct Answer {
     pub(super) reasoning: Vec<String>,
     pub(super) refusal: Option<String>,
     pub(super) tools: Vec<Tool>,
+    /// What the assistant's last message has said already is left out.
+    pub(super) continues: bool,
     pub(super) finish: Option<String>,
     pub(super) model: Option<String>,
     /// Raw JSON members put into every document: `"x": 1.50`.

@@ -1,6 +1,9 @@
 //! What the scripted provider remembers: its script, and every call it saw.
 
-use std::time::Instant;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    time::Instant,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -9,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::{
-    act::tokens,
+    act::{document, tokens},
     asked::Asked,
     script::Script,
     steps::{Step, plan},
@@ -60,6 +63,8 @@ pub(super) struct Stage {
     script: Mutex<Script>,
     seen: Mutex<Vec<Seen>>,
     news: watch::Sender<()>,
+    page: Mutex<Option<(u16, String)>>,
+    page_reads: AtomicUsize,
 }
 
 /// A call being answered; `None` for what is not counted.
@@ -67,11 +72,25 @@ pub(super) type Call = Option<usize>;
 
 impl Stage {
     pub(super) fn new(script: Script) -> Self {
-        Self { script: Mutex::new(script), seen: Mutex::default(), news: watch::Sender::new(()) }
+        Self {
+            script: Mutex::new(script),
+            seen: Mutex::default(),
+            news: watch::Sender::new(()),
+            page: Mutex::default(),
+            page_reads: AtomicUsize::new(0),
+        }
     }
 
     pub(super) fn play(&self, script: Script) {
         *self.script.lock() = script;
+    }
+
+    pub(super) fn show(&self, status: u16, page: String) {
+        *self.page.lock() = Some((status, page));
+    }
+
+    pub(super) fn page_reads(&self) -> usize {
+        self.page_reads.load(Relaxed)
     }
 
     pub(super) fn news(&self) -> watch::Receiver<()> {
@@ -89,6 +108,14 @@ impl Stage {
     /// Remembers a request and says what to do with it.
     pub(super) fn enter(&self, incoming: Incoming) -> (Call, Vec<Step>) {
         let body: Value = serde_json::from_slice(&incoming.raw).unwrap_or(Value::Null);
+        if incoming.method == Method::GET && incoming.path == "/metrics" {
+            self.page_reads.fetch_add(1, Relaxed);
+            let (status, text) = self.page.lock().clone().unwrap_or((404, "Not Found".to_owned()));
+            return (
+                None,
+                plan(&document(status, "text/plain; version=0.0.4", text), &Asked::new(0, &incoming.path, body)),
+            );
+        }
         if incoming.method == Method::GET {
             return (None, plan(&tokens(0), &Asked::new(0, &incoming.path, body)));
         }

@@ -39,6 +39,16 @@ pub(super) enum Step {
 
 /// What `act` does to `asked`.
 pub(super) fn plan(act: &Act, asked: &Asked) -> Vec<Step> {
+    let begun = asked.begun();
+    if let Some(continued) = act.continued.as_ref().filter(|_| begun.is_some() && asked.shape != Shape::Completion) {
+        return plan(continued, asked);
+    }
+    if let (Say::Answer(answer), Some(begun)) = (&act.say, &begun)
+        && answer.continues
+    {
+        let rest = Answer { continues: false, text: unsaid(&answer.text, begun), ..answer.clone() };
+        return plan(&Act { say: Say::Answer(rest), ..act.clone() }, asked);
+    }
     let mut steps = Vec::new();
     if !act.pace.before_head.is_zero() {
         steps.push(Step::Wait(act.pace.before_head));
@@ -55,6 +65,23 @@ pub(super) fn plan(act: &Act, asked: &Asked) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// What of `words` is left to say after `begun`, or after what it ends in; all of them, if it ends in none of them.
+fn unsaid(words: &[String], begun: &str) -> Vec<String> {
+    let whole = words.concat();
+    let said =
+        (0..=whole.len()).rev().filter(|at| whole.is_char_boundary(*at)).find(|at| begun.ends_with(&whole[..*at]));
+    let mut said = said.unwrap_or(0);
+    let mut left = Vec::new();
+    for word in words {
+        let cut = said.min(word.len());
+        said -= cut;
+        if cut < word.len() {
+            left.push(word[cut..].to_owned());
+        }
+    }
+    left
 }
 
 /// An ending where no body has begun.
@@ -124,7 +151,8 @@ fn stream(act: &Act, answer: &Answer, asked: &Asked, steps: &mut Vec<Step>) {
         if !act.pace.before_first.is_zero() {
             steps.push(Step::Wait(act.pace.before_first));
         }
-        for (place, token) in telling.tokens.iter().enumerate() {
+        let stops_after = act.stops_after.unwrap_or(usize::MAX);
+        for (place, token) in telling.tokens.iter().enumerate().take(stops_after) {
             if place > 0 && !act.pace.between.is_zero() {
                 steps.push(Step::Wait(act.pace.between));
             }

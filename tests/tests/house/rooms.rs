@@ -38,7 +38,7 @@ const TABLE: &[Row] = &[
         &[
             ("digest", "what a document says, as one digest"),
             ("error", "what is wrong with a request, field by field"),
-            ("rules", "tokens and tool calls are counted in its words"),
+            ("rules", "tokens and tool calls are counted in its words, and a broken answer is joined to its rest"),
         ],
     ),
     (
@@ -81,12 +81,13 @@ const TABLE: &[Row] = &[
         &[
             ("call", "a probe asks as a call does, of the same upstream"),
             ("chat", "what a probe asks"),
-            ("clock", "when to probe"),
-            ("config", "what to look at, and how often"),
+            ("clock", "when to probe and when to read"),
+            ("config", "what to look at and what of the load counts, and how often"),
             ("error", "what a probe finds"),
-            ("gate", "leases probes and hears what they find"),
-            ("provider", "whom a probe asks"),
-            ("rules", "probes, moments, and what a finding means"),
+            ("gate", "leases probes, hears what they find, and closes the windows of its limits"),
+            ("provider", "whom a probe asks, and the page on which a server tells of its queue"),
+            ("rules", "probes, moments, what a finding and what a load means"),
+            ("telemetry", "the load is told of as it is read"),
         ],
     ),
     (

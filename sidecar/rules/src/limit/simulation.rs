@@ -169,7 +169,6 @@ impl World {
             running: u32::try_from(self.running.len()).unwrap(),
             waiting: u32::try_from(self.waiting.len()).unwrap(),
         };
-        self.window.in_flight = self.in_flight;
         self.window.queue = (self.told == Told::Queue).then_some(queue);
         if let Some(limit) = &mut self.limit {
             limit.close(&SETTINGS, &self.window, self.now);

@@ -9,7 +9,7 @@ const SETTINGS: Settings = Settings { min: 8, max: 256 };
 /// A second in which `peak` calls were in flight at once and first tokens came after `millis`.
 fn window(peak: u32, millis: u64) -> Window {
     let waited = Duration::from_millis(millis) * 20;
-    Window { first_tokens: 20, waited, ended: 20, peak, in_flight: peak, ..Window::default() }
+    Window { first_tokens: 20, waited, ended: 20, peak, ..Window::default() }
 }
 
 fn at(seconds: u64) -> Moment {
@@ -51,7 +51,7 @@ fn it_grows_only_while_it_is_made_use_of_and_something_is_known() {
 fn a_few_first_tokens_are_kept_until_there_are_enough_to_compare() {
     let mut limit = Limit::new(&SETTINGS);
     limit.close(&SETTINGS, &window(40, 100), at(0));
-    let few = Window { first_tokens: 4, waited: Duration::from_secs(40), peak: 40, in_flight: 40, ..Window::default() };
+    let few = Window { first_tokens: 4, waited: Duration::from_secs(40), peak: 40, ..Window::default() };
     assert_eq!(limit.close(&SETTINGS, &few, at(1)), 256);
     assert_eq!(limit.close(&SETTINGS, &few, at(2)), 256);
     assert_eq!(limit.close(&SETTINGS, &few, at(3)), 20);
@@ -65,14 +65,14 @@ fn a_server_that_says_how_many_wait_is_believed_over_the_time_to_the_first_token
     assert_eq!(limit.close(&SETTINGS, &saying(100, 0), at(1)), 256, "nobody waits: those are long prompts");
     assert_eq!(limit.close(&SETTINGS, &saying(30, 70), at(5)), 34);
     // The queue drains slowly; that is no reason to go lower still.
-    let draining = Window { in_flight: 80, queue: Some(Queue { running: 30, waiting: 50 }), ..window(80, 900) };
+    let draining = Window { queue: Some(Queue { running: 30, waiting: 50 }), ..window(80, 900) };
     assert_eq!(limit.close(&SETTINGS, &draining, at(9)), 34);
 }
 
 #[test]
 fn refusals_for_overload_lower_it_where_nothing_else_tells() {
     let mut limit = Limit::new(&SETTINGS);
-    let refused = |overloads| Window { ended: 100, overloads, peak: 100, in_flight: 100, ..Window::default() };
+    let refused = |overloads| Window { ended: 100, overloads, peak: 100, ..Window::default() };
     assert_eq!(limit.close(&SETTINGS, &refused(5), at(0)), 256, "a few may be chance");
     assert_eq!(limit.close(&SETTINGS, &refused(6), at(1)), 80);
 }
@@ -97,7 +97,7 @@ proptest! {
     #[test]
     fn it_stays_within_its_bounds_whatever_happens(
         windows in prop::collection::vec(
-            (0..50_u32, 0..u64::MAX / 2, 0..100_u32, 0..100_u32, any::<u32>(), any::<u32>(), any::<Option<(u32, u32)>>(), 0..5_000_u64),
+            (0..50_u32, 0..u64::MAX / 2, 0..100_u32, 0..100_u32, any::<u32>(), any::<Option<(u32, u32)>>(), 0..5_000_u64),
             1..200,
         ),
         (min, max) in (1..100_u32, 1..2_000_u32),
@@ -105,11 +105,11 @@ proptest! {
         let settings = Settings { min, max };
         let mut limit = Limit::new(&settings);
         let mut now = Moment::ZERO;
-        for (first_tokens, waited, ended, overloads, peak, in_flight, queue, millis) in windows {
+        for (first_tokens, waited, ended, overloads, peak, queue, millis) in windows {
             now = now + Duration::from_millis(millis);
             let queue = queue.map(|(running, waiting)| Queue { running, waiting });
             let waited = Duration::from_nanos(waited);
-            let window = Window { first_tokens, waited, ended, overloads, peak, in_flight, queue };
+            let window = Window { first_tokens, waited, ended, overloads, peak, queue };
             let before = limit.calls(&settings);
             let after = limit.close(&settings, &window, now);
             prop_assert!((min..=max.max(min)).contains(&after), "{after} is not within {settings:?}");

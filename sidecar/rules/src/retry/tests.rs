@@ -43,7 +43,7 @@ fn four(facts: &Facts) -> [Verdict; 4] {
 fn each_kind_is_retried_and_passed_on_as_the_table_says() {
     use ErrorKind as K;
     let (over, up) = (Verdict::FailOver, Verdict::GiveUp);
-    let half = again(Duration::ZERO, WaitReason::None, Change::HalfTheTokens);
+    let half = again(Duration::ZERO, WaitReason::None, Change::AskForLess);
     let longer = again(Duration::ZERO, WaitReason::None, Change::LongerTimeout);
     let saying = again(Duration::ZERO, WaitReason::None, Change::SayWhatWasWrong);
     for (kind, alone, with_others) in [
@@ -273,7 +273,7 @@ proptest! {
                 prop_assert_eq!(wait_reason == WaitReason::RetryAfter, facts.asked_wait.is_some());
                 prop_assert!(wait_reason == WaitReason::RetryAfter || wait <= policy.max_delay);
                 prop_assert!(wait_reason != WaitReason::None || wait.is_zero());
-                prop_assert!(!(change == Change::HalfTheTokens && facts.halved));
+                prop_assert!(!(change == Change::AskForLess && facts.halved));
                 prop_assert!(change != Change::Rewrite || facts.may_rewrite);
                 prop_assert!(change != Change::SayWhatWasWrong || facts.reprompts_left > 0);
                 if row.fail_over == FailOver::Yes && facts.others > 0 {

@@ -72,6 +72,7 @@ fn a_number_of_tokens_is_added_where_none_was_given() {
         ),
         (Operation::Completion, r#"{"prompt":"x"}"#, r#"{"max_tokens":4,"prompt":"x"}"#),
         (Operation::Embed, r#"{"input":"x"}"#, r#"{"input":"x"}"#),
+        (Operation::Image, r#"{"prompt":"x"}"#, r#"{"prompt":"x"}"#),
     ] {
         let document = |text: &str| Bytes::from(text.replace('M', r#"{"role":"user","content":"hi"}"#));
         let request = parse(operation, document(before)).unwrap();
@@ -137,6 +138,21 @@ fn what_is_missing_or_given_twice_is_a_fault() {
     );
     assert_eq!(faults(Operation::Completion, "{}"), ["prompt: is required"]);
     assert_eq!(
+        faults(
+            Operation::Image,
+            r#"{"prompt":"","n":11,"size":"8x","width":4,"num_inference_steps":0,"stream":true,"response_format":"png"}"#
+        ),
+        [
+            "prompt: must not be empty",
+            "n: must be a whole number from 1 to 10, not 11",
+            "size: must be auto or WIDTHxHEIGHT, each from 1 to 65536, not \"8x\"",
+            "num_inference_steps: must be a whole number from 1 to 1000, not 0",
+            "stream: must be false: this is not streamed",
+            "response_format: must be one of \"url\", \"b64_json\", not \"png\"",
+            "height: is required where width is given",
+        ]
+    );
+    assert_eq!(
         faults(Operation::Embed, r#"{"encoding_format":"hex"}"#),
         ["encoding_format: must be one of \"float\", \"base64\", not \"hex\"", "input: is required"]
     );
@@ -173,7 +189,7 @@ fn what_the_reference_allows_is_allowed() {
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        for operation in [Operation::Chat, Operation::Completion, Operation::Embed] {
+        for operation in [Operation::Chat, Operation::Completion, Operation::Embed, Operation::Image] {
             let _ = parse(operation, Bytes::from(body.clone()));
         }
     }
@@ -186,5 +202,15 @@ proptest! {
         prop_assert_eq!(&request.model, &name);
         let again = chat(std::str::from_utf8(&request.body_for(Some(&next), Some(77))).unwrap()).unwrap();
         prop_assert_eq!((again.model.as_str(), again.max_tokens), (next.as_str(), Some(77)));
+    }
+}
+
+#[test]
+fn inputs_are_counted_as_they_are_read() {
+    for (input, expected) in
+        [(r#""a""#, 1), ("[1,2,3]", 1), (r#"["a","b"]"#, 2), ("[[1,2],[3]]", 2), ("[]", 1), (r#"["a",7]"#, 1)]
+    {
+        let request = parse(Operation::Embed, Bytes::from(format!(r#"{{"input":{input}}}"#))).unwrap();
+        assert_eq!(request.choices, expected, "{input}");
     }
 }

@@ -1,7 +1,7 @@
 //! Keys that were set and that this version does not act on yet. A row goes when its feature comes.
 
 use super::{
-    super::{Config, ContextOverflow, Scope},
+    super::{Config, Scope},
     Found,
 };
 
@@ -18,8 +18,6 @@ pub(super) fn all(config: &Config, advice: &mut Found) {
     ] {
         advice.add_if(set, key, NO_EFFECT);
     }
-    let truncates = config.context_overflow == ContextOverflow::Truncate;
-    advice.add_if(truncates, "context_overflow", "is failover in this version: no turns are left out");
     for (index, provider) in config.providers.iter().enumerate() {
         let limit = &provider.rate_limit;
         let limited = limit.requests_per_minute.is_some() || limit.tokens_per_minute.is_some();

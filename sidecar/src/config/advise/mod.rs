@@ -5,11 +5,12 @@ mod ladder;
 mod models;
 mod providers;
 
-use std::{fmt, net::IpAddr, path::Path};
+use std::{fmt, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
+use fusebox_rules::holdback::Holdback;
 use http::Uri;
 
-use super::{Config, ModelChecks, ProviderKind};
+use super::{Config, Model, ModelChecks, ProviderKind};
 
 /// One thing that is unwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +42,9 @@ pub fn advise(config: &Config) -> Vec<Advice> {
             format!("lets retries add {percent} % to the load of a provider that is already failing; 0.2 is enough"),
         );
     }
+    load(config, &mut advice);
     runs(config, &mut advice);
+    streams(config, &mut advice);
     idle::all(config, &mut advice);
     advice.0
 }
@@ -58,6 +61,61 @@ impl Found {
         if unwise {
             self.add(path, message);
         }
+    }
+}
+
+/// What is unwise about load, and what is done about it.
+fn load(config: &Config, advice: &mut Found) {
+    let (limits, overload) = (&config.limits, &config.overload);
+    let most = u32::try_from(limits.max_in_flight).unwrap_or(u32::MAX);
+    advice.add_if(
+        overload.enabled && overload.limit.min > most,
+        "overload.min_limit",
+        format!("is above limits.max_in_flight ({most}), so no provider is ever held back; lower it"),
+    );
+    advice.add_if(
+        overload.enabled && overload.max_queue > 0 && overload.max_queue_wait.is_zero(),
+        "overload.max_queue_wait",
+        "is zero, so nobody waits; give it some time, or say so by max_queue: 0",
+    );
+    advice.add_if(
+        config.degradation.enabled && config.degradation.levels.hold < config.degradation.interval,
+        "degradation.hold",
+        "is shorter than degradation.interval, so that one low reading ends a level and it may flap; make it several times as long",
+    );
+    let smaller = config.models.iter().enumerate().filter(|(_, model)| model.smaller.is_some());
+    for (index, _) in smaller.filter(|_| !config.degradation.enabled) {
+        advice.add(
+            format!("models[{index}].smaller"),
+            "is taken only at the minimal level, which is never reached; set degradation.enabled to true",
+        );
+    }
+}
+
+/// What is unwise about how streams go on, and about second attempts.
+fn streams(config: &Config, advice: &mut Found) {
+    let holdback = config.streams.holdback;
+    advice.add_if(
+        holdback == Holdback::Whole,
+        "streams.holdback",
+        "makes every streamed call wait for its whole answer; let the callers who want that say so by \
+         x-fusebox-holdback",
+    );
+    advice.add_if(
+        holdback.ends_after().is_some_and(|time| time > Duration::from_secs(5)),
+        "streams.holdback",
+        "makes every streamed call wait that long after its first token; a second mends most breaks that can be",
+    );
+    if config.hedging.enabled {
+        let served = |model: &Arc<Model>| model.providers.len() > 1;
+        let alone =
+            if config.models.is_empty() { config.providers.len() < 2 } else { !config.models.iter().any(served) };
+        advice.add_if(alone, "hedging.enabled", "does nothing: no model has a second provider to ask");
+        advice.add_if(
+            config.hedging.quantile < 0.9,
+            "hedging.quantile",
+            "asks twice for more than one call in ten; 0.95 shortens the tail for a twentieth more load",
+        );
     }
 }
 
@@ -97,7 +155,7 @@ fn runs(config: &Config, advice: &mut Found) {
         );
         advice.add("run_budgets.warn_repeats", message);
     }
-    let hosted = |provider: &&std::sync::Arc<super::Provider>| is_hosted(provider.kind, &provider.base_url);
+    let hosted = |provider: &&Arc<super::Provider>| is_hosted(provider.kind, &provider.base_url);
     if config.health.model == ModelChecks::Always
         && let Some(provider) = config.providers.iter().find(hosted)
     {

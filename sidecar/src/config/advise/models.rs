@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{
-    super::{Config, Model, Served},
+    super::{Config, ContextOverflow, Model, Served},
     Found, is_hosted,
 };
 
 pub(super) fn all(config: &Config, advice: &mut Found) {
+    unknown(config, advice);
     if config.models.is_empty() {
         let enabled = config.providers.iter().filter(|provider| provider.enabled).count();
         fallback("providers", "any model", enabled, advice);
@@ -46,6 +47,16 @@ fn windows(at: &str, model: &Model, config: &Config, advice: &mut Found) {
             advice.add(at, message);
         }
     }
+}
+
+/// Without a window to hold them against, prompts are too long only once a provider has said so.
+fn unknown(config: &Config, advice: &mut Found) {
+    let mut served = config.models.iter().flat_map(|model| &model.providers);
+    let unknown =
+        config.context_overflow == ContextOverflow::Truncate && served.all(|one| one.context_window.is_none());
+    let message = "turns are left out only after a provider has refused a prompt, as no window is known; set \
+                   context_window where models name their providers";
+    advice.add_if(unknown, "context_overflow", message);
 }
 
 fn costs(at: &str, model: &Model, config: &Config, advice: &mut Found) {

@@ -3,12 +3,12 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use fusebox_rules::{degradation, health, limit, run};
+use fusebox_rules::{degradation, health, limit, quantile::KEPT, run};
 
 use super::{
     super::{
-        Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, GpuCounts, Health, Idempotency, Model,
-        ModelChecks, Overload, RunBudgets, Validation, fault::did_you_mean, key::anything, section::Section,
+        Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, GpuCounts, Health, Hedging, Idempotency, Model,
+        ModelChecks, Overload, RunBudgets, Streams, Validation, fault::did_you_mean, key::anything, section::Section,
     },
     DAY, GIB, HOUR, KIB, MIB, MILLISECOND, MINUTE, SECOND, count,
 };
@@ -39,6 +39,23 @@ pub(super) fn idempotency(at: &mut Section<'_>) -> Idempotency {
     }
 }
 
+pub(super) fn streams(at: &mut Section<'_>) -> Streams {
+    let holdback = "what is held back at a stream's start, so that a break within it is mended unseen: a number of \
+                    tokens, a duration, or whole";
+    Streams { holdback: at.key("holdback", holdback).holdback() }
+}
+
+pub(super) fn hedging(at: &mut Section<'_>) -> Hedging {
+    let kept = u32::try_from(KEPT).unwrap_or(u32::MAX);
+    Hedging {
+        enabled: at.key("enabled", "whether a second provider is asked beside one that is late").flag(false),
+        quantile: at
+            .key("quantile", "late is later than this share of the provider's latest answers")
+            .number(0.95, 0.5..=0.999),
+        minimum_samples: at.key("minimum_samples", "answers before that is known").count(20, 1..=kept),
+    }
+}
+
 pub(super) fn validation(at: &mut Section<'_>) -> Validation {
     Validation {
         check_output: at
@@ -49,6 +66,9 @@ pub(super) fn validation(at: &mut Section<'_>) -> Validation {
             at.key("max_input_chars", "characters of all messages together").count(1_000_000, 1..=100_000_000),
         ),
         max_image_bytes: at.key("max_image_bytes", "one image").size(10 * MIB, KIB..=GIB),
+        max_output_pixels: at
+            .key("max_output_pixels", "one image that is asked for, width times height")
+            .count(1_048_576_u64, 4_096..=67_108_864),
     }
 }
 
@@ -106,6 +126,8 @@ pub(super) fn degradation(at: &mut Section<'_>, models: &[Arc<Model>]) -> Degrad
         queue_full: at
             .key("queue_full", "requests waiting in an inference server that are a load of 1")
             .count(32, 1..=1_000_000),
+        cpu: at.key("cpu", "whether the use of processors counts").flag(true),
+        memory: at.key("memory", "whether the use of memory counts").flag(true),
         gpu: at
             .key(
                 "gpu",

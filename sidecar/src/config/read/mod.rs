@@ -81,6 +81,8 @@ fn read(at: &mut Section<'_>) -> Config {
         overload: at.section("overload", features::overload),
         run_budgets: at.section("run_budgets", features::run_budgets),
         health: at.section("health", features::health),
+        streams: at.section("streams", features::streams),
+        hedging: at.section("hedging", features::hedging),
         shutdown: at.section("shutdown", |at| Shutdown {
             grace: at
                 .key("grace", "how long calls in flight may take to finish once told to stop")

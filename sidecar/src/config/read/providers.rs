@@ -6,6 +6,7 @@ use fusebox_rules::{
     breaker::{self, Probe},
     error::ErrorKind,
     retry,
+    survive::Continuation,
 };
 
 use http::Uri;
@@ -76,6 +77,7 @@ fn provider(at: &mut Section<'_>) -> Provider {
         timeouts: at.section("timeouts", timeouts),
         retry: at.section("retry", retry),
         breaker: at.section("breaker", breaker),
+        continuation: continuation(at, kind),
         rate_limit: at.section("rate_limit", |at| RateLimit {
             requests_per_minute: at
                 .key("requests_per_minute", "what it allows the fleet; null: unlimited")
@@ -84,6 +86,9 @@ fn provider(at: &mut Section<'_>) -> Provider {
                 .key("tokens_per_minute", "what it allows the fleet; null: unlimited")
                 .optional_count(1..=1_000_000_000_000),
         }),
+        max_batch: at
+            .key("max_batch", "inputs of one request for embeddings; more are asked for in several")
+            .count(2_048, 1..=1_000_000),
         metrics_url,
         simulated: at.section("simulated", simulated),
     };
@@ -91,6 +96,27 @@ fn provider(at: &mut Section<'_>) -> Provider {
         at.fault("simulated", "is for providers of kind simulated only".to_owned());
     }
     provider
+}
+
+fn continuation(at: &mut Section<'_>, kind: ProviderKind) -> Continuation {
+    let default = match kind {
+        ProviderKind::OpenAi => Continuation::None,
+        ProviderKind::Anthropic | ProviderKind::Simulated => Continuation::Prefill,
+    };
+    let doc = "how it goes on with a chat's answer that broke off elsewhere: none, prefill (a last message of the \
+               assistant's), or continue_final_message (the same, as vLLM and SGLang want it)";
+    let continuation = at.key("continuation", doc).shown("none; prefill for anthropic and simulated").word(
+        default,
+        &[
+            ("none", Continuation::None),
+            ("prefill", Continuation::Prefill),
+            ("continue_final_message", Continuation::ContinueFinalMessage),
+        ],
+    );
+    if continuation == Continuation::ContinueFinalMessage && kind != ProviderKind::OpenAi {
+        at.fault("continuation", "continue_final_message is for providers of kind openai only".to_owned());
+    }
+    continuation
 }
 
 /// The key, and the file that it was read from.
@@ -201,7 +227,7 @@ fn breaker(at: &mut Section<'_>) -> breaker::Settings {
             .key("slow_first_token", "a first token later than this is a failure")
             .optional_duration(MILLISECOND..=HOUR),
         min_tokens_per_second: at
-            .key("min_tokens_per_second", "a stream slower than this is a failure")
+            .key("min_tokens_per_second", "a stream slower than this, over a window of ten such tokens, breaks off")
             .optional_number(0.001..=1e6),
         open_for: at.key("open_for", "how long it is left alone before probes").duration(MINUTE, MILLISECOND..=DAY),
         max_open_for: at

@@ -40,6 +40,11 @@ impl View for Shown {
         let faults = vec!["providers[1].timeouts.total: must be longer than zero".into()];
         ConfigView { source: "fusebox.yaml".into(), loaded_seconds_ago: 1.5, reloads: 2, faults }
     }
+
+    fn load(&self) -> LoadView {
+        let places = vec![PlacesView { provider: "a".into(), limit: Some(12), taken: 3, waiting: 1 }];
+        LoadView { degradation_level: "reduced", load: [("queue", 0.8)].into(), places }
+    }
 }
 
 fn provider(name: &str) -> ProviderView {

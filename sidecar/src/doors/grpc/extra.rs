@@ -1,6 +1,5 @@
 //! A request's `extra`: fields of the provider's own, merged into the document beside the door's.
 
-use fusebox_proto::v1;
 use prost_types::{Struct, Value, value::Kind};
 use serde::{
     Serialize, Serializer,
@@ -9,8 +8,11 @@ use serde::{
 
 use super::faults::Faults;
 
-/// What the door writes itself, and where a caller says it instead.
-const TAKEN: [(&str, &str); 15] = [
+/// What a door's method writes itself, and where a caller says it instead.
+pub(super) type Taken = &'static [(&'static str, &'static str)];
+
+/// Those of a chat.
+pub(super) const OF_CHAT: Taken = &[
     ("model", "is set by model"),
     ("messages", "is set by messages"),
     ("max_tokens", "is set by sampling.max_tokens"),
@@ -33,20 +35,31 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The fields of `extra`, to be flattened into the document.
 #[derive(Debug)]
-pub(super) struct Extra<'a>(Option<&'a Struct>);
+pub(super) struct Extra<'a>(Vec<(&'a str, &'a Value)>);
 
 impl<'a> Extra<'a> {
-    /// Those of `request`; a fault for each that the door sets itself or that JSON cannot hold.
-    pub(super) fn of(request: &'a v1::GenerateRequest, faults: &mut Faults) -> Self {
-        for (key, value) in request.extra.iter().flat_map(|extra| &extra.fields) {
-            if let Some((_, why)) = TAKEN.iter().find(|(taken, _)| taken == key) {
+    /// Those of a request; a fault for each that is `taken` or that JSON cannot hold.
+    pub(super) fn of(extra: Option<&'a Struct>, taken: Taken, faults: &mut Faults) -> Self {
+        let fields = || extra.iter().flat_map(|extra| &extra.fields);
+        for (key, value) in fields() {
+            if let Some((_, why)) = taken.iter().find(|(taken, _)| taken == key) {
                 faults.note(format_args!("extra.{key}"), *why);
             }
             if !fits_json(value) {
                 faults.note(format_args!("extra.{key}"), "holds a number that is not finite");
             }
         }
-        Self(request.extra.as_ref())
+        Self(fields().map(|(key, value)| (key.as_str(), value)).collect())
+    }
+
+    /// Whether there is a field of that name, be it null.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| *key == name)
+    }
+
+    /// Leaves the field of that name out if it is null.
+    pub(super) fn drop_null(&mut self, name: &str) {
+        self.0.retain(|(key, value)| *key != name || !matches!(value.kind, None | Some(Kind::NullValue(_))));
     }
 }
 
@@ -62,7 +75,7 @@ fn fits_json(value: &Value) -> bool {
 impl Serialize for Extra<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (key, value) in self.0.iter().flat_map(|extra| &extra.fields) {
+        for (key, value) in &self.0 {
             map.serialize_entry(key, &Plain(value))?;
         }
         map.end()

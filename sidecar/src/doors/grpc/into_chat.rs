@@ -13,7 +13,7 @@ use super::{
         Called, CalledFunction, ChatBody, ChatMessage, ChatPart, Content, EmbedBody, Format, Function, Named,
         NamedSchema, StreamOptions, Tool, ToolChoice,
     },
-    extra::Extra,
+    extra::{Extra, OF_CHAT},
     faults::Faults,
     media,
 };
@@ -47,7 +47,7 @@ pub(super) fn chat<'a>(request: &'a v1::GenerateRequest, stream: bool, faults: &
         response_format: format(request, faults),
         tools: tools(request, faults),
         tool_choice: tool_choice(request, faults),
-        extra: Extra::of(request, faults),
+        extra: Extra::of(request.extra.as_ref(), OF_CHAT, faults),
     }
 }
 

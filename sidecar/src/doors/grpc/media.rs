@@ -153,7 +153,7 @@ fn is_mime_type(text: &str) -> bool {
 const KNOWN: [&str; 5] = ["image/jpeg", "image/png", "image/gif", "image/webp", PDF];
 
 /// What the first bytes say that all of them are.
-fn detected(data: &[u8]) -> Option<&'static str> {
+pub(super) fn detected(data: &[u8]) -> Option<&'static str> {
     match data {
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some("image/png"),

@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use fusebox_proto::v1;
-use fusebox_rules::moment::Moment;
+use fusebox_rules::{holdback::Holdback, moment::Moment};
 use http::{HeaderMap, HeaderValue};
 
 use super::faults::Faults;
 use crate::{
     call::{Options, Priority, TraceContext, correlation},
-    config::CacheMode,
+    config::{CacheMode, units},
     digest::Digest,
     doors::caller,
 };
@@ -98,6 +98,7 @@ pub(super) fn allowed(sent: Option<v1::CallOptions>, caller: &Caller, faults: &m
         priority: priority(sent.priority, faults),
         run_id: caller.run_id.clone(),
         token: caller.token,
+        holdback: holdback(&sent.holdback, faults),
     }
 }
 
@@ -112,6 +113,15 @@ fn first_token_timeout(sent: &prost_types::Duration, faults: &mut Faults) -> Opt
         faults.note("options.first_token_timeout", "must be longer than zero");
     }
     wait
+}
+
+/// An empty one is none.
+fn holdback(sent: &str, faults: &mut Faults) -> Option<Holdback> {
+    let read = units::holdback(sent);
+    if read.is_none() && !sent.is_empty() {
+        faults.note("options.holdback", format!("must be {}", caller::HOLDBACK));
+    }
+    read.filter(|_| !sent.is_empty())
 }
 
 fn cache(sent: i32, faults: &mut Faults) -> Option<CacheMode> {
@@ -243,6 +253,7 @@ mod tests {
             priority: v1::Priority::Batch.into(),
             idempotency_key: "once".into(),
             first_token_timeout: Some(prost_types::Duration { seconds: 1, nanos: 500_000_000 }),
+            holdback: "whole".into(),
         };
         let mut faults = Faults::default();
         let options = allowed(Some(sent), &read(&[]), &mut faults);
@@ -256,6 +267,7 @@ mod tests {
             fallback_response: Some("sorry".into()),
             simplified_prompt: Some("short: {original_prompt}".into()),
             priority: Priority::Batch,
+            holdback: Some(Holdback::Whole),
             run_id: None,
             token: None,
         };
@@ -273,12 +285,13 @@ mod tests {
             max_attempts: Some(0),
             priority: -1,
             idempotency_key: "k".repeat(257),
+            holdback: "some".into(),
             first_token_timeout: Some(prost_types::Duration { seconds: -1, nanos: 0 }),
             ..v1::CallOptions::default()
         };
         let mut faults = Faults::default();
         allowed(Some(sent), &read(&[]), &mut faults);
-        let expected = ["max_attempts", "idempotency_key", "first_token_timeout", "cache", "priority"];
+        let expected = ["max_attempts", "idempotency_key", "first_token_timeout", "cache", "priority", "holdback"];
         assert_eq!(faults.paths(), expected.map(|name| format!("options.{name}")));
         for (seconds, nanos) in [(0, 0), (0, -1), (i64::MIN, 0), (1, 1_000_000_000)] {
             assert_eq!(first_token_timeout(&prost_types::Duration { seconds, nanos }, &mut faults), None);

@@ -89,6 +89,7 @@ mod tests {
             warnings: vec!["vllm was silent".into()],
             attempts: vec![first, second],
             correlation_id: "id-1".into(),
+            image: fusebox_rules::image::Measure::default(),
         });
         assert_eq!(translated.source(), v1::Source::Fallback);
         assert_eq!(translated.quality(), v1::Quality::Full);
@@ -115,6 +116,7 @@ mod tests {
             warnings: Vec::new(),
             attempts: Vec::new(),
             correlation_id: "id".into(),
+            image: fusebox_rules::image::Measure::default(),
         };
         assert_eq!(outcome(&nothing).quality(), v1::Quality::Unavailable);
         assert_eq!(outcome(&nothing).source(), v1::Source::Unspecified);

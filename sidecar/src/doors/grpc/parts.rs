@@ -43,6 +43,8 @@ pub(super) struct Parts<S> {
     finish: Option<Finish>,
     usage: Option<Usage>,
     how: Outcome,
+    /// Where the source tells how the answer came about in the end.
+    told_by: fn(&S) -> Option<&Outcome>,
     /// The message that ends the answer.
     last: Option<v1::StreamGenerateResponse>,
 }
@@ -58,6 +60,7 @@ impl<S: Stream<Item = Result<Chunk, Failure>> + Unpin> Parts<S> {
             finish: None,
             usage: None,
             how,
+            told_by: |_| None,
             last: None,
         }
     }
@@ -72,7 +75,20 @@ impl<S: Stream<Item = Result<Chunk, Failure>> + Unpin> Parts<S> {
             finish: None,
             usage: None,
             how,
+            told_by: |_| None,
             last: Some(only),
+        }
+    }
+
+    /// The same, with the outcome that its source tells in the end.
+    pub(super) fn told_by(self, told_by: fn(&S) -> Option<&Outcome>) -> Self {
+        Self { told_by, ..self }
+    }
+
+    /// Drops the source, once it has ended, and keeps what it says of how.
+    fn drop_source(&mut self) {
+        if let Some(how) = self.source.take().as_ref().and_then(self.told_by) {
+            self.how.clone_from(how);
         }
     }
 
@@ -116,7 +132,7 @@ impl<S: Stream<Item = Result<Chunk, Failure>> + Unpin> Parts<S> {
 
     /// The engine has closed the answer.
     fn close(&mut self) -> Result<(), Status> {
-        self.source = None;
+        self.drop_source();
         if self.finish.is_none() {
             return Err(self.broken(Failure::new(ErrorKind::StreamBroken, "the answer ended without saying why")));
         }
@@ -132,7 +148,7 @@ impl<S: Stream<Item = Result<Chunk, Failure>> + Unpin> Parts<S> {
 
     /// The answer ends here, with an error.
     fn broken(&mut self, failure: Failure) -> Status {
-        self.source = None;
+        self.drop_source();
         self.unread = Bytes::new();
         // When it began this was a success's outcome.
         self.how.source = None;

@@ -14,7 +14,7 @@ use super::{
     faults::Faults,
     from_chat,
     guard::unasked,
-    into_chat,
+    image, into_chat,
     options::{self, Caller},
     outcome::outcome,
     parts::Parts,
@@ -101,7 +101,7 @@ impl<E: Engine> InferenceService for Inference<E> {
         let answered = self.answer(call).await?;
         let how = answered.outcome.clone();
         let parts = match answered.reply {
-            Reply::Stream(stream) => Parts::begun(stream, how),
+            Reply::Stream(stream) => Parts::begun(stream, how).told_by(|stream| Some(stream.outcome())),
             Reply::Whole(_) => Parts::whole(whole(answered, from_chat::only_message)?, how),
         };
         Ok(Response::new(parts))
@@ -119,9 +119,16 @@ impl<E: Engine> InferenceService for Inference<E> {
 
     async fn generate_image(
         &self,
-        _: Request<v1::GenerateImageRequest>,
+        request: Request<v1::GenerateImageRequest>,
     ) -> Result<Response<v1::GenerateImageResponse>, Status> {
-        Err(Status::unimplemented("images are not generated here yet"))
+        let mut request = request.into_inner();
+        let (allowed, mut faults) = (request.options.take(), self.faults());
+        let document = image::body(&request, &mut faults);
+        let call = self.call(Operation::Image, &document, allowed, faults);
+        let answered = self.answer(call).await?;
+        let asked = answered.outcome.image;
+        let answer = whole(answered, |whole, how| image::answer(whole, asked, how))?;
+        Ok(sized(answer))
     }
 }
 

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::{
     call::{Options, Priority, TraceContext},
-    config::CacheMode,
+    config::{CacheMode, units::holdback},
     doors::caller,
     error::{Failure, FieldFault},
 };
@@ -43,6 +43,7 @@ pub(super) fn options(headers: &HeaderMap) -> Result<(Options, Option<Duration>)
                 _ => None,
             })
             .unwrap_or_default(),
+        holdback: read.take("x-fusebox-holdback", caller::HOLDBACK, holdback),
         run_id: read.key("x-fusebox-run-id"),
         token: caller::token(headers),
         idempotency_key: read.key("idempotency-key"),
@@ -78,6 +79,8 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use fusebox_rules::holdback::Holdback;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -92,6 +95,7 @@ mod tests {
             ("x-fusebox-allow-degraded", "false"),
             ("x-fusebox-priority", "batch"),
             ("x-fusebox-run-id", "run-1"),
+            ("x-fusebox-holdback", "250ms"),
             ("idempotency-key", "k"),
             ("x-stainless-retry-count", "2"),
         ]))
@@ -101,6 +105,7 @@ mod tests {
         assert_eq!(options.allow_degraded, Some(false));
         assert_eq!((options.run_id.as_deref(), options.idempotency_key.as_deref()), (Some("run-1"), Some("k")));
         assert_eq!(options.retries_before, 2);
+        assert_eq!(options.holdback, Some(Holdback::Time(Duration::from_millis(250))));
     }
 
     #[test]

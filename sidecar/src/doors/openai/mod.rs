@@ -1,4 +1,4 @@
-//! The OpenAI door: chat completions, completions, embeddings and models, over HTTP/1.1 and HTTP/2.
+//! The OpenAI door: chat completions, completions, embeddings, images and models, over HTTP/1.1 and HTTP/2.
 
 mod body;
 mod head;
@@ -112,12 +112,14 @@ fn route(method: &Method, path: &str) -> Result<Route, Box<(Word, Failure)>> {
         "/v1/chat/completions" => (Route::Call(Operation::Chat), Method::POST),
         "/v1/completions" => (Route::Call(Operation::Completion), Method::POST),
         "/v1/embeddings" => (Route::Call(Operation::Embed), Method::POST),
+        "/v1/images/generations" => (Route::Call(Operation::Image), Method::POST),
         "/v1/models" => (Route::Models, Method::GET),
         other => match other.strip_prefix("/v1/models/").filter(|name| !name.is_empty()) {
             Some(name) => (Route::Model(percent_decoded(name)), Method::GET),
             None => {
                 let message = format!(
-                    "no endpoint at {}; there are /v1/chat/completions, /v1/completions, /v1/embeddings and /v1/models",
+                    "no endpoint at {}; there are /v1/chat/completions, /v1/completions, /v1/embeddings, \
+                     /v1/images/generations and /v1/models",
                     path.chars().take(80).collect::<String>()
                 );
                 return Err(Box::new((StatusCode::NOT_FOUND.into(), Failure::new(ErrorKind::InvalidInput, message))));

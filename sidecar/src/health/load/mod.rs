@@ -66,7 +66,7 @@ async fn watch(shared: Arc<Shared>, mut sources: Sources, current: Arc<Current>)
         let now = clock::now();
         if settings.enabled {
             let load = sources.load(settings, good_for, now).await;
-            shared.pressure.read(&settings.levels, load, counting(load, settings.gpu), now);
+            shared.pressure.read(&settings.levels, load, counting(load, settings), now);
         }
         if current.plan.config.overload.enabled {
             close_windows(&shared, &current, &sources, good_for);
@@ -128,12 +128,18 @@ impl Sources {
 }
 
 /// The part of a load that counts.
-fn counting(load: Load, gpu: GpuCounts) -> Load {
-    let tells = load.queue.is_some();
-    match gpu {
-        GpuCounts::On => load,
-        GpuCounts::Auto if !tells => load,
-        GpuCounts::Auto | GpuCounts::Off => Load { gpu: None, gpu_memory: None, ..load },
+fn counting(load: Load, settings: &Degradation) -> Load {
+    let gpu = match settings.gpu {
+        GpuCounts::On => true,
+        GpuCounts::Auto => load.queue.is_none(),
+        GpuCounts::Off => false,
+    };
+    Load {
+        cpu: load.cpu.filter(|_| settings.cpu),
+        memory: load.memory.filter(|_| settings.memory),
+        gpu: load.gpu.filter(|_| gpu),
+        gpu_memory: load.gpu_memory.filter(|_| gpu),
+        ..load
     }
 }
 
@@ -154,6 +160,16 @@ fn close_windows(shared: &Shared, current: &Current, sources: &Sources, good_for
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn what_is_told_not_to_count_does_not() {
+        let load = Load { cpu: Some(0.9), memory: Some(0.8), kv_cache: Some(0.7), ..Load::default() };
+        let settings = |cpu, memory| Degradation { cpu, memory, ..Config::default().degradation };
+        for (cpu, memory, worst) in [(true, true, "cpu"), (false, true, "memory"), (false, false, "kv_cache")] {
+            assert_eq!(counting(load, &settings(cpu, memory)).worst().unwrap().0, worst);
+        }
+    }
 
     #[test]
     fn gpus_count_only_while_no_server_tells_of_its_queue_unless_told_otherwise() {
@@ -165,7 +181,8 @@ mod tests {
             (GpuCounts::On, told, Some(1.0)),
             (GpuCounts::Off, busy, Some(0.1)),
         ] {
-            assert_eq!(counting(load, gpu).worst().map(|(_, worst)| worst), counted, "{gpu:?}");
+            let settings = Degradation { gpu, ..Config::default().degradation };
+            assert_eq!(counting(load, &settings).worst().map(|(_, worst)| worst), counted, "{gpu:?}");
         }
     }
 }

@@ -77,8 +77,8 @@ enum What {
     Cache,
 }
 
-/// Names of vLLM (both of its cache's, as it was renamed), SGLang, TGI and llama.cpp.
-const NAMES: [(&str, What); 13] = [
+/// Names of vLLM (two for its cache, which was renamed), SGLang, TGI and llama.cpp.
+const NAMES: [(&str, What); 12] = [
     ("vllm:num_requests_running", What::Running),
     ("vllm:num_requests_waiting", What::Waiting),
     ("vllm:kv_cache_usage_perc", What::Cache),
@@ -91,8 +91,6 @@ const NAMES: [(&str, What); 13] = [
     ("llamacpp:requests_processing", What::Running),
     ("llamacpp:requests_deferred", What::Waiting),
     ("llamacpp:kv_cache_usage_ratio", What::Cache),
-    // As a proxy that does not allow colons passes it on.
-    ("vllm_num_requests_waiting", What::Waiting),
 ];
 
 /// What a page says; `None`: nothing of these things. Counts of several engines are added up, and of their caches the

@@ -78,8 +78,8 @@ impl<'a> Asked<'a> {
         self.pace.first_token
     }
 
-    /// Whether embeddings, which have no tokens, are given: after any failure that was asked for they are not.
-    pub(super) async fn outcome_of_embedding(self) -> Result<(), Failure> {
+    /// Whether what has no tokens, embeddings and images, is given: after any failure that was asked for it is not.
+    pub(super) async fn outcome_without_tokens(self) -> Result<(), Failure> {
         match self.breaks {
             None => Ok(()),
             Some(breaks) => Err(breaks.failure().await),
@@ -141,7 +141,7 @@ impl<'a> Asked<'a> {
     fn answer(&self, prompt: &str, most: usize) -> Answer {
         let tool = self.tool_to_call();
         let Some(tool) = tool else {
-            let mut words = self.words(prompt);
+            let mut words = self.unsaid(self.words(prompt));
             if let Some(at) = self.stops().filter_map(|stop| words.find(stop)).min() {
                 words.truncate(at);
             }
@@ -149,6 +149,16 @@ impl<'a> Asked<'a> {
         };
         let name = tool["name"].as_str().unwrap_or_default().to_owned();
         Answer::new(fit(&tool["parameters"]).to_string(), Some(name), Finish::ToolCalls, most)
+    }
+
+    /// `words` without what an assistant's last message has said of them already.
+    fn unsaid(&self, words: String) -> String {
+        let last = self.document["messages"].as_array().and_then(|messages| messages.last());
+        let begun = last.filter(|last| last["role"] == "assistant").map(|last| text_of(&last["content"]));
+        match begun.and_then(|begun| words.strip_prefix(begun.as_str()).map(str::to_owned)) {
+            Some(rest) => rest,
+            None => words,
+        }
     }
 
     fn stops(&self) -> impl Iterator<Item = &str> {

@@ -101,6 +101,16 @@ async fn stream_of(provider: &Simulated, request: &Request) -> Result<Streamed, 
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_an_assistants_message_has_begun_is_gone_on_with() {
+    let provider = provider(|_| {});
+    for (begun, rest) in [("one two", " three four"), ("One", "one two three four"), ("one two three four", "")] {
+        let messages = json!([{"role": "user", "content": "go"}, {"role": "assistant", "content": begun}]);
+        let streamed = streamed(&provider, &json!({ "messages": messages })).await.unwrap();
+        assert_eq!((streamed.text().as_str(), streamed.end), (rest, None), "{begun:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_keeps_its_pace() {
     let streamed = streamed(&provider(|_| {}), &json!({})).await.unwrap();
     let times: Vec<u128> = streamed.chunks.iter().map(|(at, _)| at / 10 * 10).collect();
@@ -249,6 +259,11 @@ async fn it_completes_prompts_and_embeds_texts() {
         whole(&provider(|_| {}), &request(Operation::Embed, &json!({ "input": ["a", "b"] }))).await.unwrap();
     assert_eq!((document["data"].as_array().unwrap().len(), answer.finish), (2, None));
     assert_eq!(clock::now().since(begun).as_millis() / 10 * 10, 100);
+
+    let (begun, cat) = (clock::now(), request(Operation::Image, &json!({ "prompt": "a cat" })));
+    let (document, answer) = whole(&provider(|_| {}), &cat).await.unwrap();
+    assert_eq!((&document["size"], answer.finish), (&json!("512x512"), None));
+    assert_eq!(clock::now().since(begun).as_millis() / 10 * 10, 100);
 }
 
 #[tokio::test(start_paused = true)]
@@ -273,7 +288,7 @@ async fn it_fails_on_request() {
         let failure = whole(&provider(|_| {}), &chat(&json!({ "simulate": simulate }))).await.unwrap_err();
         assert_eq!((failure.kind, failure.wait), (kind, wait.map(Duration::from_millis)), "{simulate}");
     }
-    for operation in [Operation::Completion, Operation::Embed] {
+    for operation in [Operation::Completion, Operation::Embed, Operation::Image] {
         let asked =
             request(operation, &json!({ "prompt": "a", "input": "a", "simulate": { "fail": "provider_error" } }));
         assert_eq!(whole(&provider(|_| {}), &asked).await.unwrap_err().kind, ErrorKind::ProviderError);

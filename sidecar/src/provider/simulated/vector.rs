@@ -60,7 +60,7 @@ pub(super) fn embeddings(asked: &Value, model: &str) -> Result<Whole, Failure> {
     })
 }
 
-fn refused(path: &str, message: &str) -> Failure {
+pub(super) fn refused(path: &str, message: &str) -> Failure {
     Failure::fields(vec![FieldFault { path: path.to_owned(), message: message.to_owned() }])
 }
 
@@ -73,12 +73,12 @@ fn unit_vector(text: &str, dimensions: usize) -> Vec<f32> {
 }
 
 /// The hash of Fowler, Noll and Vo in its 64-bit variant 1a.
-fn fnv_1a(bytes: &[u8]) -> u64 {
+pub(super) fn fnv_1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Steele, Lea and Flood's SplitMix64.
-fn split_mix(state: &mut u64) -> u64 {
+pub(super) fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

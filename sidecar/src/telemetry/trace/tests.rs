@@ -108,7 +108,7 @@ async fn a_call_and_its_attempts_are_spans_below_the_callers_own() {
     trace.fallback(0, 1, failure.kind);
     let mut second = trace.attempt(1, Some("claude"), 2);
     let sent_second = second.headers(&call);
-    second.first_token();
+    second.first_token(crate::clock::now());
     trace.first_token();
     let usage = Some(Usage { input_tokens: 7, output_tokens: 9 });
     second.ended(Ok(&Facts { finish: Some(Finish::Length), usage, model: Some("claude-3") }));

@@ -33,6 +33,7 @@ fn how() -> Outcome {
         warnings: Vec::new(),
         attempts: Vec::new(),
         correlation_id: "id".into(),
+        image: fusebox_rules::image::Measure::default(),
     }
 }
 

@@ -23,6 +23,7 @@ fn how(attempts: usize) -> Outcome {
         warnings: Vec::new(),
         attempts: vec![attempt; attempts],
         correlation_id: "id-1".into(),
+        image: fusebox_rules::image::Measure::default(),
     }
 }
 

@@ -153,6 +153,7 @@ pub(super) fn outcome(call: &Call, source: Option<Source>) -> Outcome {
         warnings: Vec::new(),
         attempts: Vec::new(),
         correlation_id: Arc::clone(&call.correlation_id),
+        image: fusebox_rules::image::Measure::default(),
     }
 }
 
