@@ -26,7 +26,7 @@ pub struct Failure {
     pub final_here: bool,
     /// Tokens that a failed attempt used all the same, if the provider said.
     pub usage: Option<Usage>,
-    /// The provider's raw words, for logs at debug and nobody else.
+    /// The provider's raw words, for logs at debug, and for callers only while that is on.
     pub inside: Option<String>,
     /// Messages that tell a model what was wrong with its answer, its answer among them; for that model and nobody
     /// else. `None`: there is nothing particular to say.

@@ -93,6 +93,7 @@ async fn without_a_known_token_the_openai_door_says_401_in_the_contracts_shape()
             assert_eq!(answer.status, 401, "{what}");
             assert_eq!(answer.header("content-type"), Some("application/json"), "{what}");
             assert_eq!(answer.header("x-correlation-id"), Some("the-call"), "{what}");
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{what}");
             let error = answer.error();
             assert_eq!(error["type"], "authentication", "{what}");
             assert_eq!(error["retryable"], false, "{what}");
@@ -115,7 +116,9 @@ async fn without_a_known_token_the_grpc_door_says_unauthenticated_with_the_contr
             client.generate_image(with(GenerateImageRequest::default(), authorization)).await.map(drop),
         ];
         for refused in refusals {
-            let told = told(&refused.expect_err("nobody's call"));
+            let refused = refused.expect_err("nobody's call");
+            assert_eq!(refused.metadata().get("www-authenticate").unwrap(), "Bearer");
+            let told = told(&refused);
             assert_eq!(told.code, Code::Unauthenticated, "{authorization:?}: {told:?}");
             assert_eq!((told.kind.as_str(), told.domain.as_str()), ("authentication", "fusebox"));
             assert_eq!(told.retryable.as_deref(), Some("false"));

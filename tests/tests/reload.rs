@@ -17,7 +17,7 @@ async fn models(http: &Http) -> Vec<String> {
     list["data"].as_array().unwrap().iter().filter_map(|model| model["id"].as_str().map(str::to_owned)).collect()
 }
 
-async fn until_models(http: &Http, expected: &[&str]) {
+pub(crate) async fn until_models(http: &Http, expected: &[&str]) {
     let waiting = async {
         let mut clock = tokio::time::interval(ms(5));
         while models(http).await != expected {

@@ -327,6 +327,29 @@ async fn what_a_conversation_repeats_is_seen_though_its_answers_were_not() {
 }
 
 #[tokio::test]
+async fn an_answer_from_the_cache_is_a_call_without_tokens_and_its_tool_calls_count() {
+    for way in Way::ALL {
+        let provider = Provider::start(searching()).await;
+        let budgets = json!({"max_tokens": 15, "max_cost": null});
+        let settings = json!({"run_budgets": budgets, "cache": {"mode": "prefer"}});
+        let sidecar = Sidecar::start(Config::one(&provider).with(settings)).await;
+        let doors = Doors::of(&sidecar).await;
+        let agent = Agent::new(&doors, way, "cached");
+        for _ in 0..5 {
+            agent.turn().await.good(way);
+        }
+        let turn = agent.turn().await;
+        turn.spent(way, "repeats", "search 5 of 5");
+        assert_eq!(
+            (turn.details["calls"].as_str(), turn.details["tokens"].as_str()),
+            ("5 of 20", "11 of 15"),
+            "{way:?}"
+        );
+        assert_eq!(provider.calls(), 1, "{way:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_model_is_told_too_where_that_is_wanted() {
     let provider = Provider::start(tokens(1)).await;
     for tell in [true, false] {

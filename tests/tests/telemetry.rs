@@ -89,12 +89,24 @@ async fn label_values_are_few_whatever_callers_name() {
 }
 
 #[tokio::test]
-async fn a_providers_raw_words_are_logged_at_debug_and_not_at_info() {
+async fn a_providers_raw_words_are_logged_and_told_at_debug_and_not_at_info() {
     for (level, logged) in [("info", false), ("debug", true)] {
         let provider = Provider::start(answer(500, &json!({"error": {"message": format!("oh no {MARK}")}}))).await;
         let sidecar = Sidecar::start(Config::one(&provider).with(json!({"telemetry": {"log": level}}))).await;
         let call = sidecar.http().chat(&hello("chat", false)).header("x-correlation-id", "the-call");
-        assert_eq!(call.send().await.status, 503);
+        let answer = call.send().await;
+        assert_eq!(answer.status, 503);
+        assert_eq!(answer.everything().contains(MARK), logged, "at {level}: {}", answer.text());
+        if logged {
+            let words = answer.error()["details"]["provider_words"].as_str().unwrap_or_default().to_owned();
+            assert!(words.starts_with("HTTP 500: "), "{words}");
+        }
+        let doors = Doors::of(&sidecar).await;
+        for way in Way::ALL {
+            let ended = doors.call(way, "chat").await;
+            assert_eq!(ended.kind(), "provider_error");
+            assert_eq!(ended.everything.contains(MARK), logged, "at {level}, {way:?}: {ended:#?}");
+        }
         sidecar.logged("the call's line", |line| line.contains("the-call") && line.contains("provider_error")).await;
         assert_eq!(sidecar.log().contains(MARK), logged, "at {level}:\n{}", sidecar.log());
     }

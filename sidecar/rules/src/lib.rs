@@ -8,6 +8,7 @@ pub mod breaker;
 pub mod budget;
 pub mod classify;
 pub mod come_back;
+pub mod critical;
 pub mod deadline;
 pub mod degradation;
 pub mod error;

@@ -7,7 +7,8 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{
-    Call, TraceContext, form,
+    Call, TraceContext,
+    form::{checked, checked_so_far},
     plan::Seat,
     reading::{Heard, Limits, Reading},
     spent::Cost,
@@ -34,8 +35,7 @@ const MAX_HELD: usize = 1 << 20;
 struct Question<'a> {
     call: &'a Call,
     model: Option<&'a str>,
-    /// The request in other words: with a complaint about its last answer, under another instruction, or for smaller
-    /// images.
+    /// The request in other words, where it is asked so.
     again: Option<Request>,
     /// What the answer is held to.
     checker: Option<&'a Checker>,
@@ -62,6 +62,7 @@ pub(super) struct Asker<'a> {
     pub(super) call: &'a Call,
     pub(super) trace: &'a mut CallTrace,
     pub(super) holdback: Holdback,
+    /// What its answer is held to.
     pub(super) checker: Option<&'a Checker>,
     pub(super) deadline: Moment,
     pub(super) worker: usize,
@@ -177,19 +178,19 @@ impl Changes {
         }
     }
 
-    /// Whether what is asked is an answer to what this provider said.
-    pub(super) const fn are_of_one_provider(&self) -> bool {
-        self.complain || self.rewritten.is_some()
+    /// Whether nothing is different.
+    pub(super) fn is_none(&self) -> bool {
+        self.timeouts == 0 && !self.less && !self.complain && self.rewritten.is_none()
     }
 
     /// What is asked instead of `asked`; `None`: just that.
     fn again(&self, asked: &Request) -> Option<Request> {
+        if asked.operation == Operation::Image {
+            return self.less.then(|| asked.for_less_image()).flatten();
+        }
         let base = self.rewritten.as_ref().unwrap_or(asked);
-        let again = match asked.operation {
-            Operation::Image => self.less.then(|| base.for_less_image()).flatten(),
-            _ => self.complain.then(|| base.complaining(self.complaint.as_deref())).flatten(),
-        };
-        again.or_else(|| self.rewritten.clone())
+        let complaining = self.complain.then(|| base.complaining(self.complaint.as_deref())).flatten();
+        complaining.or_else(|| self.rewritten.clone())
     }
 }
 
@@ -259,7 +260,7 @@ async fn make(
         let answer = pin!(async {
             let Reply { answer, mut warnings } = provider.ask(ask).await?;
             let got = match answer {
-                provider::Answer::Whole(whole) => Got::Whole(form::checked(whole, question.checker, &mut warnings)?),
+                provider::Answer::Whole(whole) => Got::Whole(checked(whole, question.checker, &mut warnings)?),
                 provider::Answer::Stream(chunks) => {
                     let (held, chunks) = first_token(chunks).await?;
                     Got::Begun { rest: Reading::new(chunks, &held, question.limits()), held }
@@ -272,6 +273,7 @@ async fn make(
     match made {
         Ok(Ok((Got::Begun { mut held, mut rest }, warnings))) => {
             let result = hold_back(&mut held, &mut rest, question).await;
+            let result = result.and_then(|complete| checked_so_far(&held, complete, question.checker));
             if let Err(failure) = result {
                 question.cost = rest.cost();
                 return Err(failure.used(rest.facts().usage));
@@ -315,8 +317,9 @@ async fn first_token(mut rest: Chunks) -> Result<(Vec<Chunk>, Chunks), Failure> 
     }
 }
 
-/// Reads on while what comes is to be held back. A break within it is one before the first token to the caller.
-async fn hold_back(held: &mut Vec<Chunk>, rest: &mut Reading, question: &Question<'_>) -> Result<(), Failure> {
+/// Reads on while what comes is to be held back, and says whether that was all. A break within it is one before the first
+/// token to the caller.
+async fn hold_back(held: &mut Vec<Chunk>, rest: &mut Reading, question: &Question<'_>) -> Result<bool, Failure> {
     let holdback = question.holdback;
     let first_token = rest.first_token();
     let ends = holdback.ends_after().map(|after| clock::at(first_token + after));
@@ -327,7 +330,7 @@ async fn hold_back(held: &mut Vec<Chunk>, rest: &mut Reading, question: &Questio
             None => next.await,
             Some(ends) => match tokio::time::timeout_at(ends, next).await {
                 Ok(next) => next,
-                Err(_) => return Ok(()),
+                Err(_) => return Ok(false),
             },
         };
         match next {
@@ -335,14 +338,14 @@ async fn hold_back(held: &mut Vec<Chunk>, rest: &mut Reading, question: &Questio
                 size += chunk.events.len();
                 held.push(chunk);
             }
-            Heard::Complete => return form::checked_unsent(held, question.checker),
+            Heard::Complete => return Ok(true),
             Heard::TooSlow if question.others => return Err(too_slow()),
             // Nobody can do better.
             Heard::TooSlow => {}
             Heard::Broke(failure) => return Err(failure),
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 pub(super) fn too_slow() -> Failure {

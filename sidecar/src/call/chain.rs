@@ -233,7 +233,12 @@ impl Way {
             Ok((got, warnings)) => {
                 self.outcome.warnings.extend(warnings);
                 self.note_less(seat, next.changes.less);
-                self.note_rewritten(seat, &next.changes);
+                if next.changes.rewritten.is_some() {
+                    let name = &seat.upstream.settings.name;
+                    self.limit(format!(
+                        "{name} refused the content and was asked once more under the configured instruction"
+                    ));
+                }
                 Ok(match got {
                     Got::Whole(whole) => {
                         self.note_time(seat, took);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{attempt::Changes, plan::Seat, way::Way};
+use super::{attempt::Changes, way::Way};
 use crate::{
     chat::{
         answer::{Chunk, Whole},
@@ -36,14 +36,6 @@ impl Way {
             _ => None,
         }
     }
-
-    /// Notes that what was answered is not quite what was asked.
-    pub(super) fn note_rewritten(&mut self, seat: &Seat, changes: &Changes) {
-        if changes.rewritten.is_some() {
-            let name = &seat.upstream.settings.name;
-            self.limit(format!("{name} refused the content and was asked once more under the configured instruction"));
-        }
-    }
 }
 
 /// The answer, if it is what was asked for.
@@ -55,13 +47,12 @@ pub(super) fn checked(whole: Whole, checker: Option<&Checker>, warnings: &mut Ve
     Ok(whole)
 }
 
-/// Checks a stream that is complete and of which nothing has been passed on.
-///
-/// # Errors
-/// It is not what was asked for, and can still be asked for again.
-pub(super) fn checked_unsent(held: &[Chunk], checker: Option<&Checker>) -> Result<(), Failure> {
+/// Holds what has come of a stream, and is still held back, to what was asked for; `complete`: that is all of it.
+pub(super) fn checked_so_far(held: &[Chunk], complete: bool, checker: Option<&Checker>) -> Result<(), Failure> {
     let Some(checker) = checker else { return Ok(()) };
     let mut check = checker.stream();
-    held.iter().try_for_each(|chunk| check.add(&mut chunk.clone()))?;
-    check.finish()
+    for chunk in held {
+        check.add(&mut chunk.clone())?;
+    }
+    if complete { check.finish() } else { Ok(()) }
 }

@@ -3,11 +3,12 @@
 //! What follows a break is decided by [`survive::decide`]; here is whom that can mean, and the asking. Nothing is
 //! read of what was sent before something breaks.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use fusebox_rules::{
     breaker::Asker,
+    retry::WaitReason,
     survive::{self, Continuation, Facts, Told, Verdict},
 };
 
@@ -28,6 +29,7 @@ use crate::{
     clock,
     config::ProviderKind,
     error::{ErrorKind, Failure},
+    gate::Pass,
 };
 
 /// What has been passed on of a stream, unread, and who has been asked to go on with it since it last broke.
@@ -171,7 +173,11 @@ impl Way {
             return None;
         }
         let pass = upstream.gate.admit(Asker::Caller).ok()?;
-        self.trace.fallback(route.seats[this.from].upstream.index, upstream.index, this.kind);
+        if this.seat == this.from {
+            self.trace.retry(upstream.index, this.kind, Duration::ZERO, WaitReason::None);
+        } else {
+            self.trace.fallback(route.seats[this.from].upstream.index, upstream.index, this.kind);
+        }
         self.repeated = if continues { sent.tokens } else { 0 };
         let answer = self.attempt_with(request, seat, pass, this.others).await;
         match answer {
@@ -202,7 +208,7 @@ impl Way {
         &mut self,
         request: Option<Request>,
         seat: &Seat,
-        pass: crate::gate::Pass,
+        pass: Pass,
         others: u32,
     ) -> Result<Answer, Failure> {
         let Some(request) = request else { return self.attempt(seat, pass, &mut Next::default(), others).await };

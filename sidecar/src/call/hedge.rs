@@ -48,7 +48,7 @@ impl Way {
         next: &mut Next,
     ) -> Result<Asked, Failure> {
         let others = able(rest);
-        let Some(late) = self.late_after(seat).filter(|_| others > 0 && !next.changes.are_of_one_provider()) else {
+        let Some(late) = self.late_after(seat).filter(|_| others > 0 && next.changes.is_none()) else {
             return self.attempt(seat, pass, next, others).await.map(Asked::Answered);
         };
         self.place.move_to(&seat.upstream.gate);

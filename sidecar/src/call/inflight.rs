@@ -86,6 +86,10 @@ impl Sharing {
             asked.bytes(&call.request.body);
             return Some(Self { id: digester.finish(), fingerprint: asked.finish(), why: Why::Key });
         }
+        // A run pays for each of its calls, so each goes its own way.
+        if call.options.run_id.is_some() {
+            return None;
+        }
         let current = sidecar.shared.current.load();
         let config = &current.plan.config;
         if recall::mode(call, config) != CacheMode::Prefer {

@@ -276,8 +276,8 @@ impl Sidecar {
 
     /// The steps of a call, up to its whole answer or its first token.
     async fn go(&self, way: &mut Way) -> Result<Reached, Failure> {
-        way.hold_to_form(&self.shared.schemas)?;
         way.guard_image()?;
+        way.hold_to_form(&self.shared.schemas)?;
         way.enter_run(&self.shared).await?;
         if let Some(ready) = way.recall_first() {
             return Ok(Reached::Ready(ready));

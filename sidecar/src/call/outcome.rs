@@ -39,7 +39,11 @@ impl Outcome {
     /// The outcome of a call that has not been tried yet.
     #[must_use]
     pub fn new(call: &Call) -> Self {
-        Self::untried(&call.correlation_id)
+        let mut outcome = Self::untried(&call.correlation_id);
+        if call.request.removed > 0 {
+            outcome.warnings.push(removed(call.request.removed));
+        }
+        outcome
     }
 
     /// The same, of what was refused before it was a call.
@@ -59,6 +63,12 @@ impl Outcome {
             image: Measure::default(),
         }
     }
+}
+
+/// What a caller is told of characters that no provider saw.
+fn removed(characters: u32) -> String {
+    let were = if characters == 1 { "character was" } else { "characters were" };
+    format!("{characters} control or broken {were} taken out of the request's text")
 }
 
 /// How much of what was asked for an answer is.

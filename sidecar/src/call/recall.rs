@@ -214,6 +214,9 @@ impl Way {
             }
             Ready::Events(chunk) => {
                 self.trace.first_token();
+                if let Some(run) = &mut self.run {
+                    run.recalled(&chunk);
+                }
                 let (finish, usage, model) = (chunk.finish, chunk.usage, chunk.model.as_deref());
                 let outcome = self.ended(&End { finish, usage, model, ..End::default() });
                 Answered { reply: Reply::Stream(Stream::ready(chunk, outcome.clone())), outcome }

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use fusebox_rules::run::{Limits, Refusal, Repeat, Used, Verdict, Why, worst_of};
 
 use super::{
-    Shared,
+    Shared, recall,
     way::{End, Way},
 };
 use crate::{
@@ -58,6 +58,7 @@ impl Way {
             self.warn(told(&repeat, &limits));
             if tell_model && let Some(request) = self.call.request.remarking(&remark(&repeat)) {
                 self.call.request = request;
+                self.key = recall::key(&self.call, &self.plan().config);
             }
         }
         Ok(())
@@ -71,6 +72,11 @@ impl Ticket {
         if chunk.usage.is_some() {
             self.unreported = 0;
         }
+        self.streamed.hear(chunk);
+    }
+
+    /// Hears an answer that was made for an earlier call: what it asks for counts, what it cost was paid then.
+    pub(super) fn recalled(&mut self, chunk: &Chunk) {
         self.streamed.hear(chunk);
     }
 

@@ -30,7 +30,7 @@ use crate::{
     error::Failure,
     gate::Pass,
     telemetry::AttemptTrace,
-    validate::Checker,
+    validate::{Checker, StreamCheck},
 };
 
 /// One attempt's stream, and who must hear of its end.
@@ -51,6 +51,8 @@ pub(super) struct Rest {
     source: Source,
     /// What was passed on; `None`: it is of a kind that cannot be gone on with.
     sent: Option<Sent>,
+    /// What the check found: the answer ends with it.
+    fault: Option<Failure>,
     pub(super) way: Way,
     ending: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -65,6 +67,8 @@ pub(super) enum Next {
 /// Why a stream is not simply read on.
 pub(super) enum Cause {
     Broke(Failure),
+    /// What it said is not what was asked for, and has been passed on.
+    Faulty(Failure),
     /// It could be read on, if nobody can do better.
     TooSlow,
     /// It was to go on with what another one had begun, and says something else.
@@ -123,7 +127,7 @@ impl Source {
         way.lost.push(Lost { provider: upstream.index, cost: self.reading.cost(), told });
         way.attempts_left = way.attempts_left.saturating_sub(1);
         let kind = match cause {
-            Cause::Broke(failure) => {
+            Cause::Broke(failure) | Cause::Faulty(failure) => {
                 self.trace.ended(Err(&failure.clone().used(usage)));
                 // A deadline that the caller set says nothing of the provider.
                 if failure.kind != ErrorKind::InferenceTimeout || !self.reading.is_past_deadline() {
@@ -154,7 +158,16 @@ impl Rest {
         let request = &way.call.request;
         let text = matches!(request.operation, Operation::Chat | Operation::Completion);
         let sent = (text && request.choices == 1).then(Sent::default);
-        Self { source, sent, way, ending: Box::pin(ending) }
+        Self { source, sent, fault: None, way, ending: Box::pin(ending) }
+    }
+
+    /// Holds a chunk to what was asked for before it is passed on: of one with a fault only what came before it.
+    pub(super) fn check(&mut self, chunk: &mut Chunk) {
+        if self.fault.is_some() {
+            *chunk = Chunk::default();
+        } else if let Some(check) = &mut self.way.check {
+            self.fault = check.add(chunk).err();
+        }
     }
 
     /// Keeps what is passed on, unread.
@@ -166,7 +179,14 @@ impl Rest {
     }
 
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        if let Some(fault) = self.fault.take() {
+            return Poll::Ready(Next::Stopped(Cause::Faulty(fault)));
+        }
         match self.source.poll_next(cx) {
+            Poll::Ready(Next::Complete) => Poll::Ready(match self.way.check.as_mut().map(StreamCheck::finish) {
+                Some(Err(fault)) => Next::Stopped(Cause::Faulty(fault)),
+                _ => Next::Complete,
+            }),
             Poll::Pending if self.ending.as_mut().poll(cx).is_ready() => {
                 Poll::Ready(Next::Stopped(Cause::Broke(shutting_down())))
             }
@@ -183,27 +203,22 @@ impl Rest {
         way.ended(&End { finish: facts.finish, usage: facts.usage, model: facts.model, ..End::default() })
     }
 
-    /// The answer has come to its end and is not what was asked for. What was sent cannot be unsaid, so nothing is
-    /// asked again.
-    pub(super) fn at_fault(self, failure: Failure) -> (Failure, Outcome) {
-        let Self { source, mut way, .. } = self;
-        let failure = failure.by(&way.route.seats[source.seat].upstream.settings.name);
-        source.close(&mut way, &Cause::Broke(failure.clone()));
-        let outcome = way.ended(&End { error: Some(&failure), ..End::default() });
-        (failure, outcome)
-    }
-
     /// Finds who goes on with what stopped, or ends it.
     pub(super) async fn mend(self, cause: Cause) -> Mended {
-        let Self { source, sent, mut way, mut ending } = self;
+        let Self { source, sent, mut way, mut ending, .. } = self;
         let from = source.seat;
         let name = Arc::clone(&way.route.seats[from].upstream.settings.name);
         let cause = match cause {
             Cause::Broke(failure) => Cause::Broke(failure.by(&name)),
+            Cause::Faulty(failure) => {
+                let failure = failure.by(&name);
+                source.close(&mut way, &Cause::Faulty(failure.clone()));
+                return ended(way, failure);
+            }
             other => other,
         };
         let failure = match &cause {
-            Cause::Broke(failure) => failure.clone(),
+            Cause::Broke(failure) | Cause::Faulty(failure) => failure.clone(),
             Cause::TooSlow => too_slow().by(&name),
             Cause::Diverged => diverged().by(&name),
         };
@@ -238,7 +253,7 @@ impl Rest {
             let route = Arc::clone(&way.route);
             let first = route.order(way.call.request.operation).first().is_some_and(|(place, _)| *place == seat);
             way.answered_by(&route.seats[seat], first);
-            let rest = Box::new(Self { source, sent: Some(sent), way, ending });
+            let rest = Box::new(Self { source, sent: Some(sent), fault: None, way, ending });
             return Mended::GoesOn(rest, held.into_iter().flatten().collect());
         }
     }
@@ -252,7 +267,7 @@ impl Rest {
         failure: Failure,
     ) -> Mended {
         match slow {
-            Some(source) => Mended::GoesOn(Box::new(Self { source, sent, way, ending }), VecDeque::new()),
+            Some(source) => Mended::GoesOn(Box::new(Self { source, sent, fault: None, way, ending }), VecDeque::new()),
             None => {
                 let failure = match sent {
                     Some(sent) => sent.into_failure(failure, &way),

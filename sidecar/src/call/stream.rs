@@ -90,8 +90,6 @@ pub struct Live {
     /// What is to be passed on next.
     held: VecDeque<Chunk>,
     state: State,
-    /// It is not what was asked for: it ends with this.
-    fault: Option<Failure>,
     /// How it came about; as a whole, once it has ended.
     outcome: Outcome,
 }
@@ -109,20 +107,15 @@ impl Live {
         let outcome = way.outcome.clone();
         let (source, held) = Source::new(&way, seat, begun, None);
         let rest = Box::new(Rest::new(way, source, ending));
-        Self { held: held.into(), state: State::Reading(rest), fault: None, outcome }
+        Self { held: held.into(), state: State::Reading(rest), outcome }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, Failure>>> {
         loop {
-            if let Some(fault) = self.fault.take() {
-                return Poll::Ready(Some(Err(self.at_fault(fault))));
-            }
             if let Some(mut chunk) = self.held.pop_front() {
-                self.check(&mut chunk);
-                if chunk.events.is_empty() {
+                if !self.takes(&mut chunk) {
                     continue;
                 }
-                self.note(&chunk);
                 return Poll::Ready(Some(Ok(chunk)));
             }
             match &mut self.state {
@@ -140,10 +133,6 @@ impl Live {
                 State::Reading(rest) => match ready!(rest.poll_next(cx)) {
                     Next::Chunk(chunk) => self.held.push_back(chunk),
                     Next::Complete => {
-                        self.fault = rest.way.check.as_mut().and_then(|check| check.finish().err());
-                        if self.fault.is_some() {
-                            continue;
-                        }
                         if let State::Reading(rest) = std::mem::replace(&mut self.state, State::Ended) {
                             self.outcome = rest.complete();
                         }
@@ -158,35 +147,16 @@ impl Live {
         }
     }
 
-    /// Holds what is to be passed on to what was asked for: of what has a fault, only what comes before it is left.
-    fn check(&mut self, chunk: &mut Chunk) {
-        if let State::Reading(rest) = &mut self.state
-            && let Some(check) = &mut rest.way.check
-        {
-            self.fault = check.add(chunk).err();
-        }
-        if self.fault.is_some() {
-            self.held.clear();
-        }
-    }
-
-    /// It ends here, with an error that is not to be mended.
-    fn at_fault(&mut self, fault: Failure) -> Failure {
-        match std::mem::replace(&mut self.state, State::Ended) {
-            State::Reading(rest) => {
-                let (failure, outcome) = rest.at_fault(fault);
-                self.outcome = outcome;
-                failure
-            }
-            State::Mending(_) | State::Ended => fault,
-        }
-    }
-
-    /// Keeps what is passed on, for the case that what follows does not come.
-    fn note(&mut self, chunk: &Chunk) {
+    /// Whether anything of `chunk` may be passed on; what may is kept, for the case that what follows does not come.
+    fn takes(&mut self, chunk: &mut Chunk) -> bool {
         if let State::Reading(rest) = &mut self.state {
+            rest.check(chunk);
+            if chunk.events.is_empty() {
+                return false;
+            }
             rest.note(chunk);
         }
+        true
     }
 }
 

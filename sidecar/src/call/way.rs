@@ -54,8 +54,6 @@ pub(super) struct Way {
     pub(super) reprompts_left: u32,
     /// What the answer is held to; `None`: to nothing.
     pub(super) checker: Option<Checker>,
-    /// Holds what is passed on of a stream to that.
-    pub(super) check: Option<StreamCheck>,
     /// Its part in an agent run, if it belongs to one.
     pub(super) run: Option<Box<Ticket>>,
     /// Whether the first to be asked is not who would answer in better times.
@@ -67,6 +65,8 @@ pub(super) struct Way {
     pub(super) repeated: u32,
     /// Whether the caller has been told some of an answer that broke off.
     pub(super) is_resuming: bool,
+    /// The check of a streamed answer, where there is one.
+    pub(super) check: Option<StreamCheck>,
     /// What passes of a streamed answer, for the cache.
     pub(super) passing: Option<Passing>,
     /// What is known of the prompt's length; `None`: that it is short.
@@ -123,13 +123,13 @@ impl Way {
             attempts_left,
             reprompts_left,
             checker: None,
-            check: None,
             run: None,
             detour: false,
             place,
             lost: Vec::new(),
             repeated: 0,
             is_resuming: false,
+            check: None,
             passing: None,
             length: None,
         })

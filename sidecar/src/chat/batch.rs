@@ -8,8 +8,9 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
     answer::{Usage, Whole},
-    parse::{parse, span_in},
+    parse::parse,
     request::{Operation, Request},
+    walk::span_in,
 };
 use crate::error::{ErrorKind, Failure};
 

@@ -1,42 +1,114 @@
 //! From a caller's bytes to a [`Request`] of good shape, or every fault that it has.
 
-use std::{fmt, ops::Range};
+use std::fmt;
 
 use bytes::Bytes;
-use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{
-    request::{Formats, Operation, Request},
-    shape::{Check, Faults, Fields, KeyIn, Path, Seen, Table},
+    bounds::Bounds,
+    check::Check,
+    clean,
+    fields::{Fields, Key, KeyIn},
+    request::{Formats, Operation, Request, edited},
+    shape::{Seen, Table},
     tables,
+    walk::{Path, Walk, span_in},
 };
 use crate::error::{ErrorKind, Failure};
 
-/// Reads `body` as a request for `operation`.
+/// Reads `body` as a request for `operation` that has been held to its bounds before.
+///
+/// # Errors
+/// As [`admit`].
+pub fn parse(operation: Operation, body: Bytes) -> Result<Request, Failure> {
+    admit(operation, body, Bounds::NONE)
+}
+
+/// Reads `body`, as it came from a caller, as a request for `operation`. Control characters, and halves of characters,
+/// are taken out of its texts; else its body is the caller's to the byte.
 ///
 /// # Errors
 /// `invalid_input`: the body is not one JSON object, or some fields are wrong; then each is named.
-pub fn parse(operation: Operation, body: Bytes) -> Result<Request, Failure> {
+pub fn admit(operation: Operation, body: Bytes, bounds: Bounds) -> Result<Request, Failure> {
     let table = match operation {
         Operation::Chat => &tables::CHAT,
         Operation::Completion => &tables::COMPLETION,
         Operation::Embed => &tables::EMBEDDING,
         Operation::Image => &tables::IMAGE,
     };
-    let faults = Faults::default();
-    let found = {
-        let mut json = serde_json::Deserializer::from_slice(&body);
-        let top = Top { table, faults: &faults, found: Found::default() };
-        let found = json.deserialize_map(top).map_err(|error| not_json(&error))?;
-        json.end().map_err(|error| not_json(&error))?;
-        found.located(&body)
+    let (body, halves, read) = match walked(table, &body, bounds) {
+        Err(Refused::NotJson(failure)) => match clean::without_lone_surrogates(&body) {
+            Some((whole, halves)) => {
+                // Where that was not all, what is told is where the document as it came breaks.
+                let read = walked(table, &whole, bounds).map_err(|refused| refused.or_not_json(failure))?;
+                (whole, halves, read)
+            }
+            None => return Err(failure),
+        },
+        Err(Refused::Fields(failure)) => return Err(failure),
+        Ok(read) => (body, 0, read),
     };
-    let faults = faults.into_inner();
-    if !faults.is_empty() {
-        return Err(Failure::fields(faults));
+    if !read.unwanted {
+        return Ok(Request { operation, body, removed: halves, ..read.request });
     }
-    Ok(Request { operation, body, ..found })
+    let (body, removed) = cleaned(table, &body)?;
+    let read = walked(table, &body, bounds).map_err(Refused::into_failure)?;
+    Ok(Request { operation, body, removed: removed.saturating_add(halves), ..read.request })
+}
+
+/// A walk that found no fault.
+struct Read {
+    request: Request,
+    /// Whether there are characters to be taken out of its texts.
+    unwanted: bool,
+}
+
+/// A walk that found faults, or could not be gone to its end.
+enum Refused {
+    NotJson(Failure),
+    Fields(Failure),
+}
+
+impl Refused {
+    fn into_failure(self) -> Failure {
+        match self {
+            Self::NotJson(failure) | Self::Fields(failure) => failure,
+        }
+    }
+
+    fn or_not_json(self, not_json: Failure) -> Failure {
+        match self {
+            Self::NotJson(_) => not_json,
+            Self::Fields(failure) => failure,
+        }
+    }
+}
+
+fn walked(table: &'static Table, body: &Bytes, bounds: Bounds) -> Result<Read, Refused> {
+    let walk = Walk::new(body, bounds);
+    let found = found(table, body, &walk).map_err(Refused::NotJson)?;
+    walk.close(table.fields.iter().find(|field| field.required).map_or("", |field| field.name));
+    found.close(&walk);
+    let (unwanted, request) = (walk.has_unwanted(), found.located(body));
+    let faults = walk.into_faults();
+    if faults.is_empty() { Ok(Read { request, unwanted }) } else { Err(Refused::Fields(Failure::fields(faults))) }
+}
+
+/// `body` without the control characters in its texts, and how many there were.
+fn cleaned(table: &'static Table, body: &Bytes) -> Result<(Bytes, u32), Failure> {
+    let walk = Walk::cleaning(body);
+    found(table, body, &walk)?;
+    let (edits, removed) = walk.into_edits();
+    Ok((edited(body, edits), removed))
+}
+
+fn found<'de>(table: &'static Table, body: &'de [u8], walk: &Walk<'de>) -> Result<Found<'de>, Failure> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let found = json.deserialize_map(Top { table, walk, found: Found::default() }).map_err(|error| not_json(&error))?;
+    json.end().map_err(|error| not_json(&error))?;
+    Ok(found)
 }
 
 fn not_json(error: &serde_json::Error) -> Failure {
@@ -61,9 +133,27 @@ struct Found<'de> {
     response_format: Option<&'de RawValue>,
     tools: Option<&'de RawValue>,
     functions: Option<&'de RawValue>,
+    stream_options: bool,
+    logprobs: bool,
+    top_logprobs: bool,
+    best_of: Option<u32>,
 }
 
 impl Found<'_> {
+    /// Notes what holds between the document's own fields, and is held to by every provider.
+    fn close(&self, walk: &Walk<'_>) {
+        let note = |name, message| walk.note(&Path::Key(&Path::Root, name), message);
+        if self.stream_options && !self.stream {
+            note("stream_options", "may stand only where stream is true");
+        }
+        if self.top_logprobs && !self.logprobs {
+            note("top_logprobs", "may stand only where logprobs is true");
+        }
+        if self.best_of.is_some_and(|best_of| best_of < self.choices.unwrap_or(1)) {
+            note("best_of", "must not be less than n");
+        }
+    }
+
     fn located(&self, body: &Bytes) -> Request {
         let model = self.model.map(RawValue::get).filter(|text| *text != "null");
         let max_tokens = self.max_tokens.map(RawValue::get);
@@ -85,14 +175,9 @@ impl Found<'_> {
                 tools: there(self.tools),
                 functions: there(self.functions),
             },
+            removed: 0,
         }
     }
-}
-
-/// Where `part`, which was borrowed from `whole`, stands in it.
-pub(super) fn span_in(whole: &[u8], part: &str) -> Range<usize> {
-    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
-    start..start + part.len()
 }
 
 /// How many prompts or inputs there are: a list of texts or of lists of tokens holds several, a text or a list of tokens
@@ -107,7 +192,7 @@ fn prompts_in(seen: Seen) -> u32 {
 /// The walk's outermost step, which also keeps what it needs.
 struct Top<'a, 'de> {
     table: &'static Table,
-    faults: &'a Faults,
+    walk: &'a Walk<'de>,
     found: Found<'de>,
 }
 
@@ -121,13 +206,16 @@ impl<'de> Visitor<'de> for Top<'_, 'de> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Found<'de>, A::Error> {
         let mut fields = Fields::new(self.table);
         while let Some(key) = map.next_key_seed(KeyIn(self.table))? {
-            let Some(index) = key else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
+            let index = match key {
+                Key::Known(index) => index,
+                Key::Other(name) => {
+                    self.walk.unread(&Path::Key(&Path::Root, &name), map.next_value()?);
+                    continue;
+                }
             };
             let field = &self.table.fields[index];
             let path = Path::Key(&Path::Root, field.name);
-            let check = Check { shape: field.shape, path: &path, faults: self.faults, nullable: !field.required };
+            let check = Check { shape: field.shape, path: &path, walk: self.walk, nullable: !field.required };
             let seen = match field.name {
                 "prompt" | "input" => {
                     let seen = map.next_value_seed(check)?;
@@ -142,7 +230,11 @@ impl<'de> Visitor<'de> for Top<'_, 'de> {
                 | "stop"
                 | "response_format"
                 | "tools"
-                | "functions" => {
+                | "functions"
+                | "stream_options"
+                | "logprobs"
+                | "top_logprobs"
+                | "best_of" => {
                     let value: &'de RawValue = map.next_value()?;
                     self.keep(field.name, value);
                     // The value has been read once already, so it is JSON; only its shape can be wrong.
@@ -152,9 +244,9 @@ impl<'de> Visitor<'de> for Top<'_, 'de> {
                 }
                 _ => map.next_value_seed(check)?,
             };
-            fields.saw(index, seen, &path, self.faults);
+            fields.saw(index, seen, &path, self.walk);
         }
-        fields.close(&Path::Root, self.faults);
+        fields.close(&Path::Root, self.walk);
         Ok(self.found)
     }
 }
@@ -169,6 +261,10 @@ impl<'de> Top<'_, 'de> {
             "response_format" => self.found.response_format = Some(value),
             "tools" => self.found.tools = Some(value),
             "functions" => self.found.functions = Some(value),
+            "stream_options" => self.found.stream_options = value.get() != "null",
+            "logprobs" => self.found.logprobs = value.get() == "true",
+            "top_logprobs" => self.found.top_logprobs = !matches!(value.get(), "null" | "0"),
+            "best_of" => self.found.best_of = value.get().parse().ok(),
             // `max_completion_tokens` took the older name's place, so it counts where both are given.
             "max_completion_tokens" if value.get() != "null" => self.found.max_tokens = Some(value),
             // A null is kept for its place, in which a number can be put.

@@ -70,6 +70,8 @@ pub struct Request {
     pub max_tokens_span: Option<Range<usize>>,
     /// What the answer's form is to be.
     pub formats: Formats,
+    /// Control characters, and halves of characters, that were taken out of its texts.
+    pub removed: u32,
 }
 
 /// Where in a request's body it says what form its answer is to have. What is absent or null has no place.
@@ -114,15 +116,7 @@ impl Request {
             return self.body.clone();
         }
         edits.sort_by_key(|(span, _)| span.start);
-        let mut edited = BytesMut::with_capacity(self.body.len() + 128);
-        let mut from = 0;
-        for (span, text) in edits {
-            edited.extend_from_slice(&self.body[from..span.start]);
-            edited.extend_from_slice(text.as_bytes());
-            from = span.end;
-        }
-        edited.extend_from_slice(&self.body[from..]);
-        edited.freeze()
+        edited(&self.body, edits)
     }
 
     /// The empty span just after the document's opening brace. A checked request has at least one
@@ -131,4 +125,17 @@ impl Request {
         let at = self.body.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
         at..at
     }
+}
+
+/// `body` with the text of each edit, which are in order and apart, in the place of its span.
+pub(super) fn edited(body: &[u8], edits: Vec<(Range<usize>, String)>) -> Bytes {
+    let mut edited = BytesMut::with_capacity(body.len() + 128);
+    let mut from = 0;
+    for (span, text) in edits {
+        edited.extend_from_slice(&body[from..span.start]);
+        edited.extend_from_slice(text.as_bytes());
+        from = span.end;
+    }
+    edited.extend_from_slice(&body[from..]);
+    edited.freeze()
 }

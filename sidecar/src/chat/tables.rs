@@ -5,7 +5,7 @@
 
 use super::{
     image::MAX_SIDE,
-    shape::{Field, Rule, Shape, Shape::*, Table},
+    shape::{Field, Holder, Keys, Mark, Need, Rule, Shape, Shape::*, Table},
 };
 
 /// Images in one answer.
@@ -29,13 +29,13 @@ const fn must(name: &'static str, shape: Shape) -> Field {
 }
 
 const fn plain(fields: &'static [Field]) -> Table {
-    assert!(fields.len() <= 32, "those seen must fit a mask");
+    assert!(fields.len() <= 64, "those seen must fit a mask");
     Table { fields, rule: Rule::None }
 }
 
 /// `/chat/completions`
 pub(super) static CHAT: Table = plain(&[
-    may("model", Text),
+    may("model", NAME),
     may("max_tokens", Whole(1, i64::MAX)),
     may("max_completion_tokens", Whole(1, i64::MAX)),
     may("stream", Flag),
@@ -44,54 +44,69 @@ pub(super) static CHAT: Table = plain(&[
     may("stream_options", Object(&STREAM_OPTIONS)),
     may("temperature", Number(0.0, 2.0)),
     may("top_p", Number(0.0, 1.0)),
-    may("stop", TextOr(&Text)),
+    may("stop", TextOr(&Word, &Word)),
     may("seed", Whole(i64::MIN, i64::MAX)),
     may("frequency_penalty", Number(-2.0, 2.0)),
     may("presence_penalty", Number(-2.0, 2.0)),
-    may("logprobs", Flag),
-    may("top_logprobs", Whole(0, 20)),
-    may("user", Text),
     may("tools", List(0, 1024, &Object(&TOOL))),
-    may("functions", List(0, 1024, &Object(&FUNCTION))),
+    may("tool_choice", WordOr(TOOL_CHOICES, &TOOL_CHOICE)),
     may("parallel_tool_calls", Flag),
     may("response_format", Object(&RESPONSE_FORMAT)),
+    may("logprobs", Flag),
+    may("top_logprobs", MANY_LOGPROBS),
+    may("logit_bias", Map(Keys::Tokens, &Number(-100.0, 100.0))),
+    may("user", NAME),
+    may("metadata", Map(Keys::Any, &Line(0, 4096))),
+    may("modalities", List(0, 16, &Word)),
+    may("audio", Object(&ANYTHING)),
+    may("prediction", Object(&ANYTHING)),
+    may("reasoning_effort", Word),
+    may("verbosity", Word),
+    may("service_tier", Word),
+    may("store", Flag),
+    may("prompt_cache_key", NAME),
+    may("safety_identifier", NAME),
+    may("web_search_options", Object(&ANYTHING)),
+    may("functions", List(0, 1024, &Object(&OLD_FUNCTION))),
+    may("function_call", WordOr(&["none", "auto"], &NAMED)),
 ]);
 
 /// `/completions`
 pub(super) static COMPLETION: Table = plain(&[
-    may("model", Text),
+    may("model", NAME),
     may("max_tokens", Whole(0, i64::MAX)),
     may("stream", Flag),
     may("n", Whole(1, 128)),
-    must("prompt", TextOr(&Any)),
+    must("prompt", Prompt(Need::Words)),
     may("stream_options", Object(&STREAM_OPTIONS)),
     may("temperature", Number(0.0, 2.0)),
     may("top_p", Number(0.0, 1.0)),
-    may("stop", TextOr(&Text)),
+    may("stop", TextOr(&Word, &Word)),
     may("seed", Whole(i64::MIN, i64::MAX)),
     may("frequency_penalty", Number(-2.0, 2.0)),
     may("presence_penalty", Number(-2.0, 2.0)),
-    may("logprobs", Whole(0, 20)),
+    may("logprobs", MANY_LOGPROBS),
+    may("logit_bias", Map(Keys::Tokens, &Number(-100.0, 100.0))),
     may("best_of", Whole(1, 128)),
     may("echo", Flag),
-    may("suffix", Text),
-    may("user", Text),
+    may("suffix", Prose(Need::Nothing)),
+    may("user", NAME),
 ]);
 
 /// `/embeddings`
 pub(super) static EMBEDDING: Table = plain(&[
-    may("model", Text),
-    must("input", TextOr(&Any)),
+    may("model", NAME),
+    must("input", Prompt(Need::Text)),
     may("encoding_format", OneOf(&["float", "base64"])),
     may("dimensions", Whole(1, i64::MAX)),
-    may("user", Text),
+    may("user", NAME),
 ]);
 
 /// `/images/generations`, with what diffusion servers add to it.
 pub(super) static IMAGE: Table = Table {
     fields: &[
-        may("model", Text),
-        must("prompt", Word),
+        may("model", NAME),
+        must("prompt", Prose(Need::Words)),
         may("n", Whole(1, MAX_IMAGES)),
         may("size", Size),
         may("width", Whole(1, MAX_SIDE as i64)),
@@ -100,24 +115,33 @@ pub(super) static IMAGE: Table = Table {
         may("steps", Whole(1, MAX_STEPS)),
         may("guidance_scale", Number(0.0, 1000.0)),
         may("response_format", OneOf(&["url", "b64_json"])),
-        may("negative_prompt", Text),
+        may("negative_prompt", Prose(Need::Nothing)),
         may("seed", Whole(i64::MIN, i64::MAX)),
-        may("user", Text),
+        may("user", NAME),
         // Partial images are not passed on.
         may("stream", Off),
     ],
     rule: Rule::Image,
 };
 
+/// What a caller, a model or a cache is called. Models are also called by where their files are.
+const NAME: Shape = Line(0, 1024);
+
+/// Servers set their own bound, and to some of them -1 is all of the vocabulary.
+const MANY_LOGPROBS: Shape = Whole(-1, i64::MAX);
+
+/// `any` is some providers' word for `required`.
+const TOOL_CHOICES: &[&str] = &["none", "auto", "required", "any"];
+
 static STREAM_OPTIONS: Table = plain(&[may("include_usage", Flag)]);
 
 static MESSAGE: Table = Table {
     fields: &[
         must("role", OneOf(ROLES)),
-        may("content", TextOr(&Object(&PART))),
-        may("name", Text),
+        may("content", TextOr(&Prose(Need::Nothing), &Object(&PART))),
+        may("name", Line(0, 256)),
         may("tool_calls", List(0, 1024, &Object(&TOOL_CALL))),
-        may("tool_call_id", Word),
+        may("tool_call_id", Marked(Mark::Answer)),
         may("function_call", Object(&CALLED)),
         may("refusal", Text),
         may("audio", Any),
@@ -128,10 +152,10 @@ static MESSAGE: Table = Table {
 static PART: Table = Table {
     fields: &[
         must("type", OneOf(PARTS)),
-        may("text", Text),
+        may("text", Prose(Need::Nothing)),
         may("image_url", Object(&IMAGE_URL)),
         may("input_audio", Any),
-        may("file", Any),
+        may("file", Object(&FILE)),
         may("refusal", Text),
         may("video_url", Any),
         may("audio_url", Any),
@@ -139,20 +163,71 @@ static PART: Table = Table {
     rule: Rule::Part,
 };
 
-static IMAGE_URL: Table = plain(&[must("url", Word), may("detail", Text)]);
+static IMAGE_URL: Table = plain(&[must("url", Media(Holder::Url)), may("detail", Text)]);
 
-static TOOL_CALL: Table =
-    plain(&[may("type", Text), must("id", Word), may("function", Object(&CALLED)), may("custom", Any)]);
+static FILE: Table = Table {
+    fields: &[may("file_data", Media(Holder::File)), may("file_id", Word), may("filename", Line(0, 1024))],
+    rule: Rule::Either("file_data", "file_id"),
+};
 
-static CALLED: Table = plain(&[must("name", Word), must("arguments", Text)]);
+static TOOL_CALL: Table = plain(&[
+    may("type", Text),
+    must("id", Marked(Mark::Call)),
+    may("function", Object(&CALLED)),
+    may("custom", Object(&NAMED)),
+]);
 
-static TOOL: Table = plain(&[must("type", Word), may("function", Object(&FUNCTION))]);
+static CALLED: Table = plain(&[must("name", Line(1, 256)), must("arguments", Prose(Need::Nothing))]);
 
-static FUNCTION: Table =
-    plain(&[must("name", Word), may("description", Text), may("parameters", Object(&ANYTHING)), may("strict", Flag)]);
+static TOOL: Table = Table {
+    fields: &[
+        must("type", Hint(&["function", "custom"])),
+        may("function", Object(&FUNCTION)),
+        may("custom", Object(&CUSTOM)),
+    ],
+    rule: Rule::Holds(&[&["function"], &["custom"]]),
+};
 
-static RESPONSE_FORMAT: Table = plain(&[must("type", Word), may("json_schema", Object(&JSON_SCHEMA))]);
+static FUNCTION: Table = plain(&[
+    must("name", Marked(Mark::Tool)),
+    may("description", Text),
+    may("parameters", Object(&ANYTHING)),
+    may("strict", Flag),
+]);
 
-static JSON_SCHEMA: Table = plain(&[must("name", Word), may("schema", Object(&ANYTHING)), may("strict", Flag)]);
+static CUSTOM: Table = plain(&[must("name", Marked(Mark::Tool)), may("description", Text)]);
+
+static OLD_FUNCTION: Table =
+    plain(&[must("name", Line(1, 256)), may("description", Text), may("parameters", Object(&ANYTHING))]);
+
+static TOOL_CHOICE: Table = Table {
+    fields: &[
+        must("type", Hint(&["function", "custom"])),
+        may("function", Object(&CHOSEN)),
+        may("custom", Object(&CHOSEN)),
+    ],
+    rule: Rule::Holds(&[&["function"], &["custom"]]),
+};
+
+static CHOSEN: Table = plain(&[must("name", Marked(Mark::Choice))]);
+
+static NAMED: Table = plain(&[must("name", Line(1, 256))]);
+
+static RESPONSE_FORMAT: Table = Table {
+    fields: &[
+        must("type", Hint(&["json_schema"])),
+        may("json_schema", Object(&JSON_SCHEMA)),
+        may("schema", Object(&ANYTHING)),
+    ],
+    // Some servers take the schema without its wrapping.
+    rule: Rule::Holds(&[&["json_schema", "schema"]]),
+};
+
+static JSON_SCHEMA: Table = plain(&[
+    must("name", Line(1, 256)),
+    may("description", Text),
+    must("schema", Object(&ANYTHING)),
+    may("strict", Flag),
+]);
 
 static ANYTHING: Table = plain(&[]);

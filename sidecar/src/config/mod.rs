@@ -345,6 +345,8 @@ pub struct Validation {
     pub max_input_chars: usize,
     /// Bytes of one image.
     pub max_image_bytes: usize,
+    /// Bytes of one document.
+    pub max_document_bytes: usize,
     /// Pixels of one image that is asked for.
     pub max_output_pixels: u64,
 }

@@ -86,7 +86,7 @@ models:
       - { provider: vllm, model: meta-llama/Llama-3.1-8B-Instruct, context_window: 8192, cost_per_1k_tokens: 0.0 }
 retry_budget: { ratio: 0.2, minimum_per_second: 10 }
 cache: { mode: fallback, capacity: 64MiB, ttl: 1h, shared: false }
-validation: { max_reprompts: 3, max_input_chars: 1000000, max_image_bytes: 10MiB, max_output_pixels: 1048576 }
+validation: { max_reprompts: 3, max_input_chars: 1000000, max_image_bytes: 10MiB, max_document_bytes: 32MiB, max_output_pixels: 1048576 }
 context_overflow: failover     # failover to a larger window, then: error | truncate
 content_filter: error          # error | rewrite (with a configured instruction) | failover: a refusal is never routed round unasked
 degradation: { reduced_above: 0.7, minimal_above: 0.9, fallback_response: null, fallback_model: null, simplified_prompt: null }

@@ -7,6 +7,12 @@ use crate::digest::Digest;
 /// Longer idempotency keys and run ids are refused: they are kept.
 const MAX_KEY: usize = 256;
 
+/// The detail of an error that holds the provider's raw words, where callers may read them.
+pub(super) const RAW_WORDS: &str = "provider_words";
+
+/// What `www-authenticate` says to a caller without leave.
+pub(super) const CHALLENGE: &str = "Bearer";
+
 /// What an idempotency key or a run id must be.
 pub(super) const KEY: &str = "1 to 256 visible ASCII characters";
 

@@ -22,6 +22,7 @@ use crate::{
     chat::request::Request,
     clock,
     config::{self, ModelChecks},
+    telemetry::Telemetry,
 };
 
 /// Reads the share, from 0 to 1, of the fullest GPU's memory that is in use; `None`: there is no GPU to read.
@@ -67,8 +68,8 @@ impl Checks {
             [Check::Disk.name(), Check::Gpu.name()].contains(&&**name)
                 || asked.iter().any(|(upstream, _)| *name == name_of(upstream))
         });
-        checks.spawn(Arc::clone(self).look_at_disk(settings.clone()));
-        checks.spawn(Arc::clone(self).look_at_gpu(settings.clone()));
+        checks.spawn(Arc::clone(self).look_at_disk(settings.clone(), Arc::clone(&shared.telemetry)));
+        checks.spawn(Arc::clone(self).look_at_gpu(settings.clone(), Arc::clone(&shared.telemetry)));
         for (upstream, question) in asked {
             checks.spawn(Arc::clone(self).ask(upstream, question, settings.model_interval));
         }
@@ -89,8 +90,8 @@ impl Checks {
         all
     }
 
-    async fn look_at_disk(self: Arc<Self>, settings: config::Health) {
-        let critical = settings.critical.contains(&Check::Disk);
+    async fn look_at_disk(self: Arc<Self>, settings: config::Health, telemetry: Arc<Telemetry>) {
+        let critical = settings.critical.contains(&Check::Disk).then_some(&*telemetry);
         let mut disk = Disk::new(settings.disk_path);
         loop {
             let found = async { Some(judged(disk.room().await, &settings.limits)) };
@@ -99,8 +100,8 @@ impl Checks {
         }
     }
 
-    async fn look_at_gpu(self: Arc<Self>, settings: config::Health) {
-        let critical = settings.critical.contains(&Check::Gpu);
+    async fn look_at_gpu(self: Arc<Self>, settings: config::Health, telemetry: Arc<Telemetry>) {
+        let critical = settings.critical.contains(&Check::Gpu).then_some(&*telemetry);
         loop {
             match (self.gpu_memory)() {
                 None => {
@@ -119,19 +120,29 @@ impl Checks {
     /// One provider of several may be silent without the sidecar being critical; that is for all of them together.
     async fn ask(self: Arc<Self>, upstream: Arc<Upstream>, question: Request, interval: Duration) {
         loop {
-            self.note(name_of(&upstream), false, model::answers(&upstream, &question)).await;
+            self.note(name_of(&upstream), None, model::answers(&upstream, &question)).await;
             sleep(interval).await;
         }
     }
 
-    async fn note(&self, name: String, critical: bool, found: impl Future<Output = Option<(bool, String)>>) {
+    /// Keeps what is found. `critical`: who is told if all is not well, where the sidecar is no use then.
+    async fn note(
+        &self,
+        name: String,
+        critical: Option<&Telemetry>,
+        found: impl Future<Output = Option<(bool, String)>>,
+    ) {
         let began = clock::now();
         let Some((healthy, message)) = found.await else { return };
         let at = clock::now();
-        let finding = Finding { name: name.clone(), critical, healthy, message, took: at.since(began), at };
+        let finding =
+            Finding { name: name.clone(), critical: critical.is_some(), healthy, message, took: at.since(began), at };
         let before = self.latest.lock().insert(name, finding.clone());
         if before.is_none_or(|before| before.healthy) && !healthy {
             tracing::warn!(target: "fusebox::health", check = finding.name, message = finding.message, "a check fails");
+            if let Some(telemetry) = critical {
+                telemetry.unhealthy(&finding.name);
+            }
         }
     }
 }

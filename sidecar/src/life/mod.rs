@@ -77,8 +77,8 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     let generations = Generations::new(Arc::clone(&telemetry), config.listen.workers, Arc::clone(&moved));
     let (current, access) = generations.first(config).map_err(StartError::Unusable)?.begin();
     let shared = Arc::new(Shared::new(current, Arc::clone(&telemetry)));
-    // No GPU is read yet.
-    let checks = Checks::new(Arc::new(|| None));
+    let read = Arc::clone(&shared);
+    let checks = Checks::new(Arc::new(move || read.pressure.load().gpu_memory));
     let story = Arc::new(Story::new(source, Arc::clone(&shared), Arc::clone(&checks)));
     let health = Health::starting().await;
     let mut models = Models::new(health.clone());

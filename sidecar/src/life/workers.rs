@@ -17,7 +17,7 @@ use crate::{
     call::{Shared, Sidecar},
     config::Listen,
     doors::{
-        MaxBody,
+        self, Bounded, MaxBody,
         grpc::{self, Health},
         openai::{Authorise, OpenAi},
     },
@@ -148,15 +148,18 @@ impl Worker {
         let allow: Authorise = Arc::new(move |token| access.allow(token));
         let for_limit = Arc::clone(&shared);
         let max_body: MaxBody = Arc::new(move || for_limit.current.load().plan.config.limits.max_body);
+        let for_bounds = Arc::clone(&shared);
+        let bounds: Bounded = Arc::new(move || doors::bounds(&for_bounds.current.load().plan.config.validation));
         let openai = Arc::new(OpenAi {
             engine: Arc::clone(&engine),
             authorise: Arc::clone(&allow),
             max_body: Arc::clone(&max_body),
+            bounds: Arc::clone(&bounds),
             models: Arc::new(move || {
                 shared.current.load().plan.config.models.iter().map(|model| Arc::clone(&model.name)).collect()
             }),
         });
-        let grpc = grpc::Door { engine, authorize: allow, max_message: max_body, health: self.health };
+        let grpc = grpc::Door { engine, authorize: allow, max_message: max_body, bounds, health: self.health };
         let routes = TowerToHyperService::new(grpc.routes().map_err(io::Error::other)?);
         let http =
             self.connections.clone().serve(self.http, service_fn(move |request| Arc::clone(&openai).handle(request)));

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use fusebox_rules::moment::Moment;
+use fusebox_rules::{critical::Critical, moment::Moment};
 use opentelemetry::{
     KeyValue,
     trace::{Span as _, Status},
@@ -146,8 +146,9 @@ impl AttemptTrace {
     }
 
     fn remember(&self, kind: ErrorKind, at: Moment) {
-        self.labels.telemetry.errors.record(Failed {
+        self.labels.telemetry.remember(Failed {
             kind,
+            critical: Critical::of_attempt(kind),
             operation: Some(self.operation),
             provider: Some(Arc::clone(&self.labels.provider(self.begun.provider).series.name)),
             correlation_id: Arc::clone(&self.correlation_id),

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use fusebox_rules::{ladder::Rung, moment::Moment};
+use fusebox_rules::{critical::Critical, ladder::Rung, moment::Moment};
 use opentelemetry::{
     Array, KeyValue, StringValue, Value,
     trace::{Span as _, Status},
@@ -208,7 +208,9 @@ impl CallTrace {
         let kind = end.error.map(|failure| failure.kind);
         self.count(end.source, kind, took, Some(overhead));
         if let Some(failure) = end.error {
-            self.remember(failure.kind, failure.provider.clone(), now);
+            let tried = end.outcome.attempts.iter().filter_map(|attempt| attempt.error);
+            let critical = Critical::of_call(failure.kind, end.source.is_some(), tried);
+            self.remember(failure.kind, critical, failure.provider.clone(), now);
         }
         lines::call(&self, &end, took);
         self.end_span(&end);
@@ -229,9 +231,10 @@ impl CallTrace {
         }
     }
 
-    fn remember(&self, kind: ErrorKind, provider: Option<Arc<str>>, at: Moment) {
-        self.labels.telemetry.errors.record(Failed {
+    fn remember(&self, kind: ErrorKind, critical: Option<Critical>, provider: Option<Arc<str>>, at: Moment) {
+        self.labels.telemetry.remember(Failed {
             kind,
+            critical,
             operation: Some(self.operation),
             provider,
             correlation_id: Arc::clone(&self.correlation_id),
@@ -268,7 +271,7 @@ impl Drop for CallTrace {
         let took = now.since(self.arrived);
         // What was tried is not known here, so neither is Fusebox's own part of the time.
         self.count(None, Some(ErrorKind::Cancelled), took, None);
-        self.remember(ErrorKind::Cancelled, None, now);
+        self.remember(ErrorKind::Cancelled, None, None, now);
         lines::cancelled(self, took);
         if let Some(mut call) = self.span.take() {
             call.span.set_attribute(KeyValue::new(names::ERROR_TYPE, ErrorKind::Cancelled.name()));

@@ -105,6 +105,7 @@ pub(super) fn call(model: &str) -> Call {
         max_tokens: None,
         max_tokens_span: None,
         formats: crate::chat::request::Formats::default(),
+        removed: 0,
         may_be_empty: false,
     };
     Call {

@@ -1,15 +1,15 @@
 //! What is logged of calls and breakers.
 //!
 //! A call ends with one line: at debug if it was answered or if its failure is the caller's affair or
-//! is refused in bulk, at warn if a provider or Fusebox failed. A provider's raw words are at debug
-//! only; no line holds a prompt, an answer or a key. A line that is off costs one load.
+//! is refused in bulk, at warn if a provider or Fusebox failed. What a person must hear of has a line
+//! at error besides, once in a while. A provider's raw words are at debug only; no line holds a prompt, an answer or a key. A line that is off costs one load.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use fusebox_rules::ladder::Rung;
-use tracing::{debug, info, warn};
+use fusebox_rules::{critical::Critical, ladder::Rung};
+use tracing::{debug, error, info, warn};
 
-use super::{AttemptTrace, BREAKER, BreakerState, CALL, CallEnd, CallTrace, Refusal, Transition};
+use super::{AttemptTrace, BREAKER, BreakerState, CALL, CallEnd, CallTrace, Failed, HEALTH, Refusal, Transition};
 use crate::{
     call::outcome::{Attempt, WaitReason},
     config::Scope,
@@ -77,6 +77,25 @@ pub(super) fn refused(refusal: &Refusal<'_>, took: Duration) {
         error = &*failure.message,
         "call refused at the door"
     );
+}
+
+/// Something failed that a person must hear of; the line stands for `met` failures of this reason.
+pub(super) fn critical(reason: Critical, failed: &Failed, met: u64) {
+    error!(
+        target: CALL,
+        correlation_id = &*failed.correlation_id,
+        reason = reason.name(),
+        provider = failed.provider.as_deref(),
+        kind = failed.kind.name(),
+        attempt = failed.attempt,
+        met,
+        "critical error"
+    );
+}
+
+/// A check failed that a person must hear of.
+pub(super) fn unhealthy(check: &str, met: u64) {
+    error!(target: HEALTH, reason = Critical::Unhealthy.name(), check, met, "critical error");
 }
 
 /// An attempt failed: the one place where a provider's raw words are told.

@@ -21,10 +21,11 @@ use std::{sync::Arc, time::Duration};
 pub use attempt::{AttemptTrace, Facts};
 pub use cache::CacheResult;
 pub use call::{CallEnd, CallTrace};
-pub use errors::{ErrorSummary, KindCount, Recent};
+pub use errors::{CriticalSummary, ErrorSummary, KindCount, KindRate, ReasonCount, Recent};
 use errors::{Errors, Failed};
 use fusebox_rules::{
     breaker,
+    critical::Critical,
     degradation::{Level, Load},
     moment::Moment,
 };
@@ -46,10 +47,18 @@ use crate::{
 pub(crate) const CALL: &str = "fusebox::call";
 /// The target of log lines about breakers.
 pub(crate) const BREAKER: &str = "fusebox::breaker";
+/// The target of log lines about checks.
+pub(crate) const HEALTH: &str = "fusebox::health";
 /// The target of log lines about telemetry itself.
 pub(crate) const LOG: &str = "fusebox::telemetry";
 /// What a label says that may not say more.
 pub(crate) const OTHER: &str = "other";
+
+/// Whether callers are told providers' raw words: where the log is, for the same people to read.
+#[must_use]
+pub fn tells_raw_words() -> bool {
+    tracing::enabled!(target: CALL, tracing::Level::DEBUG)
+}
 
 /// Failures that the status shows one by one.
 const SHOWN_FAILURES: usize = 20;
@@ -169,8 +178,9 @@ impl Telemetry {
         self.metrics.other_model().call(None, Some(kind));
         let took = now.since(refusal.arrived);
         self.metrics.call_took(took, Some(took));
-        self.errors.record(Failed {
+        self.remember(Failed {
             kind,
+            critical: Critical::of_refusal(kind),
             operation: None,
             provider: None,
             correlation_id: Arc::clone(refusal.correlation_id),
@@ -178,6 +188,21 @@ impl Telemetry {
             at: now,
         });
         lines::refused(refusal, took);
+    }
+
+    /// A check has come to fail without which the sidecar is no use.
+    pub fn unhealthy(&self, check: &str) {
+        if let Some(met) = self.errors.alarm(Critical::Unhealthy, clock::now()) {
+            lines::unhealthy(check, met);
+        }
+    }
+
+    /// Keeps a failure, and tells of it at once if a person must hear of it.
+    fn remember(&self, failed: Failed) {
+        let critical = failed.critical.map(|reason| (reason, failed.clone()));
+        if let (Some(met), Some((reason, failed))) = (self.errors.record(failed), critical) {
+            lines::critical(reason, &failed, met);
+        }
     }
 
     /// Counts a caller's connection for as long as what is returned lives.
@@ -223,7 +248,7 @@ impl Telemetry {
     #[must_use]
     pub fn render(&self) -> String {
         let spans = self.tracer.as_ref().map(Tracer::counts);
-        self.metrics.render(spans.as_ref().map_or(&[], |spans| spans))
+        self.metrics.render(spans.as_ref().map_or(&[], |spans| spans), &self.errors.critical())
     }
 
     /// What went wrong in the last hour.

@@ -18,7 +18,12 @@ fuzz_target!(|input: &[u8]| {
     let body = Bytes::copy_from_slice(input);
     for operation in [Operation::Chat, Operation::Completion, Operation::Embed, Operation::Image] {
         if let Ok(request) = parse(operation, body.clone()) {
-            assert_eq!(request.body_for(None, None), body, "nothing is asked to change");
+            assert_eq!(request.body_for(None, None), request.body, "nothing is asked to change");
+            if request.removed == 0 {
+                assert_eq!(request.body, body, "nothing was taken out");
+            } else {
+                assert!(request.body.len() < body.len());
+            }
             other_model(&request);
             other_tokens(&request);
             if let Some(complaining) = request.complaining() {
@@ -54,5 +59,5 @@ fn other_tokens(request: &Request) {
 
 /// `request` but for what a longer or shorter model moves.
 fn without_spans(request: &Request, model: &str) -> Request {
-    Request { body: Bytes::new(), model: model.to_owned(), model_span: None, max_tokens_span: None, ..request.clone() }
+    Request { body: Bytes::new(), model: model.to_owned(), model_span: None, max_tokens_span: None, removed: 0, ..request.clone() }
 }

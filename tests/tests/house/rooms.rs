@@ -87,7 +87,7 @@ const TABLE: &[Row] = &[
             ("gate", "leases probes, hears what they find, and closes the windows of its limits"),
             ("provider", "whom a probe asks, and the page on which a server tells of its queue"),
             ("rules", "probes, moments, what a finding and what a load means"),
-            ("telemetry", "the load is told of as it is read"),
+            ("telemetry", "the load is told of as it is read, and a critical finding at once"),
         ],
     ),
     (

@@ -9,12 +9,9 @@ const NO_EFFECT: &str = "has no effect in this version";
 
 pub(super) fn all(config: &Config, advice: &mut Found) {
     let default = Config::default();
-    let (validation, untouched) = (&config.validation, &default.validation);
     for (key, set) in [
         ("fleet.redis", config.fleet.redis != default.fleet.redis),
         ("cache.shared", config.cache.shared != default.cache.shared),
-        ("validation.max_input_chars", validation.max_input_chars != untouched.max_input_chars),
-        ("validation.max_image_bytes", validation.max_image_bytes != untouched.max_image_bytes),
     ] {
         advice.add_if(set, key, NO_EFFECT);
     }

@@ -4,6 +4,7 @@ mod idle;
 mod ladder;
 mod models;
 mod providers;
+mod validation;
 
 use std::{fmt, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
@@ -34,6 +35,7 @@ pub fn advise(config: &Config) -> Vec<Advice> {
     doors(config, &mut advice);
     providers::all(config, &mut advice);
     models::all(config, &mut advice);
+    validation::all(config, &mut advice);
     ladder::all(config, &mut advice);
     if config.retry_budget.ratio > 0.5 {
         let percent = (config.retry_budget.ratio * 100.0).round();

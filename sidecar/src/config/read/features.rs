@@ -66,6 +66,7 @@ pub(super) fn validation(at: &mut Section<'_>) -> Validation {
             at.key("max_input_chars", "characters of all messages together").count(1_000_000, 1..=100_000_000),
         ),
         max_image_bytes: at.key("max_image_bytes", "one image").size(10 * MIB, KIB..=GIB),
+        max_document_bytes: at.key("max_document_bytes", "one document").size(32 * MIB, KIB..=GIB),
         max_output_pixels: at
             .key("max_output_pixels", "one image that is asked for, width times height")
             .count(1_048_576_u64, 4_096..=67_108_864),

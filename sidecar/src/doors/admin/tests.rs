@@ -172,7 +172,9 @@ async fn the_status_tells_who_it_is_and_how_its_providers_and_configuration_are(
     assert_eq!(status["models"], serde_json::json!([{"name": "chat", "providers": ["a", "b"]}]));
     assert_eq!((&status["config"]["source"], &status["config"]["reloads"]), (&"fusebox.yaml".into(), &2.into()));
     assert_eq!(status["config"]["faults"][0], "providers[1].timeouts.total: must be longer than zero");
-    assert_eq!(status["errors"], serde_json::json!({"calls": [], "attempts": [], "recent": []}));
+    let nothing = serde_json::json!({"total": 0, "reasons": [], "recent": []});
+    let errors = serde_json::json!({"calls": [], "attempts": [], "rates": [], "critical": nothing, "recent": []});
+    assert_eq!(status["errors"], errors);
 }
 
 #[tokio::test]

@@ -49,7 +49,9 @@ impl<'a> Extra<'a> {
                 faults.note(format_args!("extra.{key}"), "holds a number that is not finite");
             }
         }
-        Self(fields().map(|(key, value)| (key.as_str(), value)).collect())
+        // What is taken has been noted as a fault, and would be one again if it stood in the document twice.
+        let free = fields().filter(|(key, _)| !taken.iter().any(|(taken, _)| taken == key));
+        Self(free.map(|(key, value)| (key.as_str(), value)).collect())
     }
 
     /// Whether there is a field of that name, be it null.

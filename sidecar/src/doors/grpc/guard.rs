@@ -32,7 +32,7 @@ use super::{
 use crate::{
     call::{Engine, correlation},
     clock,
-    doors::{MaxBody, caller},
+    doors::{Bounded, MaxBody, caller},
     error::{ErrorKind, Failure},
     telemetry::{Door, Refusal},
 };
@@ -45,12 +45,13 @@ pub(super) struct Guard<E> {
     pub(super) engine: Arc<E>,
     pub(super) authorize: Authorize,
     pub(super) max_message: MaxBody,
+    pub(super) bounds: Bounded,
 }
 
 impl<E: Engine> Guard<E> {
     /// The service for one call. It is not compressed for where it streams: a token is smaller than gzip's header.
     fn service(&self, caller: Caller, asked: Arc<AtomicBool>, streams: bool) -> InferenceServiceServer<Inference<E>> {
-        let inference = Inference { engine: Arc::clone(&self.engine), caller, asked };
+        let inference = Inference { engine: Arc::clone(&self.engine), caller, bounds: (self.bounds)(), asked };
         let server = InferenceServiceServer::new(inference)
             .max_decoding_message_size((self.max_message)())
             .accept_compressed(CompressionEncoding::Gzip)
@@ -68,8 +69,13 @@ impl<E> NamedService for Guard<E> {
 
 impl<E> Clone for Guard<E> {
     fn clone(&self) -> Self {
-        let Self { engine, authorize, max_message } = self;
-        Self { engine: Arc::clone(engine), authorize: Arc::clone(authorize), max_message: Arc::clone(max_message) }
+        let Self { engine, authorize, max_message, bounds } = self;
+        Self {
+            engine: Arc::clone(engine),
+            authorize: Arc::clone(authorize),
+            max_message: Arc::clone(max_message),
+            bounds: Arc::clone(bounds),
+        }
     }
 }
 

@@ -9,11 +9,11 @@ use serde_json::value::RawValue;
 use super::{
     extra::{Extra, Taken},
     faults::Faults,
-    media, pixels,
+    pixels,
     said::text_of,
 };
 use crate::{
-    chat::answer::Whole,
+    chat::{answer::Whole, media},
     error::{ErrorKind, Failure},
 };
 
@@ -59,7 +59,9 @@ pub(super) fn body<'a>(request: &'a v1::GenerateImageRequest, faults: &mut Fault
     }
     let size = match (request.width, request.height) {
         (None, None) => None,
-        (Some(width), Some(height)) => Some(format!("{width}x{height}")),
+        (Some(width @ 1..=65_536), Some(height @ 1..=65_536)) => Some(format!("{width}x{height}")),
+        // Which of them is wrong is told below.
+        (Some(_), Some(_)) => None,
         (Some(_), None) => missing("height", "width", faults),
         (None, Some(_)) => missing("width", "height", faults),
     };

@@ -17,17 +17,27 @@ use super::{
     faults::Faults,
     media,
 };
+use crate::chat::bounds::Bounds;
 
 /// What a schema is called where the caller did not say; OpenAI requires a name.
 const SCHEMA_NAME: &str = "answer";
 
+/// How a request is to be read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct How {
+    pub(super) stream: bool,
+    pub(super) bounds: Bounds,
+}
+
 /// `request` as a chat completion. The document is good only if no fault was noted.
-pub(super) fn chat<'a>(request: &'a v1::GenerateRequest, stream: bool, faults: &mut Faults) -> ChatBody<'a> {
+pub(super) fn chat<'a>(request: &'a v1::GenerateRequest, how: How, faults: &mut Faults) -> ChatBody<'a> {
+    let stream = how.stream;
     if request.messages.is_empty() {
         faults.note("messages", "must hold at least one message");
     }
     let messages = request.messages.iter().enumerate();
-    let messages = messages.map(|(index, sent)| message(sent, format_args!("messages[{index}]"), faults)).collect();
+    let messages =
+        messages.map(|(index, sent)| message(sent, how.bounds, format_args!("messages[{index}]"), faults)).collect();
     let sampling = request.sampling.as_ref();
     if let Some(sampling) = sampling {
         check_sampling(sampling, faults);
@@ -56,15 +66,15 @@ pub(super) fn embeddings<'a>(request: &'a v1::EmbedRequest, faults: &mut Faults)
     if request.inputs.is_empty() {
         faults.note("inputs", "must hold at least one text");
     }
-    for (index, input) in request.inputs.iter().enumerate() {
-        if input.is_empty() {
-            faults.note(format_args!("inputs[{index}]"), "must not be empty");
-        }
-    }
     EmbedBody { model: &request.model, encoding_format: "float", input: &request.inputs }
 }
 
-fn message<'a>(sent: &'a v1::Message, path: fmt::Arguments<'_>, faults: &mut Faults) -> ChatMessage<'a> {
+fn message<'a>(
+    sent: &'a v1::Message,
+    bounds: Bounds,
+    path: fmt::Arguments<'_>,
+    faults: &mut Faults,
+) -> ChatMessage<'a> {
     let role = Role::try_from(sent.role).unwrap_or(Role::Unspecified);
     let spoken = match role {
         Role::Unspecified => {
@@ -89,7 +99,7 @@ fn message<'a>(sent: &'a v1::Message, path: fmt::Arguments<'_>, faults: &mut Fau
     let calls = sent.tool_calls.iter().enumerate();
     ChatMessage {
         role: spoken,
-        content: content(sent, role, path, faults),
+        content: content(sent, Place { role, bounds, path }, faults),
         name: &sent.name,
         tool_calls: calls
             .map(|(index, call)| called(call, format_args!("{path}.tool_calls[{index}]"), faults))
@@ -99,12 +109,8 @@ fn message<'a>(sent: &'a v1::Message, path: fmt::Arguments<'_>, faults: &mut Fau
 }
 
 /// A single text goes as a string: not every server understands parts.
-fn content<'a>(
-    sent: &'a v1::Message,
-    role: Role,
-    path: fmt::Arguments<'_>,
-    faults: &mut Faults,
-) -> Option<Content<'a>> {
+fn content<'a>(sent: &'a v1::Message, place: Place<'_>, faults: &mut Faults) -> Option<Content<'a>> {
+    let Place { role, path, .. } = place;
     match sent.content.as_slice() {
         [] if role == Role::Assistant && !sent.tool_calls.is_empty() => None,
         // A tool may well have nothing to say.
@@ -116,19 +122,26 @@ fn content<'a>(
         [v1::Part { kind: Some(PartKind::Text(text)) }] => Some(Content::Text(text)),
         parts => {
             let parts = parts.iter().enumerate();
-            let parts = parts
-                .filter_map(|(index, part)| chat_part(part, role, format_args!("{path}.content[{index}]"), faults));
+            let parts = parts.map(|(index, part)| {
+                let path = format_args!("{path}.content[{index}]");
+                // What is faulty keeps its place, so that the others keep theirs.
+                chat_part(part, Place { path, ..place }, faults).unwrap_or(ChatPart::Text { r#type: "text", text: "-" })
+            });
             Some(Content::Parts(parts.collect()))
         }
     }
 }
 
-fn chat_part<'a>(
-    sent: &'a v1::Part,
+/// Where in a request a piece stands.
+#[derive(Clone, Copy)]
+struct Place<'p> {
     role: Role,
-    path: fmt::Arguments<'_>,
-    faults: &mut Faults,
-) -> Option<ChatPart<'a>> {
+    bounds: Bounds,
+    path: fmt::Arguments<'p>,
+}
+
+fn chat_part<'a>(sent: &'a v1::Part, place: Place<'_>, faults: &mut Faults) -> Option<ChatPart<'a>> {
+    let Place { role, bounds, path } = place;
     match &sent.kind {
         None => {
             faults.note(path, "must hold a text or an image");
@@ -139,7 +152,7 @@ fn chat_part<'a>(
             if matches!(role, Role::System | Role::Assistant) {
                 faults.note(format_args!("{path}.image"), "may stand only on a user's or a tool's message");
             }
-            media::part(media, format_args!("{path}.image"), faults).map(ChatPart::Media)
+            media::part(media, bounds.media, format_args!("{path}.image"), faults).map(ChatPart::Media)
         }
     }
 }
@@ -233,6 +246,10 @@ fn tool_choice<'a>(request: &'a v1::GenerateRequest, faults: &mut Faults) -> Opt
 
 /// A JSON Schema document, passed on as it was written.
 fn schema<'a>(text: &'a str, path: fmt::Arguments<'_>, faults: &mut Faults) -> Option<&'a RawValue> {
+    if text.is_empty() {
+        faults.note(path, "is required: a JSON Schema, which is an object");
+        return None;
+    }
     match serde_json::from_str::<&RawValue>(text) {
         Ok(value) if value.get().starts_with('{') => Some(value),
         Ok(_) => {

@@ -1,14 +1,13 @@
-//! An image or a document in a message: what its bytes are, and how OpenAI's JSON names it.
+//! An image or a document in a message, as OpenAI's JSON names it.
 
 use std::fmt;
 
-use base64::{Engine as _, display::Base64Display, engine::general_purpose::STANDARD};
+use base64::{display::Base64Display, engine::general_purpose::STANDARD};
 use fusebox_proto::v1::{self, media::Source};
 use serde::{Serialize, Serializer};
 
 use super::faults::Faults;
-
-const PDF: &str = "application/pdf";
+use crate::chat::media::{self, Bounds, PDF, Wrong};
 
 /// A part of a message that is not text, as OpenAI's JSON has it.
 #[derive(Debug, Serialize)]
@@ -48,97 +47,61 @@ impl Serialize for Url<'_> {
     }
 }
 
-/// `media` as OpenAI's JSON has it; `None`: faults were noted below `path`.
-pub(super) fn part<'a>(media: &'a v1::Media, path: fmt::Arguments<'_>, faults: &mut Faults) -> Option<MediaPart<'a>> {
+/// `media` as OpenAI's JSON has it; `None`: faults were noted below `path`. Without bounds it is not looked at closely.
+pub(super) fn part<'a>(
+    media: &'a v1::Media,
+    bounds: Option<Bounds>,
+    path: fmt::Arguments<'_>,
+    faults: &mut Faults,
+) -> Option<MediaPart<'a>> {
+    let bounds = bounds.unwrap_or(Bounds { max_image_bytes: usize::MAX, max_document_bytes: usize::MAX });
     let declared = media.mime_type.as_str();
     if !declared.is_empty() && !is_mime_type(declared) {
         faults.note(format_args!("{path}.mime_type"), "must be a type and a subtype, such as image/png");
         return None;
     }
-    let (mime, url) = match &media.source {
+    let (field, judged, url) = match &media.source {
         None => {
             faults.note(path, "has no source: give data or uri");
             return None;
         }
-        Some(Source::Data(data)) if data.is_empty() => {
-            faults.note(format_args!("{path}.data"), "must not be empty");
+        Some(Source::Data(data)) => {
+            let judged = media::of_bytes(declared, data, bounds);
+            let mime = judged.as_ref().copied().unwrap_or_default();
+            ("data", judged, Url::Bytes { mime, data })
+        }
+        Some(Source::Uri(uri)) if media::is_data_url(uri) => {
+            ("uri", media::of_data_url(declared, uri, bounds), Url::Sent(uri))
+        }
+        Some(Source::Uri(uri)) => ("uri", behind(declared, uri), Url::Sent(uri)),
+    };
+    let mime = match judged {
+        Ok(mime) => mime,
+        Err(Wrong::Type(message)) => {
+            faults.note(format_args!("{path}.mime_type"), message);
             return None;
         }
-        Some(Source::Data(data)) => {
-            let mime = mime_of(declared, detected(data), path, faults)?;
-            (mime, Url::Bytes { mime, data })
+        Err(Wrong::Bytes(message)) => {
+            faults.note(format_args!("{path}.{field}"), message);
+            return None;
         }
-        Some(Source::Uri(uri)) => (mime_behind(declared, uri, path, faults)?, Url::Sent(uri)),
     };
-    if mime != PDF {
+    if !mime.eq_ignore_ascii_case(PDF) {
         return Some(MediaPart::ImageUrl { image_url: ImageUrl { url } });
     }
-    if matches!(url, Url::Sent(uri) if !is_data_uri(uri)) {
+    if matches!(url, Url::Sent(uri) if !media::is_data_url(uri)) {
         faults.note(format_args!("{path}.uri"), "a PDF must be sent as data, not by its address");
         return None;
     }
     Some(MediaPart::File { file: File { filename: "document.pdf", file_data: url } })
 }
 
-/// The type that declared and detected agree on. Bytes of no known kind are what they are said to be.
-fn mime_of<'a>(
-    declared: &'a str,
-    detected: Option<&'static str>,
-    path: fmt::Arguments<'_>,
-    faults: &mut Faults,
-) -> Option<&'a str> {
-    match (canonical(declared), detected) {
-        (None, Some(detected)) => Some(detected),
-        (None, None) => {
-            faults.note(format_args!("{path}.mime_type"), "cannot be told from the bytes, and must be given");
-            None
-        }
-        (Some(declared), Some(detected)) if declared.eq_ignore_ascii_case(detected) => Some(detected),
-        (Some(declared), None) if !KNOWN.iter().any(|known| known.eq_ignore_ascii_case(declared)) => Some(declared),
-        (Some(declared), detected) => {
-            let bytes = detected.unwrap_or("something else");
-            faults.note(format_args!("{path}.mime_type"), format!("is {declared}, but the bytes are {bytes}"));
-            None
-        }
-    }
-}
-
 /// The type of what `uri` names, as far as that can be told without fetching it; empty: it cannot.
-fn mime_behind<'a>(declared: &'a str, uri: &'a str, path: fmt::Arguments<'_>, faults: &mut Faults) -> Option<&'a str> {
-    if is_data_uri(uri) {
-        let decoded = uri[DATA.len()..].split_once(";base64,");
-        let decoded = decoded.and_then(|(mime, text)| Some((mime, STANDARD.decode(text).ok()?)));
-        let Some((stated, data)) = decoded.filter(|(_, data)| !data.is_empty()) else {
-            faults.note(format_args!("{path}.uri"), "must read data:TYPE;base64,BYTES");
-            return None;
-        };
-        let stated = stated.split_once(';').map_or(stated, |(mime, _parameters)| mime);
-        let declared = if declared.is_empty() { stated } else { declared };
-        return mime_of(declared, detected(&data), path, faults);
-    }
+fn behind<'a>(declared: &'a str, uri: &str) -> Result<&'a str, Wrong> {
     let parsed = uri.parse::<http::Uri>().ok();
     let on_the_web =
         parsed.is_some_and(|uri| matches!(uri.scheme_str(), Some("https" | "http")) && uri.host().is_some());
-    if !on_the_web {
-        faults.note(format_args!("{path}.uri"), "must be an https, http or data URI");
-        return None;
-    }
-    Some(canonical(declared).map_or("", |mime| if mime.eq_ignore_ascii_case(PDF) { PDF } else { mime }))
-}
-
-const DATA: &str = "data:";
-
-fn is_data_uri(uri: &str) -> bool {
-    uri.get(..DATA.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(DATA))
-}
-
-/// `None` for none at all; the registered name for a common alias.
-fn canonical(declared: &str) -> Option<&str> {
-    match declared {
-        "" => None,
-        alias if alias.eq_ignore_ascii_case("image/jpg") => Some("image/jpeg"),
-        other => Some(other),
-    }
+    if on_the_web { Ok(declared) } else { Err(Wrong::Bytes("must be an https, http or data URI".to_owned())) }
 }
 
 fn is_mime_type(text: &str) -> bool {
@@ -149,23 +112,9 @@ fn is_mime_type(text: &str) -> bool {
     text.split_once('/').is_some_and(|(kind, subtype)| token(kind) && token(subtype))
 }
 
-/// What [`detected`] can answer.
-const KNOWN: [&str; 5] = ["image/jpeg", "image/png", "image/gif", "image/webp", PDF];
-
-/// What the first bytes say that all of them are.
-pub(super) fn detected(data: &[u8]) -> Option<&'static str> {
-    match data {
-        [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some("image/png"),
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some("image/gif"),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
-        [b'%', b'P', b'D', b'F', b'-', ..] => Some(PDF),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
     use bytes::Bytes;
     use serde_json::{Value, json};
 
@@ -177,7 +126,8 @@ mod tests {
     fn translated(mime: &str, source: Option<Source>) -> Result<Value, Vec<String>> {
         let media = v1::Media { mime_type: mime.to_owned(), source };
         let mut faults = Faults::default();
-        let part = part(&media, format_args!("image"), &mut faults);
+        let bounds = Bounds { max_image_bytes: 64, max_document_bytes: 64 };
+        let part = part(&media, Some(bounds), format_args!("image"), &mut faults);
         match part {
             Some(part) => Ok(serde_json::to_value(part).unwrap()),
             None => Err(faults.paths().into_iter().map(str::to_owned).collect()),
@@ -240,7 +190,7 @@ mod tests {
     #[test]
     fn every_fault_is_named_where_it_is() {
         let png_called_jpeg = format!("data:image/jpeg;base64,{}", STANDARD.encode(PNG));
-        let table: [(&str, Option<Source>, &str); 14] = [
+        let table: [(&str, Option<Source>, &str); 16] = [
             ("", None, "image"),
             ("", data(b""), "image.data"),
             ("", data(b"nothing known"), "image.mime_type"),
@@ -255,6 +205,8 @@ mod tests {
             ("", uri("data:image/png;base64,***"), "image.uri"),
             ("", uri(&png_called_jpeg), "image.mime_type"),
             ("application/pdf", uri("https://example.com/a.pdf"), "image.uri"),
+            ("", data(&[0xff; 65]), "image.mime_type"),
+            ("x/y", data(&[b'x'; 65]), "image.data"),
         ];
         for (mime, source, path) in table {
             let name = format!("{mime:?} {source:?}");

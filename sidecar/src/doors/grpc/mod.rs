@@ -16,6 +16,7 @@ mod media;
 mod options;
 mod outcome;
 mod parts;
+mod paths;
 mod pixels;
 mod said;
 mod service;
@@ -29,7 +30,7 @@ use tonic_reflection::server::{Builder, Error};
 
 use self::guard::Guard;
 pub use self::health::Health;
-use super::MaxBody;
+use super::{Bounded, MaxBody};
 use crate::call::Engine;
 
 /// Whether a bearer token, or the lack of one, may call.
@@ -43,6 +44,8 @@ pub struct Door<E> {
     pub authorize: Authorize,
     /// How large a request's message may be.
     pub max_message: MaxBody,
+    /// How much a request's content may be.
+    pub bounds: Bounded,
     /// What is reported to health checks.
     pub health: Health,
 }
@@ -58,6 +61,7 @@ impl<E: Engine> Door<E> {
             engine: Arc::clone(&self.engine),
             authorize: Arc::clone(&self.authorize),
             max_message: Arc::clone(&self.max_message),
+            bounds: Arc::clone(&self.bounds),
         };
         Ok(Routes::new(guard)
             .add_service(self.health.service())

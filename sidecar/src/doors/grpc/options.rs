@@ -15,6 +15,8 @@ use crate::{
 };
 
 const TIMEOUT: &str = "grpc-timeout";
+/// What stands for the last user message in a simplified prompt.
+const ORIGINAL: &str = "{original_prompt}";
 const RUN_ID: &str = "x-fusebox-run-id";
 
 /// Which call it is.
@@ -85,6 +87,12 @@ pub(super) fn allowed(sent: Option<v1::CallOptions>, caller: &Caller, faults: &m
     let idempotency_key = Some(sent.idempotency_key).filter(|key| !key.is_empty());
     if idempotency_key.as_ref().is_some_and(|key| caller::key(key.as_bytes()).is_none()) {
         faults.note("options.idempotency_key", format!("must be {}", caller::KEY));
+    }
+    if sent.fallback_response.as_ref().is_some_and(|answer| answer.trim().is_empty()) {
+        faults.note("options.fallback_response", "must not be empty or blank");
+    }
+    if sent.simplified_prompt.as_ref().is_some_and(|prompt| !prompt.contains(ORIGINAL)) {
+        faults.note("options.simplified_prompt", format!("must hold {ORIGINAL}, or what was asked would be lost"));
     }
     Options {
         max_attempts: sent.max_attempts,
@@ -287,11 +295,22 @@ mod tests {
             idempotency_key: "k".repeat(257),
             holdback: "some".into(),
             first_token_timeout: Some(prost_types::Duration { seconds: -1, nanos: 0 }),
+            fallback_response: Some(" ".into()),
+            simplified_prompt: Some("answer briefly".into()),
             ..v1::CallOptions::default()
         };
         let mut faults = Faults::default();
         allowed(Some(sent), &read(&[]), &mut faults);
-        let expected = ["max_attempts", "idempotency_key", "first_token_timeout", "cache", "priority", "holdback"];
+        let expected = [
+            "max_attempts",
+            "idempotency_key",
+            "fallback_response",
+            "simplified_prompt",
+            "first_token_timeout",
+            "cache",
+            "priority",
+            "holdback",
+        ];
         assert_eq!(faults.paths(), expected.map(|name| format!("options.{name}")));
         for (seconds, nanos) in [(0, 0), (0, -1), (i64::MIN, 0), (1, 1_000_000_000)] {
             assert_eq!(first_token_timeout(&prost_types::Duration { seconds, nanos }, &mut faults), None);

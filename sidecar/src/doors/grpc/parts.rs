@@ -153,7 +153,7 @@ impl<S: Stream<Item = Result<Chunk, Failure>> + Unpin> Parts<S> {
         // When it began this was a success's outcome.
         self.how.source = None;
         self.how.quality = Quality::Unavailable;
-        if let Some(last) = self.how.attempts.last_mut() {
+        if let Some(last) = self.how.attempts.last_mut().filter(|last| last.error.is_none()) {
             last.error = Some(failure.kind);
         }
         status::refused(&Refused { failure, outcome: self.how.clone() })

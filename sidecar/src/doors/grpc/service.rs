@@ -14,7 +14,8 @@ use super::{
     faults::Faults,
     from_chat,
     guard::unasked,
-    image, into_chat,
+    image,
+    into_chat::{self, How},
     options::{self, Caller},
     outcome::outcome,
     parts::Parts,
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::{
     call::{Answered, Call, Engine, Refused, Reply, stream::Stream},
-    chat::{answer::Whole, parse::parse, request::Operation},
+    chat::{answer::Whole, bounds::Bounds, parse::admit, request::Operation},
     error::{ErrorKind, Failure},
     telemetry::Door,
 };
@@ -36,6 +37,8 @@ const WORTH_COMPRESSING: usize = 1024;
 pub(super) struct Inference<E> {
     pub(super) engine: Arc<E>,
     pub(super) caller: Caller,
+    /// How much its request may hold.
+    pub(super) bounds: Bounds,
     /// Set once the engine has the call: what becomes of it is the engine's to count.
     pub(super) asked: Arc<AtomicBool>,
 }
@@ -50,12 +53,12 @@ impl<E: Engine> Inference<E> {
         mut faults: Faults,
     ) -> Result<Call, Failure> {
         let options = options::allowed(allowed, &self.caller, &mut faults);
-        faults.settle()?;
         let body = serde_json::to_vec(document).map_err(|error| {
             Failure::new(ErrorKind::InternalError, "could not pass on the request").inside(error.to_string())
         })?;
         Ok(Call {
-            request: parse(operation, Bytes::from(body))?,
+            // Images have been looked at as they came, which is cheaper than as they are written now.
+            request: faults.settle(operation, admit(operation, Bytes::from(body), self.bounds.for_text()))?,
             door: Door::Grpc,
             arrived: self.caller.who.arrived,
             timeout: self.caller.timeout,
@@ -83,7 +86,7 @@ impl<E: Engine> InferenceService for Inference<E> {
     async fn generate(&self, request: Request<v1::GenerateRequest>) -> Result<Response<v1::GenerateResponse>, Status> {
         let mut request = request.into_inner();
         let (allowed, mut faults) = (request.options.take(), self.faults());
-        let document = into_chat::chat(&request, false, &mut faults);
+        let document = into_chat::chat(&request, How { stream: false, bounds: self.bounds }, &mut faults);
         let call = self.call(Operation::Chat, &document, allowed, faults);
         let answered = self.answer(call).await?;
         let answer = whole(answered, from_chat::completion)?;
@@ -96,7 +99,7 @@ impl<E: Engine> InferenceService for Inference<E> {
     ) -> Result<Response<Self::StreamGenerateStream>, Status> {
         let mut request = request.into_inner();
         let (allowed, mut faults) = (request.options.take(), self.faults());
-        let document = into_chat::chat(&request, true, &mut faults);
+        let document = into_chat::chat(&request, How { stream: true, bounds: self.bounds }, &mut faults);
         let call = self.call(Operation::Chat, &document, allowed, faults);
         let answered = self.answer(call).await?;
         let how = answered.outcome.clone();

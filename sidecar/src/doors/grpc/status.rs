@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use fusebox_proto::v1;
+use http::header::WWW_AUTHENTICATE;
 use prost::Message;
 use prost_types::Any;
 use tonic::{
@@ -15,7 +16,9 @@ use tonic_types::pb::{self, bad_request::FieldViolation};
 use super::outcome;
 use crate::{
     call::{Refused, correlation, outcome::Outcome},
+    doors::caller,
     error::{ErrorKind, Failure, FieldFault},
+    telemetry,
 };
 
 const DOMAIN: &str = "fusebox";
@@ -25,6 +28,7 @@ const PUSHBACK: &str = "grpc-retry-pushback-ms";
 // Details travel in a trailer, and clients give up on trailers of more than 8 KiB; base64 adds a third.
 const MAX_MESSAGE_BYTES: usize = 512;
 const MAX_FACT_BYTES: usize = 160;
+const MAX_WORDS_BYTES: usize = 512;
 const MAX_FACTS: usize = 6;
 const MAX_VIOLATIONS_BYTES: usize = 1280;
 const MAX_OUTCOME_BYTES: usize = 1280;
@@ -77,6 +81,9 @@ fn error_info(failure: &Failure, how: &Outcome) -> pb::ErrorInfo {
         facts.map(|(name, value)| ((*name).to_owned(), cut(value, MAX_FACT_BYTES).to_owned())).collect();
     metadata.insert("correlation_id".to_owned(), how.correlation_id.to_string());
     metadata.insert("retryable".to_owned(), row.retryable.to_string());
+    if let Some(words) = failure.inside.as_deref().filter(|_| telemetry::tells_raw_words()) {
+        metadata.insert(caller::RAW_WORDS.to_owned(), cut(words, MAX_WORDS_BYTES).to_owned());
+    }
     if let Some(provider) = &failure.provider {
         metadata.insert("provider".to_owned(), cut(provider, MAX_FACT_BYTES).to_owned());
     }
@@ -122,6 +129,9 @@ fn metadata(failure: &Failure, how: &Outcome) -> MetadataMap {
     let mut metadata = MetadataMap::new();
     if let Ok(id) = MetadataValue::try_from(&*how.correlation_id) {
         metadata.insert(correlation::HEADER, id);
+    }
+    if failure.kind == ErrorKind::Authentication {
+        metadata.insert(WWW_AUTHENTICATE.as_str(), MetadataValue::from_static(caller::CHALLENGE));
     }
     if let Some(pushback) = pushback(failure) {
         metadata.insert(PUSHBACK, pushback);

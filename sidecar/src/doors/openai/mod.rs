@@ -15,9 +15,9 @@ use tokio::time::timeout;
 use self::render::Word;
 use crate::{
     call::{Call, Engine, Reply, correlation, unknown_model},
-    chat::{parse::parse, request::Operation},
+    chat::{parse::admit, request::Operation},
     clock,
-    doors::{MaxBody, caller},
+    doors::{Bounded, MaxBody, caller},
     error::{ErrorKind, Failure},
     provider::http::Gathered,
     telemetry::{Door, Refusal},
@@ -37,6 +37,8 @@ pub struct OpenAi<E> {
     pub authorise: Authorise,
     /// How large a request may be.
     pub max_body: MaxBody,
+    /// How much a request's content may be.
+    pub bounds: Bounded,
     /// The names that callers may use, for `/v1/models`.
     pub models: Arc<dyn Fn() -> Vec<Arc<str>> + Send + Sync>,
 }
@@ -82,17 +84,15 @@ impl<E: Engine> OpenAi<E> {
             }
         };
         let (head, body) = request.into_parts();
-        let (options, timeout) = match head::options(&head.headers) {
-            Ok(read) => read,
-            Err(failure) => return refused(failure, None),
-        };
+        let options = head::options(&head.headers);
+        let timeout = options.as_ref().ok().and_then(|(_, timeout)| *timeout);
         let patience = timeout.map(|timeout| (arrived + timeout).since(clock::now()));
         let body = match read_body(body, (self.max_body)(), patience).await {
             Ok(body) => body,
             Err((status, failure)) => return refused(failure, status.map(Word::from)),
         };
-        let request = match parse(operation, body) {
-            Ok(request) => request,
+        let (options, request) = match both(options, admit(operation, body, (self.bounds)())) {
+            Ok(((options, _), request)) => (options, request),
             Err(failure) => return refused(failure, None),
         };
         let trace = head::trace(&head.headers);
@@ -104,6 +104,18 @@ impl<E: Engine> OpenAi<E> {
             },
             Err(refused) => render::refused(&refused),
         })
+    }
+}
+
+/// What the head and the body say, or the faults of both at once.
+fn both<H, B>(head: Result<H, Failure>, body: Result<B, Failure>) -> Result<(H, B), Failure> {
+    match (head, body) {
+        (Ok(head), Ok(body)) => Ok((head, body)),
+        (Err(mut head), Err(body)) => {
+            head.fields.extend(body.fields);
+            Err(Failure::fields(head.fields))
+        }
+        (Err(failure), _) | (_, Err(failure)) => Err(failure),
     }
 }
 

@@ -5,14 +5,16 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
-    header::{AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+    header::{AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde_json::{Map, Value, json};
 
 use super::Body;
 use crate::{
     call::{Refused, outcome::Outcome, stream::Stream},
+    doors::caller,
     error::Failure,
+    telemetry,
 };
 
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -92,6 +94,9 @@ fn error(failure: &Failure, correlation_id: &Arc<str>, status: Option<StatusCode
         headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         headers.insert(RETRY_AFTER_MS, HeaderValue::from(whole_millis(wait)));
     }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(caller::CHALLENGE));
+    }
     // The official SDKs ask again by themselves; here that would be in vain.
     if !failure.kind.row().retryable {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
@@ -126,8 +131,11 @@ pub(super) fn error_event(failure: &Failure, correlation_id: &Arc<str>) -> Bytes
 }
 
 fn error_document(failure: &Failure, correlation_id: &Arc<str>) -> Value {
-    let details: Map<String, Value> =
+    let mut details: Map<String, Value> =
         failure.details.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str()))).collect();
+    if let Some(words) = failure.inside.as_deref().filter(|_| telemetry::tells_raw_words()) {
+        details.insert(caller::RAW_WORDS.to_owned(), Value::from(words));
+    }
     let mut fields = Map::new();
     for fault in &failure.fields {
         if let Value::Array(messages) = fields.entry(fault.path.as_str()).or_insert_with(|| json!([])) {

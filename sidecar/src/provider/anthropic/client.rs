@@ -54,7 +54,8 @@ impl Anthropic {
         let (head, body) = response.into_parts();
         let created = clock::unix_now().as_secs();
         if ask.request.stream && announces(&head.headers, "text/event-stream") {
-            let dialect = Dialect::Anthropic(Progress::new(created, include_usage));
+            let dialect =
+                Dialect::Anthropic(Progress::new(created, include_usage).or_nothing(ask.request.may_be_empty));
             return Ok(Answer::Stream(Chunks::from_http(body, dialect, self.client.max_answer())));
         }
         if ask.request.stream || !announces(&head.headers, "application/json") {

@@ -18,6 +18,8 @@ pub struct Progress {
     translator: Translator,
     finish: Option<Finish>,
     said_anything: bool,
+    /// Whether an answer without a word can be a good one.
+    may_be_empty: bool,
     done: bool,
 }
 
@@ -26,7 +28,13 @@ impl Progress {
     #[must_use]
     pub fn new(created: u64, include_usage: bool) -> Self {
         let translator = Translator::new(created, include_usage);
-        Self { translator, finish: None, said_anything: false, done: false }
+        Self { translator, finish: None, said_anything: false, may_be_empty: false, done: false }
+    }
+
+    /// The same, of an answer that may be empty if it ends of itself.
+    #[must_use]
+    pub fn or_nothing(self, may_be_empty: bool) -> Self {
+        Self { may_be_empty, ..self }
     }
 
     /// Translates whole events. What follows a fault among them is not read; what came before it is given first.
@@ -79,7 +87,9 @@ impl Progress {
             None => {
                 Err(Failure::new(ErrorKind::StreamBroken, "the provider's stream ended without saying why it finished"))
             }
-            Some(finish) if !self.said_anything && finish != Finish::Length => Err(said_nothing(Some(finish))),
+            Some(Finish::Length) => Ok(()),
+            Some(Finish::Stop) if self.may_be_empty => Ok(()),
+            Some(finish) if !self.said_anything => Err(said_nothing(Some(finish))),
             Some(_) => Ok(()),
         }
     }
@@ -125,6 +135,15 @@ mod tests {
         let (chunk, broken) = take(&mut progress, &[START, WORD, error, WORD].concat());
         assert_eq!(chunk.tokens, 1);
         assert_eq!(broken.unwrap().kind, ErrorKind::ModelOverloaded);
+    }
+
+    #[test]
+    fn what_is_continued_may_have_been_complete() {
+        for (reason, good) in [("end_turn", true), ("refusal", false)] {
+            let mut progress = Progress::new(0, false).or_nothing(true);
+            take(&mut progress, &[START, &finish(reason), STOP].concat());
+            assert_eq!(progress.judge().is_ok(), good, "{reason}");
+        }
     }
 
     #[test]

@@ -39,6 +39,7 @@ fn request(operation: Operation, document: &Value) -> Request {
         max_tokens: document["max_tokens"].as_u64(),
         max_tokens_span: None,
         formats: crate::chat::request::Formats::default(),
+        removed: 0,
         may_be_empty: false,
     }
 }

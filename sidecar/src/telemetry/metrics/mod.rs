@@ -154,13 +154,18 @@ impl Metrics {
         u64::try_from(sum).unwrap_or(0)
     }
 
-    /// The page. `spans`, by result, are those of the exporter, if there is one.
-    pub(super) fn render(&self, spans: &[(&str, u64)]) -> String {
+    /// The page. `spans`, by result, are those of the exporter, if there is one; `critical` failures are by reason.
+    pub(super) fn render(&self, spans: &[(&str, u64)], critical: &[(&str, u64)]) -> String {
         let mut text = Text::default();
         self.write_calls(&mut text);
         self.write_providers(&mut text);
         self.write_cache(&mut text);
         self.write_fleet(&mut text);
+        let help = "Failures that a person must hear of, by reason.";
+        text.family("fusebox_critical_errors_total", "counter", help);
+        for (reason, count) in critical {
+            text.sample("fusebox_critical_errors_total", &[("reason", reason)], count);
+        }
         if !spans.is_empty() {
             let help =
                 "Spans by what became of them; those ended and neither exported nor failed wait, or were dropped.";

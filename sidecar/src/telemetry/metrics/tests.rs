@@ -29,7 +29,7 @@ const CONTRACT: [&str; 17] = [
 
 #[test]
 fn the_page_is_well_formed_and_holds_every_name_of_the_contract_before_the_first_call() {
-    let page = Page::read(&Metrics::new(4).render(&[]));
+    let page = Page::read(&Metrics::new(4).render(&[], &[]));
     for name in CONTRACT {
         assert!(page.families.contains_key(name), "{name}");
     }
@@ -43,7 +43,7 @@ fn the_page_is_well_formed_and_holds_every_name_of_the_contract_before_the_first
 fn a_name_that_would_break_the_page_is_escaped() {
     let metrics = Metrics::new(1);
     metrics.model(&"a\"b\\c\nd}e".into()).call(Some(Source::Primary), None);
-    let page = Page::read(&metrics.render(&[("ended", 1)]));
+    let page = Page::read(&metrics.render(&[("ended", 1)], &[]));
     let series = "fusebox_calls_total{model=\"a\\\"b\\\\c\\nd}e\",source=\"primary\",kind=\"ok\"}";
     assert_eq!(page.value(series), Some(1.0));
 }
@@ -59,7 +59,7 @@ fn every_kind_and_source_has_a_series_of_its_own() {
             cloud.retry(kind);
         }
     }
-    let page = Page::read(&metrics.render(&[]));
+    let page = Page::read(&metrics.render(&[], &[]));
     for (index, kind) in ErrorKind::ALL.into_iter().enumerate() {
         let expected = Some(index as f64 + 1.0);
         for series in [
@@ -79,7 +79,7 @@ fn names_that_come_and_go_are_counted_by_name_up_to_a_bound() {
         metrics.model(&format!("model-{index}").into()).call(None, Some(ErrorKind::ModelNotFound));
         metrics.provider(&format!("provider-{index}").into()).attempt(None, Duration::ZERO);
     }
-    let page = Page::read(&metrics.render(&[]));
+    let page = Page::read(&metrics.render(&[], &[]));
     let failed = page.series("fusebox_calls_total").into_iter().filter(|series| series.contains("model_not_found"));
     assert_eq!(failed.count(), MAX_MODELS + 1);
     assert_eq!(page.series("fusebox_attempts_total").len(), MAX_PROVIDERS + 1);
@@ -97,7 +97,7 @@ fn a_reload_keeps_counts_and_takes_the_breakers_of_those_who_left() {
     metrics.provider(&b.name).transition(open);
     metrics.set_live(&[Arc::clone(&b)]);
 
-    let page = Page::read(&metrics.render(&[]));
+    let page = Page::read(&metrics.render(&[], &[]));
     assert_eq!(page.value("fusebox_attempts_total{provider=\"a\",kind=\"ok\"}"), Some(1.0));
     assert_eq!(page.series("fusebox_breaker_state"), ["fusebox_breaker_state{provider=\"b\",scope=\"pod\"}"]);
     assert_eq!(page.value("fusebox_breaker_state{provider=\"b\",scope=\"pod\"}"), Some(2.0));
@@ -123,7 +123,7 @@ fn levels_that_rise_on_one_thread_and_fall_on_another_come_back_to_nothing() {
             });
         }
     });
-    let page = Page::read(&metrics.render(&[]));
+    let page = Page::read(&metrics.render(&[], &[]));
     assert_eq!(page.value("fusebox_in_flight"), Some(0.0));
     assert_eq!(page.value("fusebox_connections{door=\"grpc\"}"), Some(0.0));
 }

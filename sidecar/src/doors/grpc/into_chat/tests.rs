@@ -38,7 +38,7 @@ fn extra(fields: Vec<(&str, Kind)>) -> Option<Struct> {
 /// The document that `request` becomes, having passed the check that all requests must pass.
 fn document(request: &v1::GenerateRequest, stream: bool) -> Value {
     let mut faults = Faults::default();
-    let body = serde_json::to_vec(&chat(request, stream, &mut faults)).unwrap();
+    let body = serde_json::to_vec(&chat(request, How { stream, bounds: Bounds::NONE }, &mut faults)).unwrap();
     assert_eq!(faults.paths(), <[&str; 0]>::default());
     let checked = parse(Operation::Chat, Bytes::from(body)).unwrap();
     assert_eq!(checked.stream, stream);
@@ -49,8 +49,14 @@ fn document(request: &v1::GenerateRequest, stream: bool) -> Value {
 
 fn faults(request: &v1::GenerateRequest) -> Vec<String> {
     let mut faults = Faults::default();
-    chat(request, false, &mut faults);
-    faults.paths().into_iter().map(str::to_owned).collect()
+    let body = serde_json::to_vec(&chat(request, How { stream: false, bounds: Bounds::NONE }, &mut faults)).unwrap();
+    told(faults, Operation::Chat, body)
+}
+
+/// The places that the caller is told of, whether the door or the check of all requests noted them.
+fn told(faults: Faults, operation: Operation, body: Vec<u8>) -> Vec<String> {
+    let failure = faults.settle(operation, parse(operation, Bytes::from(body))).unwrap_err();
+    failure.fields.into_iter().map(|fault| fault.path).collect()
 }
 
 #[test]
@@ -191,7 +197,7 @@ fn a_choice_of_tools_is_a_word_or_a_tools_name() {
 fn every_fault_of_a_message_is_named_where_it_is() {
     let call = || v1::ToolCall { id: "c".into(), name: "n".into(), arguments: "{}".into() };
     let image = |source| v1::Part { kind: Some(PartKind::Image(v1::Media { mime_type: "image/png".into(), source })) };
-    let table: [(v1::Message, &[&str]); 14] = [
+    let table: [(v1::Message, &[&str]); 21] = [
         (says(Role::Unspecified, vec![text("x")]), &["role"]),
         (v1::Message { role: 99, ..says(Role::User, vec![text("x")]) }, &["role"]),
         (says(Role::User, vec![]), &["content"]),
@@ -212,6 +218,31 @@ fn every_fault_of_a_message_is_named_where_it_is() {
             &["content[0].image.mime_type"],
         ),
         (says(Role::System, vec![png()]), &["content[0].image"]),
+        (says(Role::User, vec![text(" \n")]), &["content"]),
+        (says(Role::User, vec![text(""), text("\u{0}")]), &["content"]),
+        (v1::Message { tool_call_id: "never".into(), ..says(Role::Tool, vec![text("x")]) }, &["tool_call_id"]),
+        (v1::Message { name: "n".repeat(257), ..says(Role::User, vec![text("x")]) }, &["name"]),
+        (
+            v1::Message {
+                tool_calls: vec![v1::ToolCall { name: "n".repeat(257), ..call() }],
+                ..says(Role::Assistant, vec![])
+            },
+            &["tool_calls[0].name"],
+        ),
+        (
+            v1::Message {
+                tool_calls: vec![v1::ToolCall { id: "i".repeat(16_385), ..call() }],
+                ..says(Role::Assistant, vec![])
+            },
+            &["tool_calls[0].id"],
+        ),
+        (
+            v1::Message {
+                name: "n".repeat(257),
+                ..says(Role::User, vec![image(None), text("x"), v1::Part { kind: None }])
+            },
+            &["content[0].image", "content[2]", "name"],
+        ),
     ];
     for (message, expected) in table {
         let name = format!("{message:?}");
@@ -234,6 +265,9 @@ fn every_fault_outside_the_messages_is_named_where_it_is() {
     let tools = |tools| v1::GenerateRequest { tools, ..hello() };
     let choice = |choice: &str| v1::GenerateRequest { tool_choice: choice.into(), ..tools(vec![tool("look", "")]) };
     let more = |key, kind| v1::GenerateRequest { extra: extra(vec![(key, kind)]), ..hello() };
+    let bias = |token: &str, by| {
+        Kind::StructValue(Struct { fields: [(token.to_owned(), plain(Kind::NumberValue(by)))].into() })
+    };
     let nan_inside = Kind::ListValue(ListValue { values: vec![plain(Kind::NumberValue(f64::NAN))] });
     let table = [
         (v1::GenerateRequest { messages: vec![], ..hello() }, "messages"),
@@ -261,6 +295,13 @@ fn every_fault_outside_the_messages_is_named_where_it_is() {
         (more("n", Kind::NumberValue(2.0)), "extra.n"),
         (more("top_k", Kind::NumberValue(f64::NAN)), "extra.top_k"),
         (more("deep", nan_inside), "extra.deep"),
+        (more("user", Kind::NumberValue(7.0)), "extra.user"),
+        (more("logit_bias", bias("12", 101.0)), "extra.logit_bias.12"),
+        (more("logit_bias", bias("twelve", 1.0)), "extra.logit_bias.twelve"),
+        (more("top_logprobs", Kind::NumberValue(2.0)), "extra.top_logprobs"),
+        (tools(vec![tool(&"n".repeat(257), "")]), "tools[0].name"),
+        (tools(vec![tool("a", &format!("{{\"a\":{}{}}}", "[".repeat(101), "]".repeat(101)))]), "tools[0].parameters.a"),
+        (v1::GenerateRequest { model: "m".repeat(1025), ..hello() }, "model"),
     ];
     for (request, path) in table {
         assert_eq!(faults(&request), [path], "{request:?}");
@@ -305,8 +346,8 @@ fn there_must_be_something_to_embed() {
     let faults = |inputs: Vec<String>| {
         let request = v1::EmbedRequest { inputs, ..v1::EmbedRequest::default() };
         let mut faults = Faults::default();
-        embeddings(&request, &mut faults);
-        faults.paths().into_iter().map(str::to_owned).collect::<Vec<_>>()
+        let body = serde_json::to_vec(&embeddings(&request, &mut faults)).unwrap();
+        told(faults, Operation::Embed, body)
     };
     assert_eq!(faults(vec![]), ["inputs"]);
     assert_eq!(faults(vec![String::new(), "a".into(), String::new()]), ["inputs[0]", "inputs[2]"]);

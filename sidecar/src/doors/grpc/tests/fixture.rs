@@ -24,7 +24,10 @@ use crate::{
         outcome::{Outcome, Source},
         stream::{Script, Stream},
     },
-    chat::answer::{Chunk, Finish, Usage, Whole},
+    chat::{
+        answer::{Chunk, Finish, Usage, Whole},
+        bounds::Bounds,
+    },
     config::{self, Limits, LogFormat},
     error::{ErrorKind, Failure},
     serve::{Connections, bind},
@@ -100,8 +103,13 @@ pub(super) async fn serve_to(
     let connections = connections();
     let draining = connections.draining.clone();
     let health = Health::starting().await;
-    let door =
-        Door { engine: Arc::clone(&engine), authorize, max_message: Arc::new(|| MAX_MESSAGE), health: health.clone() };
+    let door = Door {
+        engine: Arc::clone(&engine),
+        authorize,
+        max_message: Arc::new(|| MAX_MESSAGE),
+        bounds: Arc::new(|| Bounds::NONE),
+        health: health.clone(),
+    };
     let routes = TowerToHyperService::new(door.routes().unwrap());
     let (address, mut listeners) = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
     let listener = listeners.remove(0);
@@ -113,7 +121,12 @@ pub(super) async fn serve_to(
 /// The service behind its guard, without a connection.
 pub(super) fn guarded(script: impl Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync + 'static) -> Guard<Scripted> {
     let engine = Arc::new(Scripted { script: Box::new(script), calls: Mutex::default(), refusals: Mutex::default() });
-    Guard { engine, authorize: Arc::new(|_| true), max_message: Arc::new(|| MAX_MESSAGE) }
+    Guard {
+        engine,
+        authorize: Arc::new(|_| true),
+        max_message: Arc::new(|| MAX_MESSAGE),
+        bounds: Arc::new(|| Bounds::NONE),
+    }
 }
 
 fn connections() -> Connections {

@@ -60,6 +60,7 @@ async fn ask(provider: &Anthropic, fields: &Value) -> Result<Reply, Failure> {
         max_tokens: None,
         max_tokens_span: None,
         formats: crate::chat::request::Formats::default(),
+        removed: 0,
         may_be_empty: false,
     };
     let ask = Ask {
