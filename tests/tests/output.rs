@@ -11,7 +11,7 @@ use fusebox_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Doors, Ended, Way, hello};
+use crate::support::{Doors, Ended, Way, hello, ms};
 
 const WHOLE: [Way; 2] = [Way::HttpWhole, Way::GrpcWhole];
 
@@ -170,7 +170,8 @@ async fn a_stream_that_is_not_what_was_asked_for_ends_with_an_error_in_place_of_
             (vec!["{\"age\"", ": 3"], false),
         ] {
             for act in [text(&words), text(&words).without_done(), text(&words).byte_by_byte()] {
-                let provider = Provider::start(act).await;
+                // Were all of it there with the first token, it would be asked for again.
+                let provider = Provider::start(act.every(ms(20))).await;
                 let (_sidecar, doors) = start(config(&provider)).await;
                 let ended = Question::person().ask(&doors, way).await;
                 assert_eq!(ended.text, words.concat(), "{way:?}");
@@ -209,11 +210,12 @@ async fn a_call_of_a_tool_is_held_to_the_tool() {
             ("weather", &["{\"city\":", " \"Ulm\"}"][..], true),
             ("weather", &["{\"city\":", " 7}"], false),
             ("weather", &["{\"city\":"], false),
-            ("weather", &[], false),
+            ("weather", &[" "], false),
             ("wether", &["{\"city\": \"Ulm\"}"], false),
         ] {
             let provider =
-                Provider::start(calls(name, arguments).then(calls("weather", &["{\"city\":\"Bonn\"}"]))).await;
+                Provider::start(calls(name, arguments).every(ms(20)).then(calls("weather", &["{\"city\":\"Bonn\"}"])))
+                    .await;
             let (_sidecar, doors) = start(config(&provider)).await;
             let ended = Question::weather().ask(&doors, way).await;
             let expected = if good || !way.streams() { "ok" } else { "invalid_response" };
@@ -273,7 +275,7 @@ async fn a_schema_that_cannot_be_held_to_reaches_no_provider() {
 #[tokio::test]
 async fn an_answer_without_room_is_told_so() {
     for way in Way::ALL {
-        let provider = Provider::start(says("{\"age\"").finish("length")).await;
+        let provider = Provider::start(text(&["{\"age", "\""]).every(ms(20)).finish("length")).await;
         let (_sidecar, doors) = start(config(&provider).with(json!({"validation": {"max_reprompts": 1}}))).await;
         let ended = Question::person().ask(&doors, way).await;
         assert_eq!(ended.kind(), "invalid_response");
