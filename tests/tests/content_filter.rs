@@ -84,6 +84,7 @@ async fn refused_content_is_asked_for_once_more_under_the_instruction() {
             assert_eq!(seen[1].body["messages"], expected, "{name} by {way:?}");
             assert_eq!(seen[1].body["stream"].as_bool().unwrap_or(false), way.streams());
             assert!(ended.everything.to_lowercase().contains("limited"), "the quality says so: {ended:#?}");
+            assert!(ended.everything.contains("asked once more under the configured instruction"), "{ended:#?}");
         }
     }
 }

@@ -11,7 +11,7 @@ use fusebox_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Doors, Ended, Way, hello};
+use crate::support::{Doors, Ended, Way, hello, ms};
 
 const WHOLE: [Way; 2] = [Way::HttpWhole, Way::GrpcWhole];
 
@@ -102,10 +102,11 @@ async fn json_is_taken_out_of_fences_and_prose() {
                 let ended = question.ask(&doors, way).await;
                 assert_eq!(ended.good(), "{\"age\": 3}", "{way:?}");
                 assert_eq!(ended.attempts, 1);
-                let warned = ended.everything.contains("the JSON was taken out of the prose around it");
-                assert_eq!(warned, way == Way::GrpcWhole, "only gRPC tells warnings: {ended:#?}");
+                assert!(ended.everything.contains("the JSON was taken out of the prose around it"), "{ended:#?}");
             }
-            assert_eq!(Question::plain().ask(&doors, way).await.good(), words, "a plain call is let be");
+            let plain = Question::plain().ask(&doors, way).await;
+            assert_eq!(plain.good(), words, "a plain call is let be");
+            assert!(!plain.everything.contains("prose"), "{plain:#?}");
         }
     }
 }
@@ -169,7 +170,8 @@ async fn a_stream_that_is_not_what_was_asked_for_ends_with_an_error_in_place_of_
             (vec!["{\"age\"", ": 3"], false),
         ] {
             for act in [text(&words), text(&words).without_done(), text(&words).byte_by_byte()] {
-                let provider = Provider::start(act).await;
+                // Were all of it there with the first token, it would be asked for again.
+                let provider = Provider::start(act.every(ms(20))).await;
                 let (_sidecar, doors) = start(config(&provider)).await;
                 let ended = Question::person().ask(&doors, way).await;
                 assert_eq!(ended.text, words.concat(), "{way:?}");
@@ -184,17 +186,36 @@ async fn a_stream_that_is_not_what_was_asked_for_ends_with_an_error_in_place_of_
 }
 
 #[tokio::test]
+async fn a_stream_of_which_nothing_was_sent_yet_is_asked_for_again() {
+    for way in Way::STREAMS {
+        let bad = text(&["{\"age\": ", "\"old\"}"]);
+        let provider = Provider::start(bad.clone().then(text(&["{\"age\"", ": 3}"]))).await;
+        let held = json!({"streams": {"holdback": "whole"}});
+        let (_sidecar, doors) = start(config(&provider).with(held.clone())).await;
+        let ended = Question::person().ask(&doors, way).await;
+        assert_eq!((ended.good(), provider.calls()), ("{\"age\": 3}", 2), "{way:?}: {ended:#?}");
+        let complaint = messages(&provider, 1)[2]["content"].to_string();
+        assert!(complaint.contains("at /age"), "{complaint}");
+        let provider = Provider::start(bad).await;
+        let (_sidecar, doors) = start(config(&provider).with(held)).await;
+        let ended = Question::person().ask(&doors, way).await;
+        assert_eq!((ended.kind(), ended.text.as_str(), provider.calls()), ("invalid_response", "", 4), "{way:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_call_of_a_tool_is_held_to_the_tool() {
     for way in Way::ALL {
         for (name, arguments, good) in [
             ("weather", &["{\"city\":", " \"Ulm\"}"][..], true),
             ("weather", &["{\"city\":", " 7}"], false),
             ("weather", &["{\"city\":"], false),
-            ("weather", &[], false),
+            ("weather", &[" "], false),
             ("wether", &["{\"city\": \"Ulm\"}"], false),
         ] {
             let provider =
-                Provider::start(calls(name, arguments).then(calls("weather", &["{\"city\":\"Bonn\"}"]))).await;
+                Provider::start(calls(name, arguments).every(ms(20)).then(calls("weather", &["{\"city\":\"Bonn\"}"])))
+                    .await;
             let (_sidecar, doors) = start(config(&provider)).await;
             let ended = Question::weather().ask(&doors, way).await;
             let expected = if good || !way.streams() { "ok" } else { "invalid_response" };
@@ -254,7 +275,7 @@ async fn a_schema_that_cannot_be_held_to_reaches_no_provider() {
 #[tokio::test]
 async fn an_answer_without_room_is_told_so() {
     for way in Way::ALL {
-        let provider = Provider::start(says("{\"age\"").finish("length")).await;
+        let provider = Provider::start(text(&["{\"age", "\""]).every(ms(20)).finish("length")).await;
         let (_sidecar, doors) = start(config(&provider).with(json!({"validation": {"max_reprompts": 1}}))).await;
         let ended = Question::person().ask(&doors, way).await;
         assert_eq!(ended.kind(), "invalid_response");

@@ -155,6 +155,8 @@ async fn race<T>(
         biased;
         first = &mut one => match first {
             Ok(_) => (Some(first), None),
+            // A refusal is an answer, and no hedge gets round it.
+            Err(Failure { kind: ErrorKind::ContentFiltered, .. }) => (Some(first), None),
             Err(_) => (Some(first), Some(two.await)),
         },
         second = &mut two => match second {
@@ -185,5 +187,7 @@ mod tests {
         };
         assert_eq!(race(late, ready(failed())).await, (Some(Ok(1)), Some(failed())));
         assert_eq!(race(ready(failed()), ready(failed())).await, (Some(failed()), Some(failed())));
+        let refused = || Err(Failure::new(ErrorKind::ContentFiltered, "no"));
+        assert_eq!(race(ready(refused()), ready(Ok(2))).await, (Some(refused()), None), "no hedge gets round it");
     }
 }
