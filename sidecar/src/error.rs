@@ -27,10 +27,10 @@ pub struct Failure {
     /// Tokens that a failed attempt used all the same, if the provider said.
     pub usage: Option<Usage>,
     /// The provider's raw words, for logs at debug, and for callers only while that is on.
-    pub inside: Option<String>,
+    pub inside: Option<Box<str>>,
     /// Messages that tell a model what was wrong with its answer, its answer among them; for that model and nobody
     /// else. `None`: there is nothing particular to say.
-    pub complaint: Option<Vec<serde_json::Value>>,
+    pub complaint: Option<Box<[serde_json::Value]>>,
 }
 
 /// One fault of one field.
@@ -116,7 +116,7 @@ impl Failure {
     /// The same, with the provider's raw words.
     #[must_use]
     pub fn inside(mut self, words: impl Into<String>) -> Self {
-        self.inside = Some(words.into());
+        self.inside = Some(words.into().into_boxed_str());
         self
     }
 

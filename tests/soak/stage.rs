@@ -76,7 +76,7 @@ impl Stage {
         for (name, provider) in ["a", "b", "c"].into_iter().zip(&self.on) {
             config = config.provider(name, provider);
         }
-        config = config.provider("off", &self.off);
+        config = config.provider_with("off", &self.off.base_url(), json!({"enabled": false}));
         let quick = json!({
             "timeouts": {"connect": "100ms", "first_token": "150ms", "idle": "150ms", "total": "200ms", "stream_total": "2s"},
             "retry": {"max_retries": 1, "base_delay": "2ms", "max_delay": "20ms", "jitter": true},

@@ -127,7 +127,7 @@ async fn order_and_space_do_not_count_and_whatever_shapes_the_answer_does() {
     assert_eq!(source(one).await, "primary");
     for same in [
         format!(r#"{{ "temperature" : 0.5, "messages" : [ {turn} ], "model" : "chat" }}"#),
-        format!(r#"{{"messages":[{{"content":"hi","role":"user"}}],"temperature":0.5,"user":"u","seed":null}}"#),
+        r#"{"messages":[{"content":"hi","role":"user"}],"temperature":0.5,"user":"u","seed":null}"#.to_string(),
         format!(r#"{{"messages":[{turn}],"temperature":0.5,"metadata":{{"a":"b"}}}}"#),
     ] {
         assert_eq!(source(same.clone()).await, "cache", "{same}");

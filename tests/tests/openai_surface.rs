@@ -60,7 +60,10 @@ async fn usage_reasoning_and_tools_are_passed_on_in_a_stream() {
     let sidecar = start(&provider).await;
     let mut body = hello("chat", true);
     body["stream_options"] = json!({"include_usage": true});
-    body["tools"] = json!([{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]);
+    body["tools"] = json!([
+        {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}},
+        {"type": "function", "function": {"name": "now"}},
+    ]);
     body["logprobs"] = json!(true);
     let events = sidecar.http().chat(&body).send().await.events();
     let data: Vec<&str> = events.iter().map(|event| event.data.as_str()).collect();

@@ -96,7 +96,10 @@ async fn http(doors: &Doors, way: Way, ask: &Ask) -> Told {
         told.kind = answer.error()["type"].as_str().unwrap_or_default().to_owned();
     } else if way.streams() {
         let events = answer.events();
-        assert_eq!(events.last().is_some_and(|event| event.is_done()), !answer.text().contains("\"error\""));
+        assert_eq!(
+            events.last().is_some_and(fusebox_tests::client::SseEvent::is_done),
+            !answer.text().contains("\"error\"")
+        );
         for event in events.iter().filter(|event| !event.is_done()) {
             add(&mut told, &event.json());
         }

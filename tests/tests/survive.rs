@@ -107,7 +107,8 @@ async fn the_caller_of_the_openai_surface_sees_one_answer() {
     body["stream_options"] = json!({"include_usage": true});
     let events = sidecar.http().chat(&body).send().await.events();
     assert!(events.last().unwrap().is_done());
-    let chunks: Vec<Value> = events.iter().map(|event| event.json()).filter(Value::is_object).collect();
+    let chunks: Vec<Value> =
+        events.iter().map(fusebox_tests::client::SseEvent::json).filter(Value::is_object).collect();
     for name in ["id", "created", "object"] {
         assert!(chunks.iter().all(|chunk| chunk[name] == chunks[0][name]), "{name}: {chunks:#?}");
     }
@@ -137,7 +138,7 @@ async fn vllm_is_told_to_continue_the_last_message_with_the_tokens_that_are_left
     let mut body = hello("chat", true);
     body["max_tokens"] = json!(100);
     let answer = sidecar.http().chat(&body).send().await;
-    assert_eq!(answer.events().iter().map(|event| event.text()).collect::<String>(), whole());
+    assert_eq!(answer.events().iter().map(fusebox_tests::client::SseEvent::text).collect::<String>(), whole());
     let asked = &b.seen()[0].body;
     assert_eq!((&asked["continue_final_message"], &asked["add_generation_prompt"]), (&json!(true), &json!(false)));
     assert_eq!((&asked["max_tokens"], &asked["model"]), (&json!(96), &json!("served-b")));
@@ -151,7 +152,7 @@ async fn a_text_completion_goes_on_from_its_prompt_wherever_it_is_asked() {
     let (sidecar, _) = start(&a, &b, json!({})).await;
     let body = json!({"model": "chat", "prompt": "Tell. ", "stream": true});
     let answer = sidecar.http().post("/v1/completions", &body).send().await;
-    assert_eq!(answer.events().iter().map(|event| event.text()).collect::<String>(), whole());
+    assert_eq!(answer.events().iter().map(fusebox_tests::client::SseEvent::text).collect::<String>(), whole());
     assert_eq!(b.seen()[0].body["prompt"], format!("Tell. {}", WORDS[..4].concat()));
 }
 
@@ -283,7 +284,7 @@ async fn held_back(doors: &Doors, way: Way, holdback: &str) -> Result<(String, S
     if way == Way::HttpStream {
         let answer = doors.http.chat(&hello("chat", true)).header("x-fusebox-holdback", holdback).send().await;
         let events = answer.events();
-        let said = events.iter().map(|event| event.text()).collect();
+        let said = events.iter().map(fusebox_tests::client::SseEvent::text).collect();
         let kind = events.last().unwrap().json()["error"]["type"].as_str().map(str::to_owned);
         let provider = answer.header("x-fusebox-provider").unwrap_or_default().to_owned();
         return kind.map_or(Ok((said, provider)), Err);

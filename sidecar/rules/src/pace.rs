@@ -88,7 +88,6 @@ impl Pace {
         self.current = self.current.max(slot);
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "smaller than the number of slots")]
     const fn place(slot: u64) -> usize {
         (slot % SLOTS) as usize
     }
@@ -107,7 +106,7 @@ mod tests {
     /// When a stream that gives a token every `gap` ms is first called too slow, within a minute.
     fn caught(least: f64, gap: u64) -> Option<u64> {
         let mut pace = Pace::new(least, at(0));
-        (0..60_000).step_by(usize::try_from(gap).unwrap()).map(|now| now as u64).find(|now| {
+        (0..60_000 / gap).map(|step| step * gap).find(|now| {
             pace.take(1, at(*now));
             pace.judge(at(*now)) == Verdict::TooSlow
         })

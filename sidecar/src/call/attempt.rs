@@ -158,7 +158,7 @@ pub(super) struct Changes {
     pub(super) less: bool,
     complain: bool,
     /// What was wrong with the last answer, in particular.
-    complaint: Option<Vec<Value>>,
+    complaint: Option<Box<[Value]>>,
     /// The request under the instruction for refused content.
     pub(super) rewritten: Option<Request>,
 }

@@ -80,7 +80,7 @@ pub(super) enum Mended {
     /// It goes on, with these.
     GoesOn(Box<Rest>, VecDeque<Chunk>),
     /// It has ended.
-    Ended(Failure, Outcome),
+    Ended(Box<(Failure, Outcome)>),
 }
 
 impl Source {
@@ -281,7 +281,7 @@ impl Rest {
 
 fn ended(way: Way, failure: Failure) -> Mended {
     let outcome = way.ended(&End { error: Some(&failure), ..End::default() });
-    Mended::Ended(failure, outcome)
+    Mended::Ended(Box::new((failure, outcome)))
 }
 
 fn diverged() -> Failure {

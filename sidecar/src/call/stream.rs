@@ -125,7 +125,8 @@ impl Live {
                         self.outcome.clone_from(&rest.way.outcome);
                         (self.state, self.held) = (State::Reading(rest), held);
                     }
-                    Mended::Ended(failure, outcome) => {
+                    Mended::Ended(ended) => {
+                        let (failure, outcome) = *ended;
                         (self.state, self.outcome) = (State::Ended, outcome);
                         return Poll::Ready(Some(Err(failure)));
                     }

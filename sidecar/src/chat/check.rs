@@ -35,7 +35,7 @@ impl<'de> DeserializeSeed<'de> for Check<'_, 'de> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Seen, D::Error> {
         let unread = matches!(self.shape, Shape::Any);
-        if !unread && !(self.walk.cleans() && self.shape.takes_prose()) {
+        if !(unread || (self.walk.cleans() && self.shape.takes_prose())) {
             return deserializer.deserialize_any(self);
         }
         let raw = <&'de RawValue>::deserialize(deserializer)?;

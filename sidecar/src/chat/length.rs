@@ -101,6 +101,7 @@ pub fn said(request: &Request) -> Option<Vec<Said>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value, reason = "documents are written where they are used")]
 mod tests {
     use bytes::Bytes;
 

@@ -258,6 +258,7 @@ fn items_in(raw: &RawValue) -> Option<usize> {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value, reason = "documents are written where they are used")]
 mod tests {
     use bytes::Bytes;
 

@@ -174,7 +174,9 @@ fn each_key_is_listed_once_and_its_default_can_be_typed() {
     let bare = one_provider("    kind: openai\n", "");
     let plain = Case::yaml(&bare).config();
     for key in keys.iter().filter(|key| !key.path.starts_with("models") && !key.path.contains("].simulated")) {
-        let described = ["(required)", "one a processor", "one, simulated"].contains(&key.default.as_str());
+        let described =
+            ["(required)", "one a processor", "one, simulated", "none; prefill for anthropic and simulated"]
+                .contains(&key.default.as_str());
         // A map where a word stands, and a key that is read before it.
         if described
             || key.path.ends_with("rewrite")
@@ -294,7 +296,7 @@ degradation: {reduced_above: 0.95}
             "degradation.reduced_above: reduced_above (0.95) must be below minimal_above (0.9): quality is reduced before it is minimal (f.yaml, line 16)",
             "listen_grpc: unknown key; did you mean `FUSEBOX_LISTEN__GRPC`? (FUSEBOX_LISTEN_GRPC)",
             "cache.mode: of is not one of off, fallback, prefer; did you mean `off`? (--set)",
-            "nonsense: unknown key; the keys here are fleet, listen, auth, telemetry, providers, models, retry_budget, limits, cache, idempotency, validation, context_overflow, content_filter, degradation, run_budgets, health, shutdown (--set)",
+            "nonsense: unknown key; the keys here are fleet, listen, auth, telemetry, providers, models, retry_budget, limits, cache, idempotency, validation, context_overflow, content_filter, degradation, overload, run_budgets, health, streams, hedging, shutdown (--set)",
         ]
     );
 }

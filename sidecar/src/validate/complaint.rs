@@ -70,7 +70,8 @@ impl<'a> Complaint<'a> {
         let faults = told.join("; ");
         let messages =
             if self.protocol_allows() { self.as_tools_answers(finish) } else { self.as_conversation(finish) };
-        Failure { complaint: Some(messages), ..Failure::new(kind, message) }.detail("faults", cut(&faults, MAX_FAULTS))
+        Failure { complaint: Some(messages.into()), ..Failure::new(kind, message) }
+            .detail("faults", cut(&faults, MAX_FAULTS))
     }
 
     fn told(&self, field: Field, wrong: &Wrong) -> String {

@@ -162,7 +162,7 @@ impl Rules {
             complaint.into_result(judged.finish)?;
         }
         // Who calls a tool, or declines, does not answer yet.
-        if matches!(self.text, Text::Any) || said.calls_tools() || said.refused {
+        if matches!(self.text, Text::Any) || (said.calls_tools() && self.tools.is_some()) || said.refused {
             return Ok(Stands::AsItIs);
         }
         let text = said.text.as_str();

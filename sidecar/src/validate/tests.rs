@@ -191,7 +191,7 @@ fn a_schema_that_cannot_be_held_to_is_refused_with_its_place() {
         faults(format(json!({ "prefixItems": [{ "$ref": "http://x/y" }] }))),
         [format!("{root}.prefixItems[0].$ref")]
     );
-    let tool = |strict| json!({ "type": "function", "function": { "name": "f", "strict": strict, "parameters": { "type": "in" } } });
+    let tool = |strict| json!({ "type": "function", "function": { "name": format!("f_{strict}"), "strict": strict, "parameters": { "type": "in" } } });
     assert_eq!(faults(json!({ "tools": [tool(false), tool(true)] })), ["tools[1].function.parameters.type"]);
     assert!(Checker::for_request(&request(&json!({ "tools": [tool(false)] })), &Arc::default()).unwrap().is_some());
 }

@@ -326,6 +326,7 @@ fn percent_decoded(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value, reason = "documents are written where they are used")]
 mod tests {
     use serde_json::json;
 

@@ -58,7 +58,7 @@ impl Config {
     pub fn apart(mut self, name: &str, base_url: &str, changes: Value) -> Self {
         let providers = self.value["providers"].as_array_mut().unwrap();
         let mut provider = json!({
-            "name": name, "kind": "openai", "base_url": base_url, "priority": providers.len(),
+            "name": name, "kind": "openai", "base_url": base_url, "priority": providers.len(), "metrics_url": "off",
             "timeouts": {"connect": "100ms", "first_token": "5s", "idle": "5s", "total": "5s", "stream_total": "20s"},
             "retry": {"max_retries": 0, "base_delay": "10ms", "backoff_factor": 2.0, "max_delay": "100ms",
                       "jitter": false, "max_elapsed": "60s"},

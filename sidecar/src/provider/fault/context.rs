@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn the_known_wordings_give_their_numbers() {
-        let table: &[(&str, Option<u64>, Option<u64>, Option<u64>)] = &[
+        type Row = (&'static str, Option<u64>, Option<u64>, Option<u64>);
+        let table: &[Row] = &[
             (
                 "This model's maximum context length is 8192 tokens. However, you requested 9000 tokens (8000 in the messages, 1000 in the completion).",
                 Some(8192),
