@@ -27,7 +27,7 @@ use super::{
 };
 
 /// The longest that a caller thinks between two calls.
-const THOUGHT: u64 = 120;
+const THOUGHT: u64 = 300;
 
 pub(crate) struct Caller {
     http: Http,

@@ -145,7 +145,6 @@ fn of_json(turn: &Value) -> Message {
         id: text(&call["id"]),
         name: text(&call["function"]["name"]),
         arguments: text(&call["function"]["arguments"]),
-        ..ToolCall::default()
     };
     message.tool_calls = calls.iter().map(call).collect();
     message.tool_call_id = text(&turn["tool_call_id"]);

@@ -24,9 +24,13 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// The commands of the README that a test below tries, but for `curl`, whose body is the README's own.
-const COMMANDS: [&str; 4] = [
+const COMMANDS: [&str; 8] = [
     "cargo run -p fusebox-sidecar",
     "curl -N http://127.0.0.1:8080/v1/chat/completions -d ",
+    "cargo run -p fusebox-sidecar -- --config docs/trouble.yaml",
+    "curl -i http://127.0.0.1:8080/v1/chat/completions -d ",
+    "curl -i http://127.0.0.1:8080/v1/chat/completions -d ",
+    "curl -i http://127.0.0.1:8080/v1/chat/completions -d ",
     "tests/run",
     "cargo run -p fusebox-sidecar -- check --config docs/example.yaml",
 ];
@@ -94,8 +98,7 @@ async fn the_commands_of_the_readme_do_what_it_says() {
         let same = if tried.starts_with("curl") { command.starts_with(tried) } else { command == tried };
         assert!(same, "the README says {command}, and {tried} is tried");
     }
-    let body = commands[1].strip_prefix(COMMANDS[1]).unwrap();
-    let body = body.strip_prefix('\'').and_then(|body| body.strip_suffix('\'')).expect("a body in quotes").to_owned();
+    let body = body_of(&commands[1], COMMANDS[1]);
 
     let sidecar = Sidecar::start_bare(&FREE_PORTS).await;
     let request = sidecar.http().request(Method::POST, "/v1/chat/completions", body);
@@ -112,7 +115,25 @@ async fn the_commands_of_the_readme_do_what_it_says() {
     assert!(status.status.success() && said(&status).contains("simulated"), "{}", said(&status));
 
     let executable = |path: &str| fs::metadata(root().join(path)).unwrap().permissions().mode() & 0o111 == 0o111;
-    assert!(executable("tests/run") && executable("tests/bench/run") && executable("tests/fuzz/run"));
+    for script in ["tests/run", "tests/bench/run", "tests/fuzz/run", "tests/soak/run"] {
+        assert!(executable(script), "{script}");
+    }
+
+    let trouble = root().join("docs/trouble.yaml").display().to_string();
+    let sidecar = Sidecar::start_bare(&[&["--config", &trouble], &FREE_PORTS[..]].concat()).await;
+    for (command, (status, source)) in
+        commands[3..6].iter().zip([(200, Some("fallback")), (200, Some("static")), (422, None)])
+    {
+        let body = body_of(command, COMMANDS[3]);
+        let answer = sidecar.http().post_raw("/v1/chat/completions", body).send().await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-fusebox-source")), (status, source), "{command}");
+    }
+}
+
+/// What `curl` is given to send.
+fn body_of(command: &str, before: &str) -> String {
+    let body = command.strip_prefix(before).unwrap();
+    body.strip_prefix('\'').and_then(|body| body.strip_suffix('\'')).expect("a body in quotes").to_owned()
 }
 
 #[tokio::test]

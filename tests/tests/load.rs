@@ -144,11 +144,16 @@ async fn reaches(sidecar: &Sidecar, level: f64) {
     sidecar.metrics_until(&what, |metrics| metrics.sum("fusebox_degradation_level", &[]) == level).await;
 }
 
+/// One provider, whose page of metrics is read where it is by default.
+fn heard(provider: &Provider) -> Config {
+    Config::one(provider).each(&json!({"metrics_url": "auto"}))
+}
+
 #[tokio::test]
 async fn the_level_follows_the_servers_own_queue_up_and_down_and_every_answer_says_so() {
     let provider = Provider::start(tokens(1)).await;
     provider.works_on(4, 0, 0.1);
-    let sidecar = Sidecar::start(Config::one(&provider).with(following(json!({})))).await;
+    let sidecar = Sidecar::start(heard(&provider).with(following(json!({})))).await;
     let doors = Doors::of(&sidecar).await;
     for (waiting, cache, number, level, asked) in [
         (0, 0.1, 0.0, "full", 100),
@@ -188,7 +193,7 @@ async fn the_level_follows_the_servers_own_queue_up_and_down_and_every_answer_sa
 async fn a_call_that_sets_no_number_of_tokens_is_given_fewer_of_what_it_is_taken_to_ask_for() {
     let provider = Provider::start(tokens(1)).await;
     provider.works_on(4, 8, 0.1);
-    let sidecar = Sidecar::start(Config::one(&provider).with(following(json!({"assumed_max_tokens": 1000})))).await;
+    let sidecar = Sidecar::start(heard(&provider).with(following(json!({"assumed_max_tokens": 1000})))).await;
     reaches(&sidecar, 1.0).await;
     let doors = Doors::of(&sidecar).await;
     for way in Way::ALL {
@@ -202,7 +207,7 @@ async fn a_call_that_sets_no_number_of_tokens_is_given_fewer_of_what_it_is_taken
 async fn at_the_minimal_level_batch_calls_are_shed_and_reach_no_provider() {
     let provider = Provider::start(tokens(1)).await;
     provider.works_on(4, 40, 0.1);
-    let sidecar = Sidecar::start(Config::one(&provider).with(following(json!({"hold": "2s"})))).await;
+    let sidecar = Sidecar::start(heard(&provider).with(following(json!({"hold": "2s"})))).await;
     reaches(&sidecar, 2.0).await;
     let doors = Doors::of(&sidecar).await;
     for way in Way::ALL {
@@ -226,7 +231,7 @@ async fn at_the_minimal_level_the_models_smaller_sibling_is_asked_and_the_answer
     let large = Provider::start(tokens(1)).await;
     let small = Provider::start(tokens(1)).await;
     large.works_on(4, 0, 0.1);
-    let config = Config::one(&large)
+    let config = heard(&large)
         .apart("b", &small.base_url(), json!({"metrics_url": "off"}))
         .model("small", &["b"])
         .with(following(json!({})));
@@ -254,7 +259,7 @@ async fn at_the_minimal_level_the_models_smaller_sibling_is_asked_and_the_answer
 async fn a_caller_that_will_have_no_less_is_given_all_of_it() {
     let provider = Provider::start(tokens(1)).await;
     provider.works_on(4, 40, 0.1);
-    let sidecar = Sidecar::start(Config::one(&provider).with(following(json!({})))).await;
+    let sidecar = Sidecar::start(heard(&provider).with(following(json!({})))).await;
     reaches(&sidecar, 2.0).await;
     let doors = Doors::of(&sidecar).await;
     for way in [Way::GrpcWhole, Way::GrpcStream] {
@@ -269,7 +274,7 @@ async fn a_call_that_fails_while_load_is_high_is_tried_once_more_for_half_the_to
     let refusal = json(500, &json!({"error": {"message": "no"}}));
     let provider = Provider::start(tokens(1)).await;
     provider.works_on(4, 0, 0.1);
-    let sidecar = Sidecar::start(Config::one(&provider).with(following(json!({})))).await;
+    let sidecar = Sidecar::start(heard(&provider).with(following(json!({})))).await;
     let doors = Doors::of(&sidecar).await;
     for way in Way::ALL {
         provider.play(refusal.clone().then(tokens(1)));
@@ -298,7 +303,7 @@ async fn a_call_that_fails_while_load_is_high_is_tried_once_more_for_half_the_to
 async fn images_are_asked_for_in_fewer_steps_and_embeddings_in_smaller_batches() {
     let provider = Provider::start(tokens(1)).await;
     provider.works_on(4, 8, 0.1);
-    let sidecar = Sidecar::start(Config::one(&provider).with(following(json!({})))).await;
+    let sidecar = Sidecar::start(heard(&provider).with(following(json!({})))).await;
     reaches(&sidecar, 1.0).await;
     let mut grpc = sidecar.grpc().await;
     let steps = |provider: &Provider| provider.seen().last().unwrap().body["num_inference_steps"].clone();
@@ -331,7 +336,7 @@ async fn images_are_asked_for_in_fewer_steps_and_embeddings_in_smaller_batches()
 #[tokio::test]
 async fn a_server_without_a_page_is_no_fault_and_one_that_falls_silent_keeps_nothing_down() {
     let provider = Provider::start(tokens(1)).await;
-    let sidecar = Sidecar::start(Config::one(&provider).with(following(json!({})))).await;
+    let sidecar = Sidecar::start(heard(&provider).with(following(json!({})))).await;
     let doors = Doors::of(&sidecar).await;
     let page = sidecar.metrics_until("a load", |metrics| metrics.has("fusebox_load", &[("part", "memory")])).await;
     assert!(!page.has("fusebox_load", &[("part", "queue")]) && !page.has("fusebox_load", &[("part", "kv_cache")]));
@@ -340,7 +345,7 @@ async fn a_server_without_a_page_is_no_fault_and_one_that_falls_silent_keeps_not
     // One that had a page and is then in trouble.
     let other = Provider::start(tokens(1)).await;
     other.works_on(4, 8, 0.1);
-    let sidecar = Sidecar::start(Config::one(&other).with(following(json!({})))).await;
+    let sidecar = Sidecar::start(heard(&other).with(following(json!({})))).await;
     reaches(&sidecar, 1.0).await;
     other.shows(503, "not now");
     reaches(&sidecar, 0.0).await;
