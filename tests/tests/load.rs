@@ -475,7 +475,7 @@ async fn a_server_in_which_requests_wait_is_sent_fewer() {
     provider.works_on(2, 0, 0.1);
     let mut config = two_places();
     config["overload"] = json!({"min_limit": 1, "max_limit": 100, "max_queue": 0});
-    let sidecar = patient(Config::one(&provider), config).await;
+    let sidecar = patient(heard(&provider), config).await;
     let doors = Doors::of(&sidecar).await;
     let mut ten = Box::pin(futures_util::future::join_all((0..10).map(|_| call(&doors, Way::HttpStream, HUNDRED))));
     tokio::select! { _ = &mut ten => panic!("over too soon"), _ = provider.saw(10) => {} }
