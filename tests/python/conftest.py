@@ -60,6 +60,10 @@ class Sidecar:
                  **provider}
                 for rank, (name, provider) in enumerate(providers)
             ],
+            # Tests mean to be answered, or failed, each time, however busy the machine is.
+            "cache": {"mode": "off"},
+            "degradation": {"enabled": False},
+            "health": {"model": "off"},
             "models": [{"name": "chat", "providers": [{"provider": name, "model": f"served-{name}"}
                                                       for name, _ in providers]}],
             **more,
