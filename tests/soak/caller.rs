@@ -9,7 +9,9 @@ use std::{
 };
 
 use fastrand::Rng;
-use fusebox_proto::v1::{GenerateRequest, StreamGenerateResponse, inference_service_client::InferenceServiceClient};
+use fusebox_proto::v1::{
+    GenerateRequest, Outcome, StreamGenerateResponse, inference_service_client::InferenceServiceClient,
+};
 use fusebox_tests::{
     client::{
         Http,
@@ -102,7 +104,7 @@ impl Caller {
                     finishes: usize::from(answer.finish_reason != 0),
                     done: 1,
                     status: 200,
-                    source: outcome.source().as_str_name().trim_start_matches("SOURCE_").to_lowercase(),
+                    source: source_of(&outcome),
                     attempts: outcome.attempts.len(),
                     ..Ended::default()
                 }
@@ -131,6 +133,11 @@ impl Caller {
             }
         }
     }
+}
+
+/// Where an answer came from, in the word that HTTP's header has for it.
+fn source_of(outcome: &Outcome) -> String {
+    outcome.source().as_str_name().trim_start_matches("SOURCE_").to_lowercase()
 }
 
 fn refused(status: &Status) -> Ended {
@@ -162,5 +169,9 @@ impl Ended {
         self.text.push_str(&part.text_delta);
         self.finishes += usize::from(part.finish_reason != 0);
         self.tools |= !part.tool_call_deltas.is_empty();
+        if let Some(outcome) = &part.outcome {
+            self.source = source_of(outcome);
+            self.attempts = outcome.attempts.len();
+        }
     }
 }

@@ -121,6 +121,12 @@ fn who_calls_a_tool_or_declines_owes_no_json() {
 }
 
 #[test]
+fn a_call_of_a_tool_where_none_was_offered_stands_for_no_json() {
+    let failure = person().whole(calls("weather", "{}")).unwrap_err();
+    assert_eq!(failure.kind, ErrorKind::InvalidResponse);
+}
+
+#[test]
 fn calls_are_held_to_their_tools() {
     let warned = |answer| weather().whole(answer).unwrap().warnings;
     assert_eq!(warned(calls("weather", "{\"city\":\"Ulm\"}")), Vec::<String>::new());
