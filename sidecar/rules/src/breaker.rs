@@ -25,17 +25,17 @@ pub use self::{
         invariant_a_closed_breaker_has_no_run_of_failures, invariant_half_open_is_undecided,
         invariant_only_an_open_breaker_waits, invariant_probes_are_few_and_only_while_half_open,
     },
-    permit::{Admission, Asker, News, Permit, Refusal},
+    permit::{Admission, Asker, Meaning, News, Permit, Refusal},
     probes::MAX_PROBES,
 };
-use self::{permit::Meaning, probes::Probes};
+use self::probes::Probes;
 use crate::{
     moment::Moment,
     window::{Judgement, Totals, Window},
 };
 
 /// Every move a breaker may make, and what may cause it.
-pub const LEGAL: [(State, State, Reason); 10] = [
+pub const LEGAL: [(State, State, Reason); 14] = [
     (State::Closed, State::Open, Reason::ConsecutiveFailures),
     (State::Closed, State::Open, Reason::FailureRate),
     (State::Open, State::HalfOpen, Reason::OpenExpired),
@@ -47,6 +47,11 @@ pub const LEGAL: [(State, State, Reason); 10] = [
     (State::Open, State::Closed, Reason::Forced),
     (State::HalfOpen, State::Closed, Reason::Forced),
     (State::Open, State::HalfOpen, Reason::Forced),
+    // The fleet's word, which a shared breaker's local one follows while it is heard.
+    (State::Closed, State::Open, Reason::Fleet),
+    (State::HalfOpen, State::Open, Reason::Fleet),
+    (State::Open, State::Closed, Reason::Fleet),
+    (State::HalfOpen, State::Closed, Reason::Fleet),
 ];
 
 /// How long a probe may stay out before its place is given to another and its news is no longer heard, unless
@@ -157,6 +162,8 @@ pub enum Reason {
     OpenExpired,
     /// An operator said so.
     Forced,
+    /// The fleet's shared breaker moved.
+    Fleet,
 }
 
 /// A provider's circuit breaker.
@@ -237,8 +244,18 @@ impl Breaker {
 
     /// Hears what became of a call.
     pub fn record(&mut self, permit: &mut Permit, news: News, now: Moment) -> Option<Transition> {
+        let meaning = self.understand(permit, news);
+        self.judge(permit, meaning, now)
+    }
+
+    /// What `news` of a call means, given what was heard of it before. To be judged at once.
+    pub fn understand(&self, permit: &mut Permit, news: News) -> Meaning {
+        permit.hear(news, self.settings.slow_first_token)
+    }
+
+    /// Judges a call by what was understood of it.
+    pub fn judge(&mut self, permit: &Permit, meaning: Meaning, now: Moment) -> Option<Transition> {
         self.end_ramp_if_over(now);
-        let meaning = permit.hear(news, self.settings.slow_first_token);
         if permit.generation != self.generation {
             return None;
         }
@@ -276,6 +293,28 @@ impl Breaker {
             (Mode::ForcedOpen, Mode::Auto, _) => Some(self.go(State::HalfOpen, Reason::Forced, now)),
             (Mode::ForcedClosed, Mode::Auto, _) => self.open_if_called_for(now),
         }
+    }
+
+    /// Opens until `until`, as the fleet's breaker did. Unless something else is heard, it then goes on by itself.
+    pub fn open_with_fleet(&mut self, until: Moment, now: Moment) -> Option<Transition> {
+        if self.mode != Mode::Auto {
+            return None;
+        }
+        let moved = (self.state != State::Open).then(|| self.go(State::Open, Reason::Fleet, now));
+        self.until = Some(until);
+        moved
+    }
+
+    /// Closes as the fleet's breaker did; if that has recovered, with its ramp since `recovered`.
+    pub fn close_with_fleet(&mut self, recovered: Option<Moment>, now: Moment) -> Option<Transition> {
+        if self.mode != Mode::Auto || self.state == State::Closed {
+            return None;
+        }
+        let moved = self.go(State::Closed, Reason::Fleet, now);
+        self.ramp_since = recovered;
+        self.failed_recoveries = 0;
+        self.end_ramp_if_over(now);
+        Some(moved)
     }
 
     /// What it is doing.

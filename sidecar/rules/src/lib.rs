@@ -12,6 +12,7 @@ pub mod critical;
 pub mod deadline;
 pub mod degradation;
 pub mod error;
+pub mod fleet;
 pub mod health;
 pub mod holdback;
 pub mod image;

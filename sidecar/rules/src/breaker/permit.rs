@@ -87,7 +87,7 @@ impl News {
 
 /// What news means, given what was heard before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub enum Meaning {
     /// Nothing new.
     Nothing,
     /// Its first token came in time: the call is good, for now.
