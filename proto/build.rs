@@ -5,7 +5,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let files = ["fusebox/v1/inference.proto", "fusebox/v1/control.proto"];
+    let files = ["fusebox/v1/inference.proto", "fusebox/v1/control.proto", "fusebox/store/v1/store.proto"];
     for file in files {
         println!("cargo:rerun-if-changed={file}");
     }

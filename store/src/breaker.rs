@@ -1,0 +1,49 @@
+//! Shared breakers as the store keeps them: a record each, what sidecars report of the calls, and probes on lease.
+
+mod commit;
+mod cool;
+mod lease;
+mod probed;
+mod record;
+mod report;
+
+use std::collections::HashMap;
+
+use fusebox_rules::fleet::{Record, Report as Reported, Stamp};
+
+pub use self::{
+    commit::{Commit, Committed, Condition},
+    cool::Cool,
+    lease::{Lease, Leased},
+    probed::{Probed, Proof},
+    record::{decode_news, decode_record, encode_record},
+    report::{Report, Seen},
+};
+
+/// A record that was put in place, as it is hinted at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// Whose it is.
+    pub provider: String,
+    /// What holds now.
+    pub record: Record,
+}
+
+/// One provider's, in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    record: Record,
+    /// The epoch that the reports are of.
+    reports_of: u64,
+    /// By sidecar, with when it was told.
+    reports: HashMap<String, (Reported, Stamp)>,
+    /// The last good call that anyone reported in this epoch.
+    good_at: Stamp,
+    /// Tokens of leased probes, and when the lease ends.
+    leases: HashMap<u64, Stamp>,
+    /// The epoch that the proofs are of.
+    proofs_of: u64,
+    /// What became of probes, by token.
+    proofs: HashMap<u64, bool>,
+    cool_until: Stamp,
+}
