@@ -1,9 +1,14 @@
 //! What a fleet of sidecars shares, and where it is kept.
 //!
 //! Knows the fleet's rules and the wire's messages; knows nothing of calls, providers' traffic, or configuration.
+//! Each thing that can be asked is an [`Operation`]: one Lua script, and the same thing done in memory.
 //! `redis` holds connections to Redis and is the only place that names the crate of that name.
 
+pub mod breaker;
 pub mod error;
+mod kept;
+mod memory;
+pub mod operation;
 pub mod redis;
 
 use std::sync::Arc;
@@ -11,6 +16,9 @@ use std::sync::Arc;
 use fusebox_rules::moment::Moment;
 
 pub use error::StoreError;
+pub use kept::{News, SharedTime, Store, Told};
+pub use memory::Memory;
+pub use operation::Operation;
 
 /// Reads the process's clock; passed in, so that tests can drive it.
 pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;

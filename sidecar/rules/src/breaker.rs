@@ -20,6 +20,7 @@ mod tests;
 
 use std::time::Duration;
 
+use self::probes::Probes;
 pub use self::{
     invariants::{
         invariant_a_closed_breaker_has_no_run_of_failures, invariant_half_open_is_undecided,
@@ -28,7 +29,6 @@ pub use self::{
     permit::{Admission, Asker, Meaning, News, Permit, Refusal},
     probes::MAX_PROBES,
 };
-use self::probes::Probes;
 use crate::{
     moment::Moment,
     window::{Judgement, Totals, Window},

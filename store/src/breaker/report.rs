@@ -32,7 +32,7 @@ pub struct Seen {
     pub record: Record,
     /// What all reports of its epoch amount to.
     pub evidence: Evidence,
-    /// Until when the provider is left alone at its own request; in the past: it is not.
+    /// Until when the provider is left alone at its own request; zero: it is not.
     pub cool_until: Stamp,
 }
 
@@ -94,7 +94,8 @@ impl Operation for Report<'_> {
             held.good_at = held.good_at.max(self.report.good_at.unwrap_or_default());
         }
         held.sweep(self.window, now);
-        Seen { record: held.record.clone(), evidence: held.evidence(), cool_until: held.cool_until }
+        let cool_until = if held.cool_until > now { held.cool_until } else { Stamp::default() };
+        Seen { record: held.record.clone(), evidence: held.evidence(), cool_until }
     }
 }
 
@@ -102,7 +103,8 @@ impl Held {
     /// Forgets some of the reports that are too old, the oldest first.
     fn sweep(&mut self, window: Duration, now: Stamp) {
         let old = |at: Stamp| at + window <= now;
-        let mut gone: Vec<_> = self.reports.iter().filter(|(_, (_, at))| old(*at)).map(|(id, (_, at))| (*at, id.clone())).collect();
+        let mut gone: Vec<_> =
+            self.reports.iter().filter(|(_, (_, at))| old(*at)).map(|(id, (_, at))| (*at, id.clone())).collect();
         gone.sort();
         for (_, id) in gone.into_iter().take(SWEEP) {
             self.reports.remove(&id);
