@@ -32,6 +32,9 @@ use crate::{
 
 /// How long a server's page or a GPU's driver may take.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The longest window of a limit, however seldom the load is read: it grows by windows, and after an outage a limit of
+/// minutes would stay low for hours.
+const WINDOW: Duration = Duration::from_secs(1);
 /// For how many intervals a server's word stands if it says nothing more.
 const GOOD_FOR: u32 = 3;
 
@@ -43,6 +46,9 @@ pub fn start(shared: &Arc<Shared>) -> JoinSet<()> {
     let config = &current.plan.config;
     if !config.degradation.enabled {
         shared.pressure.unread();
+    }
+    if !config.overload.enabled {
+        shared.telemetry.set_places(Vec::new());
     }
     if config.degradation.enabled || config.overload.enabled {
         readers.spawn(watch(Arc::clone(shared), Sources::new(&current, "/"), current));
@@ -60,19 +66,23 @@ struct Sources {
 }
 
 async fn watch(shared: Arc<Shared>, mut sources: Sources, current: Arc<Current>) {
-    let settings = &current.plan.config.degradation;
-    let mut clock = interval(settings.interval);
+    let (settings, overload) = (&current.plan.config.degradation, &current.plan.config.overload);
+    // Servers are asked and windows closed at each beat, the load is read at the first of so many.
+    let beats = if overload.enabled { settings.interval.as_nanos().div_ceil(WINDOW.as_nanos()) } else { 1 };
+    let beats = u32::try_from(beats).unwrap_or(u32::MAX).max(1);
+    let beat = settings.interval / beats;
+    let mut clock = interval(beat);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let good_for = settings.interval.max(PATIENCE).saturating_mul(GOOD_FOR);
-    loop {
+    let good_for = beat.max(PATIENCE).saturating_mul(GOOD_FOR);
+    for place in (0..beats).cycle() {
         clock.tick().await;
         sources.ask_servers().await;
         let now = clock::now();
-        if settings.enabled {
+        if settings.enabled && place == 0 {
             let load = sources.load(settings, good_for, now).await;
             shared.pressure.read(&settings.levels, load, counting(load, settings), now);
         }
-        if current.plan.config.overload.enabled {
+        if overload.enabled {
             close_windows(&shared, &current, &sources, good_for);
         }
     }
