@@ -31,7 +31,7 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Every way to fail and, as often, to do well. A refused key ends a provider for five minutes and has its own tests, as
+/// Every way to fail and, three times as often, to do well. A refused key ends a provider for five minutes and has its own tests, as
 /// have waits of a second and more.
 fn acts() -> Vec<Act> {
     let lasting = |fault: &faults::Fault| ["rate_limited", "authentication"].contains(&fault.kinds[0]);
@@ -92,7 +92,7 @@ impl Stage {
         for provider in &self.on {
             for seen in provider.take_seen() {
                 self.asked.fetch_add(1, Relaxed);
-                verdict.saw_invalid(memchr(&seen.raw, INVALID.as_bytes()));
+                verdict.saw_invalid(holds(&seen.raw, INVALID.as_bytes()));
             }
         }
         verdict.saw_switched_off(self.off.calls());
@@ -104,8 +104,8 @@ impl Stage {
     }
 }
 
-fn memchr(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
+fn holds(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 /// Every feature on that a mixed load can meet.

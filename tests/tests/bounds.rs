@@ -9,13 +9,10 @@ use fusebox_tests::{
     sidecar::{Config, Sidecar},
 };
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::Request;
 
-use crate::support::{Doors, Way, hello, ms};
+use crate::support::{Doors, Way, hello, idle, ms};
 
 const MIB: usize = 1 << 20;
 
@@ -98,22 +95,11 @@ async fn headers_that_are_too_long_are_refused_at_both_doors() {
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
-/// A connection that has had its answer and is kept open.
-async fn held(sidecar: &Sidecar) -> TcpStream {
-    let mut stream = TcpStream::connect(sidecar.http().address()).await.unwrap();
-    stream.write_all(b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    let mut read = Vec::new();
-    while !read.ends_with(b"}") {
-        assert_ne!(stream.read_buf(&mut read).await.unwrap(), 0, "it is kept open");
-    }
-    stream
-}
-
 #[tokio::test]
 async fn one_connection_too_many_is_closed_and_the_others_are_not() {
     let provider = Provider::start(tokens(1)).await;
     let sidecar = limited(&provider, json!({"max_connections": 2})).await;
-    let (one, mut other) = (held(&sidecar).await, held(&sidecar).await);
+    let (one, mut other) = (idle(&sidecar).await, idle(&sidecar).await);
     // Over both doors together.
     for address in [sidecar.http().address(), sidecar.grpc_address()] {
         assert_eq!(Http::new(address).wire(b"").await, "", "closed without a word");
@@ -123,7 +109,7 @@ async fn one_connection_too_many_is_closed_and_the_others_are_not() {
     assert_eq!(sidecar.admin().get("/readyz").send().await.status, 200, "whoever looks after it gets in");
     drop(one);
     sidecar.metrics_until("a free place", |metrics| metrics.sum("fusebox_connections", &[]) == 1.0).await;
-    held(&sidecar).await;
+    idle(&sidecar).await;
 }
 
 #[tokio::test]

@@ -12,13 +12,10 @@ use fusebox_tests::{
     sidecar::{Config, Sidecar},
 };
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use tokio::{io::AsyncReadExt as _, net::TcpStream};
 use tonic::Code;
 
-use crate::support::{Doors, Way, hello, ms};
+use crate::support::{Doors, Way, hello, idle, ms};
 
 fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -26,17 +23,6 @@ fn out(output: &Output) -> String {
 
 fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// A connection that has had its answer and waits for the next request.
-async fn idle(sidecar: &Sidecar) -> TcpStream {
-    let mut stream = TcpStream::connect(sidecar.http().address()).await.unwrap();
-    stream.write_all(b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    let mut read = Vec::new();
-    while !read.ends_with(b"}") {
-        assert_ne!(stream.read_buf(&mut read).await.unwrap(), 0, "it is kept open");
-    }
-    stream
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! What several tests share: one call through either door, told in the same words.
+//! What several tests share: one call through either door, told in the same words; an idle
+//! connection.
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,10 @@ use fusebox_tests::{
     sidecar::Sidecar,
 };
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use tonic::{Request, Status, transport::Channel};
 
 /// Milliseconds.
@@ -305,4 +310,15 @@ fn fail(ended: &mut Ended, status: &Status) {
         wait,
         tried: outcome.as_ref().map(tried).unwrap_or_default(),
     });
+}
+
+/// A connection that has had its answer and waits for the next request.
+pub(crate) async fn idle(sidecar: &Sidecar) -> TcpStream {
+    let mut stream = TcpStream::connect(sidecar.http().address()).await.unwrap();
+    stream.write_all(b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut read = Vec::new();
+    while !read.ends_with(b"}") {
+        assert_ne!(stream.read_buf(&mut read).await.unwrap(), 0, "it is kept open");
+    }
+    stream
 }

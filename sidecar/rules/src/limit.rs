@@ -162,11 +162,11 @@ impl Limit {
 
 impl Queue {
     /// How many of `sent` calls there should be so that what waits is a tenth of what runs, and one; `None`: no more
-    /// wait than that.
+    /// wait than that, or none of ours does.
     fn target(self, sent: u32) -> Option<f64> {
         let (running, waiting) = (f64::from(self.running), f64::from(self.waiting));
         let allowed = running / 10.0 + 1.0;
-        (waiting > allowed).then(|| f64::from(sent) * (running + allowed) / (running + waiting))
+        (waiting > allowed && sent > 0).then(|| f64::from(sent) * (running + allowed) / (running + waiting))
     }
 }
 

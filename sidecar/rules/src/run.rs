@@ -168,13 +168,11 @@ impl Run {
         self.spent.tool_calls = self.spent.tool_calls.saturating_add(asked);
         self.latest = None;
         for call in &used.tool_calls {
-            let times = self.note(call.print);
-            let repeat = Some(Repeat { tool: cut(&call.name).to_owned(), times });
-            if more(self.worst.as_ref(), repeat.as_ref()) != self.worst.as_ref() {
-                self.worst.clone_from(&repeat);
-            }
-            if more(self.latest.as_ref(), repeat.as_ref()) != self.latest.as_ref() {
-                self.latest = repeat;
+            let repeat = Repeat { tool: cut(&call.name).to_owned(), times: self.note(call.print) };
+            for most in [&mut self.worst, &mut self.latest] {
+                if most.as_ref().is_none_or(|known| repeat.times > known.times) {
+                    *most = Some(repeat.clone());
+                }
             }
         }
     }

@@ -1,9 +1,12 @@
-//! How much room there is on a disk. A disk that does not answer, as a share over a dead network, holds up a thread of
-//! its own and nothing else.
+//! How much room there is on a disk.
 
-use std::{io, path::PathBuf, thread, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use tokio::{sync::oneshot, time::timeout};
+use super::aside::Aside;
 
 /// How long a disk may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -15,17 +18,16 @@ pub(super) struct Room {
     pub(super) all: u64,
 }
 
-/// Asks a disk, one question at a time.
+/// A disk that is asked.
 #[derive(Debug)]
 pub(super) struct Disk {
     path: PathBuf,
-    /// The answer that is still waited for.
-    asked: Option<oneshot::Receiver<io::Result<Room>>>,
+    aside: Aside<io::Result<Room>>,
 }
 
 impl Disk {
     pub(super) const fn new(path: PathBuf) -> Self {
-        Self { path, asked: None }
+        Self { path, aside: Aside::new("disk") }
     }
 
     /// What it says.
@@ -33,32 +35,12 @@ impl Disk {
     /// # Errors
     /// It cannot be asked, or has not answered in time; the next look waits for the same answer.
     pub(super) async fn room(&mut self) -> io::Result<Room> {
-        let mut answer = match self.asked.take() {
-            Some(asked) => asked,
-            None => self.ask()?,
-        };
-        match timeout(PATIENCE, &mut answer).await {
-            Ok(Ok(room)) => room,
-            Ok(Err(_)) => Err(io::Error::other("the thread that asked it died")),
-            Err(_) => {
-                self.asked = Some(answer);
-                Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer"))
-            }
-        }
-    }
-
-    fn ask(&self) -> io::Result<oneshot::Receiver<io::Result<Room>>> {
-        let (tell, answer) = oneshot::channel();
         let path = self.path.clone();
-        // Not one of the runtime's threads: the process would wait for it at its end.
-        thread::Builder::new().name("disk".into()).spawn(move || {
-            let _ = tell.send(room_at(&path));
-        })?;
-        Ok(answer)
+        self.aside.ask(PATIENCE, move || room_at(&path)).await?
     }
 }
 
-fn room_at(path: &std::path::Path) -> io::Result<Room> {
+fn room_at(path: &Path) -> io::Result<Room> {
     let disk = rustix::fs::statvfs(path)?;
     // What is kept back for the superuser is not free for us.
     let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
@@ -79,17 +61,5 @@ mod tests {
         }
         let mut nowhere = Disk::new(folder.path().join("nowhere"));
         assert_eq!(nowhere.room().await.unwrap_err().kind(), io::ErrorKind::NotFound);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_disk_that_does_not_answer_is_not_asked_again_before_it_does() {
-        let (tell, answer) = oneshot::channel();
-        let mut disk = Disk { path: "/nowhere".into(), asked: Some(answer) };
-        for _ in 0..3 {
-            assert_eq!(disk.room().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        }
-        let room = Room { free: 1, all: 2 };
-        tell.send(Ok(room)).unwrap();
-        assert_eq!(disk.room().await.unwrap(), room);
     }
 }

@@ -1,5 +1,6 @@
 //! What is found out on timers, never on a caller's call.
 
+mod aside;
 mod ask;
 pub mod checks;
 mod disk;

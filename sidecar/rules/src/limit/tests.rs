@@ -70,6 +70,13 @@ fn a_server_that_says_how_many_wait_is_believed_over_the_time_to_the_first_token
 }
 
 #[test]
+fn a_queue_of_others_calls_takes_nothing_from_who_sent_none() {
+    let mut limit = Limit::new(&SETTINGS);
+    let others = Window { queue: Some(Queue { running: 30, waiting: 70 }), ..Window::default() };
+    assert_eq!(limit.close(&SETTINGS, &others, at(0)), 256);
+}
+
+#[test]
 fn refusals_for_overload_lower_it_where_nothing_else_tells() {
     let mut limit = Limit::new(&SETTINGS);
     let refused = |overloads| Window { ended: 100, overloads, peak: 100, ..Window::default() };

@@ -9,9 +9,8 @@ mod validation;
 use std::{fmt, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use fusebox_rules::holdback::Holdback;
-use http::Uri;
 
-use super::{Config, Model, ModelChecks, ProviderKind};
+use super::{Config, Model, ModelChecks, ProviderKind, providers::host_of};
 
 /// One thing that is unwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,17 +175,6 @@ fn rights(path: impl Into<String>, file: &Path, advice: &mut Found) {
     let message = "every user of this machine can read the file; take that right away (chmod o-r, or defaultMode 0440 \
                    of a Secret's volume)";
     advice.add_if(open, path, message);
-}
-
-/// The host of a URL, without brackets.
-pub(super) fn host_of(url: &str) -> Option<String> {
-    let host = url.parse::<Uri>().ok()?.host()?.trim_matches(['[', ']']).to_ascii_lowercase();
-    Some(host)
-}
-
-/// Whether what is sent to `host` stays on this machine.
-pub(super) fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// Whether a provider is one that somebody sends bills for, as far as its address tells.

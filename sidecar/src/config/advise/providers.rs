@@ -5,8 +5,12 @@ use std::time::Duration;
 use fusebox_rules::retry::Policy;
 
 use super::{
-    super::{Config, Provider, ProviderKind, units::show_duration},
-    Found, host_of, is_loopback, rights,
+    super::{
+        Config, Provider, ProviderKind,
+        providers::{host_of, is_loopback},
+        units::show_duration,
+    },
+    Found, rights,
 };
 
 pub(super) fn all(config: &Config, advice: &mut Found) {

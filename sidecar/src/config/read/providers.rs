@@ -14,8 +14,8 @@ use http::Uri;
 use super::{
     super::{
         Provider, ProviderKind, RateLimit, Scope, Secret, Simulated, Timeouts,
-        advise::{host_of, is_loopback},
         key::{a_name, read_url},
+        providers::{host_of, is_loopback},
         section::Section,
         units,
         value::clip,

@@ -7,12 +7,13 @@ mod gpu;
 mod machine;
 mod server;
 
-use std::{mem, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use fusebox_rules::{degradation::Load, limit::Queue, moment::Moment};
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use tokio::{
-    task::{JoinSet, spawn_blocking},
+    task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
 
@@ -21,6 +22,7 @@ use self::{
     machine::Machine,
     server::Server,
 };
+use super::aside::Aside;
 use crate::{
     call::{Current, Shared},
     clock,
@@ -28,8 +30,11 @@ use crate::{
     telemetry::ProviderPlaces,
 };
 
-/// How long a server's page may take.
+/// How long a server's page or a GPU's driver may take.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The longest window of a limit, however seldom the load is read: it grows by windows, and after an outage a limit of
+/// minutes would stay low for hours.
+const WINDOW: Duration = Duration::from_secs(1);
 /// For how many intervals a server's word stands if it says nothing more.
 const GOOD_FOR: u32 = 3;
 
@@ -42,6 +47,9 @@ pub fn start(shared: &Arc<Shared>) -> JoinSet<()> {
     if !config.degradation.enabled {
         shared.pressure.unread();
     }
+    if !config.overload.enabled {
+        shared.telemetry.set_places(Vec::new());
+    }
     if config.degradation.enabled || config.overload.enabled {
         readers.spawn(watch(Arc::clone(shared), Sources::new(&current, "/"), current));
     }
@@ -51,24 +59,30 @@ pub fn start(shared: &Arc<Shared>) -> JoinSet<()> {
 /// Everything that is read.
 struct Sources {
     machine: Machine,
-    gpus: Gpus,
+    gpus: Arc<Mutex<Gpus>>,
+    /// Asks them: loading the library takes its time, and a driver may hang.
+    aside: Aside<Used>,
     servers: Vec<Server>,
 }
 
 async fn watch(shared: Arc<Shared>, mut sources: Sources, current: Arc<Current>) {
-    let settings = &current.plan.config.degradation;
-    let mut clock = interval(settings.interval);
+    let (settings, overload) = (&current.plan.config.degradation, &current.plan.config.overload);
+    // Servers are asked and windows closed at each beat, the load is read at the first of so many.
+    let beats = if overload.enabled { settings.interval.as_nanos().div_ceil(WINDOW.as_nanos()) } else { 1 };
+    let beats = u32::try_from(beats).unwrap_or(u32::MAX).max(1);
+    let beat = settings.interval / beats;
+    let mut clock = interval(beat);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let good_for = settings.interval.max(PATIENCE).saturating_mul(GOOD_FOR);
-    loop {
+    let good_for = beat.max(PATIENCE).saturating_mul(GOOD_FOR);
+    for place in (0..beats).cycle() {
         clock.tick().await;
         sources.ask_servers().await;
         let now = clock::now();
-        if settings.enabled {
+        if settings.enabled && place == 0 {
             let load = sources.load(settings, good_for, now).await;
             shared.pressure.read(&settings.levels, load, counting(load, settings), now);
         }
-        if current.plan.config.overload.enabled {
+        if overload.enabled {
             close_windows(&shared, &current, &sources, good_for);
         }
     }
@@ -85,7 +99,12 @@ impl Sources {
                 )
                 .ok()
         });
-        Self { machine: Machine::new(root), gpus: Gpus::default(), servers: servers.collect() }
+        Self {
+            machine: Machine::new(root),
+            gpus: Arc::default(),
+            aside: Aside::new("gpus"),
+            servers: servers.collect(),
+        }
     }
 
     /// Asks all servers at once: a slow one does not keep the others' word from being heard.
@@ -108,16 +127,12 @@ impl Sources {
         }
     }
 
-    /// On a thread of its own, as the library may block while it is loaded.
     async fn gpus(&mut self, settings: &Degradation, now: Moment) -> Used {
         if settings.gpu == GpuCounts::Off {
             return Used::default();
         }
-        let mut gpus = mem::take(&mut self.gpus);
-        let read = spawn_blocking(move || (gpus.read(now), gpus)).await;
-        let Ok((used, gpus)) = read else { return Used::default() };
-        self.gpus = gpus;
-        used
+        let gpus = Arc::clone(&self.gpus);
+        self.aside.ask(PATIENCE, move || gpus.lock().read(now)).await.unwrap_or_default()
     }
 
     /// What the server of the provider with this index says of its queue.
@@ -158,31 +173,4 @@ fn close_windows(shared: &Shared, current: &Current, sources: &Sources, good_for
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Config;
-
-    #[test]
-    fn what_is_told_not_to_count_does_not() {
-        let load = Load { cpu: Some(0.9), memory: Some(0.8), kv_cache: Some(0.7), ..Load::default() };
-        let settings = |cpu, memory| Degradation { cpu, memory, ..Config::default().degradation };
-        for (cpu, memory, worst) in [(true, true, "cpu"), (false, true, "memory"), (false, false, "kv_cache")] {
-            assert_eq!(counting(load, &settings(cpu, memory)).worst().unwrap().0, worst);
-        }
-    }
-
-    #[test]
-    fn gpus_count_only_while_no_server_tells_of_its_queue_unless_told_otherwise() {
-        let busy = Load { gpu: Some(1.0), gpu_memory: Some(0.95), cpu: Some(0.1), ..Load::default() };
-        let told = Load { queue: Some(0.0), ..busy };
-        for (gpu, load, counted) in [
-            (GpuCounts::Auto, busy, Some(1.0)),
-            (GpuCounts::Auto, told, Some(0.1)),
-            (GpuCounts::On, told, Some(1.0)),
-            (GpuCounts::Off, busy, Some(0.1)),
-        ] {
-            let settings = Degradation { gpu, ..Config::default().degradation };
-            assert_eq!(counting(load, &settings).worst().map(|(_, worst)| worst), counted, "{gpu:?}");
-        }
-    }
-}
+mod tests;
