@@ -5,6 +5,7 @@ mod admit;
 mod attempt;
 mod batch;
 mod chain;
+mod changes;
 pub mod correlation;
 pub mod counting;
 mod descend;
