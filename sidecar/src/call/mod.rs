@@ -17,6 +17,7 @@ mod image;
 mod inflight;
 mod length;
 pub mod outcome;
+mod passing;
 pub mod plan;
 pub mod pressure;
 mod reading;

@@ -108,6 +108,11 @@ pub(super) fn key(call: &Call, config: &Config) -> Option<Digest> {
     Some(digester.finish())
 }
 
+/// Bytes of the largest answer that is kept.
+pub(super) const fn max_entry(config: &Config) -> usize {
+    Store::<Remembered>::max_entry(config.cache.capacity)
+}
+
 /// The model that `request` names, or the default.
 pub(super) fn model<'a>(request: &'a Request, config: &'a Config) -> &'a str {
     match config.models.first() {
@@ -161,8 +166,8 @@ impl Way {
         if !self.is_good(end.finish, bytes) {
             return;
         }
-        let capacity = self.plan().config.cache.capacity;
-        if bytes.len() > Store::<Remembered>::max_entry(capacity) {
+        let config = &self.plan().config;
+        if bytes.len() > max_entry(config) {
             self.trace.cache(CacheResult::TooLarge, 1);
             return;
         }
@@ -180,7 +185,7 @@ impl Way {
             provider_model: self.outcome.provider_model.clone(),
             warnings: self.outcome.warnings.clone(),
         };
-        match self.shared.memory.answers.keep(key, Arc::new(remembered), capacity, clock::now()) {
+        match self.shared.memory.answers.keep(key, Arc::new(remembered), config.cache.capacity, clock::now()) {
             Kept::Stored { evicted } => {
                 self.trace.cache(CacheResult::Stored, 1);
                 if evicted > 0 {
@@ -244,35 +249,6 @@ impl Remembered {
             Form::Events(events) => Chunk { events: replay::without_usage(events), tokens: 1, ..Chunk::default() },
         };
         Some(Ready::Events(Chunk { finish, usage, model, ..told }))
-    }
-}
-
-/// A stream's events as they pass, put by for the cache as long as they are not too many for it.
-#[derive(Debug)]
-pub(super) struct Passing {
-    events: Option<Vec<u8>>,
-    max: usize,
-}
-
-impl Passing {
-    /// What passes on `way`.
-    pub(super) fn on(way: &Way) -> Self {
-        let max = Store::<Remembered>::max_entry(way.plan().config.cache.capacity);
-        Self { events: way.key.map(|_| Vec::new()), max }
-    }
-
-    pub(super) fn note(&mut self, chunk: &Chunk) {
-        let Some(events) = &mut self.events else { return };
-        if events.len() + chunk.events.len() > self.max {
-            self.events = None;
-        } else {
-            events.extend_from_slice(&chunk.events);
-        }
-    }
-
-    /// All that passed.
-    pub(super) fn made(&self) -> Option<Made<'_>> {
-        self.events.as_deref().map(Made::Events)
     }
 }
 

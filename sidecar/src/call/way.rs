@@ -12,8 +12,9 @@ use super::{
     admit::Place,
     length::Length,
     outcome::{Outcome, Quality, Source},
+    passing::Passing,
     plan::{Plan, Route, Seat},
-    recall::{self, Made, Passing},
+    recall::{self, Made},
     run::Ticket,
     spent::Lost,
     unknown_model,
@@ -67,7 +68,7 @@ pub(super) struct Way {
     pub(super) is_resuming: bool,
     /// The check of a streamed answer, where there is one.
     pub(super) check: Option<StreamCheck>,
-    /// What passes of a streamed answer, for the cache.
+    /// What passes of a streamed answer.
     pub(super) passing: Option<Passing>,
     /// What is known of the prompt's length; `None`: that it is short.
     pub(super) length: Option<Box<Length>>,
@@ -189,7 +190,7 @@ impl Way {
 
     /// The call's end, told once.
     pub(super) fn ended(mut self, end: &End<'_>) -> Outcome {
-        let streamed = self.passing.as_ref().and_then(Passing::made);
+        let streamed = self.passing.as_ref().and_then(Passing::for_cache).map(Made::Events);
         self.remember(&End { answer: end.answer.or(streamed), ..*end });
         self.learn(end.usage);
         let end = &End { usage: self.settle(end.usage), ..*end };
