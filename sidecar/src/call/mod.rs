@@ -22,11 +22,13 @@ pub mod plan;
 pub mod pressure;
 mod reading;
 mod recall;
+mod resent;
 mod run;
 mod shorten;
 mod source;
 mod spent;
 pub mod stream;
+mod told;
 mod way;
 
 use std::{
@@ -244,9 +246,10 @@ impl Shared {
 
 impl Engine for Sidecar {
     async fn answer(&self, call: Call) -> Result<Answered, Box<Refused>> {
-        match inflight::Sharing::of(self, &call) {
-            None => self.answer_alone(Way::begin(self, call)?).await,
-            Some(sharing) => inflight::join(self, &sharing, call).await,
+        let mut way = Way::begin(self, call)?;
+        match inflight::Sharing::of(&mut way) {
+            None => self.answer_alone(way).await,
+            Some(sharing) => Box::pin(inflight::join(self, &sharing, way)).await,
         }
     }
 
@@ -263,7 +266,7 @@ impl Sidecar {
     }
 
     /// The way of a call, from its admission to the one outcome that is told of it.
-    async fn answer_alone(&self, mut way: Way) -> Result<Answered, Box<Refused>> {
+    async fn answer_alone(&self, mut way: Box<Way>) -> Result<Answered, Box<Refused>> {
         let reached = tokio::select! {
             biased;
             reached = self.go(&mut way) => reached,
@@ -301,7 +304,7 @@ impl Sidecar {
         }
     }
 
-    fn reply(&self, mut way: Way, found: Found) -> Answered {
+    fn reply(&self, mut way: Box<Way>, found: Found) -> Answered {
         way.answered_by(&Arc::clone(&way.route).seats[found.seat], found.first);
         match found.answer {
             Answer::Whole(whole) => {

@@ -23,7 +23,7 @@ impl Passing {
         let request = &way.call.request;
         let text = matches!(request.operation, Operation::Chat | Operation::Completion);
         Self {
-            cached: way.key.map_or(0, |_| recall::max_entry(&way.plan().config)),
+            cached: way.question.as_ref().map_or(0, |_| recall::max_entry(&way.plan().config)),
             resumed: (text && request.choices == 1).then_some(MAX_KEPT),
             ..Self::default()
         }

@@ -12,6 +12,7 @@ use memchr::memmem;
 use super::{
     Answered, Call, Reply,
     outcome::{Quality, Source},
+    resent::Replay,
     stream::Stream,
     way::{End, Way},
 };
@@ -74,7 +75,7 @@ pub(super) enum Made<'a> {
 }
 
 /// An answer that needs nobody any more, in the form that was asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Ready {
     Whole(Whole),
     Events(Chunk),
@@ -94,12 +95,25 @@ pub(super) fn mode(call: &Call, config: &Config) -> CacheMode {
     call.options.cache.unwrap_or(config.cache.mode)
 }
 
-/// Under which key the answer to `call` is looked for and kept; `None`: it is neither.
-pub(super) fn key(call: &Call, config: &Config) -> Option<Digest> {
+/// What was asked, whose digest is the key under which the answer is looked for and kept. It is read once that is
+/// needed, and so not on the way to a provider.
+#[derive(Debug)]
+pub(super) enum Question {
+    /// The request's body, as it was asked first.
+    Unread(Bytes),
+    /// By this key.
+    Read(Digest),
+}
+
+/// The question that `call` asks; `None`: its answer is neither looked for nor kept.
+pub(super) fn question(call: &Call, config: &Config) -> Option<Question> {
     let body = &call.request.body;
-    if mode(call, config) == CacheMode::Off || config.cache.capacity == 0 || body.len() > MAX_READ {
-        return None;
-    }
+    let is_off = mode(call, config) == CacheMode::Off || config.cache.capacity == 0 || body.len() > MAX_READ;
+    (!is_off).then(|| Question::Unread(body.clone()))
+}
+
+/// The key of a question with this `body`; `None`: it has none.
+fn key(call: &Call, body: &[u8], config: &Config) -> Option<Digest> {
     let mut digester = Digester::new();
     digester.digest(call.options.token.unwrap_or(Digest::ZERO));
     digester.bytes(call.request.operation.name().as_bytes());
@@ -133,9 +147,23 @@ impl Way {
         Some(ready)
     }
 
+    /// The key of what was asked, read no more than once.
+    pub(super) fn key(&mut self) -> Option<Digest> {
+        let key = self.read();
+        self.question = key.map(Question::Read);
+        key
+    }
+
+    fn read(&self) -> Option<Digest> {
+        match self.question.as_ref()? {
+            Question::Unread(body) => key(&self.call, body, &self.plan().config),
+            Question::Read(key) => Some(*key),
+        }
+    }
+
     /// The answer of before, and in the outcome how it came about.
     pub(super) fn recall(&mut self) -> Option<Ready> {
-        let key = self.key?;
+        let key = self.key()?;
         let found = self.shared.memory.answers.find(key, self.plan().config.cache.ttl, clock::now());
         let (known, age) = match found {
             Found::Fresh(known, age) => (known, age),
@@ -161,7 +189,7 @@ impl Way {
 
     /// Keeps the answer that the call ended with, if it is all that was asked for and as a provider made it.
     pub(super) fn remember(&self, end: &End<'_>) {
-        let (Some(key), Some(made), None) = (self.key, end.answer, end.error) else { return };
+        let (Some(_), Some(made), None) = (&self.question, end.answer, end.error) else { return };
         let (Made::Whole(bytes) | Made::Events(bytes)) = made;
         if !self.is_good(end.finish, bytes) {
             return;
@@ -171,6 +199,7 @@ impl Way {
             self.trace.cache(CacheResult::TooLarge, 1);
             return;
         }
+        let Some(key) = self.read() else { return };
         // A copy, for what came off the wire may be a small part of a large buffer.
         let form = match made {
             Made::Whole(bytes) => Form::Whole(Bytes::copy_from_slice(bytes)),
@@ -258,7 +287,7 @@ pub(super) struct Memory {
     /// By question.
     pub(super) answers: Store<Remembered>,
     /// By idempotency key.
-    pub(super) replays: Store<super::inflight::Replay>,
+    pub(super) replays: Store<Replay>,
 }
 
 impl Memory {

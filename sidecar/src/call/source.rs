@@ -52,7 +52,7 @@ pub(super) struct Rest {
     sent: Option<Sent>,
     /// What the check found: the answer ends with it.
     fault: Option<Failure>,
-    pub(super) way: Way,
+    pub(super) way: Box<Way>,
     ending: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -151,7 +151,7 @@ impl Source {
 }
 
 impl Rest {
-    pub(super) fn new(mut way: Way, source: Source, ending: WaitForCancellationFutureOwned) -> Self {
+    pub(super) fn new(mut way: Box<Way>, source: Source, ending: WaitForCancellationFutureOwned) -> Self {
         let passing = Passing::on(&way);
         let sent = passing.may_be_resumed().then(Sent::default);
         way.passing = Some(passing);
@@ -260,7 +260,7 @@ impl Rest {
     fn end_or_go_on(
         slow: Option<Source>,
         sent: Option<Sent>,
-        way: Way,
+        way: Box<Way>,
         ending: Pin<Box<WaitForCancellationFutureOwned>>,
         failure: Failure,
     ) -> Mended {
@@ -277,7 +277,7 @@ impl Rest {
     }
 }
 
-fn ended(way: Way, failure: Failure) -> Mended {
+fn ended(way: Box<Way>, failure: Failure) -> Mended {
     let outcome = way.ended(&End { error: Some(&failure), ..End::default() });
     Mended::Ended(Box::new((failure, outcome)))
 }

@@ -14,14 +14,13 @@ use super::{
     outcome::{Outcome, Quality, Source},
     passing::Passing,
     plan::{Plan, Route, Seat},
-    recall::{self, Made},
+    recall::{self, Made, Question},
     run::Ticket,
     spent::Lost,
     unknown_model,
 };
 use crate::{
     chat::answer::{Chunk, Finish, Usage, Whole},
-    digest::Digest,
     error::Failure,
     telemetry::{CallEnd, CallTrace},
     validate::{Checker, StreamCheck},
@@ -39,7 +38,7 @@ pub(super) struct Way {
     pub(super) call: Call,
     pub(super) shared: Arc<Shared>,
     /// By which its answer is remembered; `None`: it is not.
-    pub(super) key: Option<Digest>,
+    pub(super) question: Option<Question>,
     /// The step down at which a provider answered, if not above them all.
     pub(super) rung: Option<Rung>,
     /// Whether others may listen to its stream when its caller's own deadline has passed.
@@ -94,7 +93,7 @@ impl Way {
     ///
     /// # Errors
     /// The configuration knows no such model.
-    pub(super) fn begin(sidecar: &Sidecar, call: Call) -> Result<Self, Box<Refused>> {
+    pub(super) fn begin(sidecar: &Sidecar, call: Call) -> Result<Box<Self>, Box<Refused>> {
         let current = sidecar.shared.current.load_full();
         let trace = sidecar.shared.telemetry.begin(&current.labels, &call, call.door);
         let place = Place::take(&sidecar.shared.places);
@@ -109,8 +108,8 @@ impl Way {
         // The caller's SDK has made some of the attempts already.
         let attempts_left = allowed.saturating_sub(call.options.retries_before).max(1);
         let reprompts_left = current.plan.config.validation.max_reprompts;
-        Ok(Self {
-            key: recall::key(&call, &current.plan.config),
+        Ok(Box::new(Self {
+            question: recall::question(&call, &current.plan.config),
             shared: Arc::clone(&sidecar.shared),
             worker: sidecar.worker,
             rung: None,
@@ -133,7 +132,7 @@ impl Way {
             check: None,
             passing: None,
             length: None,
-        })
+        }))
     }
 
     /// The configuration, ready for calls.
