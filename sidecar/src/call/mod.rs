@@ -182,6 +182,8 @@ pub struct Sidecar {
     shared: Arc<Shared>,
     /// Which of its threads.
     worker: usize,
+    /// This thread's own, for a look at one takes its lock, and every call looks at each of its waits.
+    ending: CancellationToken,
 }
 
 /// What the sidecar's threads share.
@@ -261,8 +263,8 @@ impl Engine for Sidecar {
 impl Sidecar {
     /// The sidecar for thread `worker`.
     #[must_use]
-    pub const fn new(shared: Arc<Shared>, worker: usize) -> Self {
-        Self { shared, worker }
+    pub fn new(shared: Arc<Shared>, worker: usize) -> Self {
+        Self { ending: shared.ending.child_token(), shared, worker }
     }
 
     /// The way of a call, from its admission to the one outcome that is told of it.
@@ -270,7 +272,7 @@ impl Sidecar {
         let reached = tokio::select! {
             biased;
             reached = self.go(&mut way) => reached,
-            () = self.shared.ending.cancelled() => Err(shutting_down()),
+            () = self.ending.cancelled() => Err(shutting_down()),
         };
         match reached {
             Ok(Reached::Found(found)) => Ok(self.reply(way, found)),
@@ -316,7 +318,7 @@ impl Sidecar {
                 if way.outlives_its_caller {
                     way.deadline = way.call.arrived + deadline::for_call(None, way.route.patience(true));
                 }
-                let ending = self.shared.ending.clone().cancelled_owned();
+                let ending = self.ending.clone().cancelled_owned();
                 Answered {
                     outcome: way.outcome.clone(),
                     reply: Reply::Stream(Stream::live(way, found.seat, begun, ending)),
