@@ -191,7 +191,9 @@ impl Way {
     pub(super) fn remember(&self, end: &End<'_>) {
         let (Some(_), Some(made), None) = (&self.question, end.answer, end.error) else { return };
         let (Made::Whole(bytes) | Made::Events(bytes)) = made;
-        if !self.is_good(end.finish, bytes) {
+        // After a reload the same name may stand for another model, and what this one answered is forgotten.
+        let in_force = Arc::ptr_eq(&self.shared.current.load(), &self.current);
+        if !in_force || !self.is_good(end.finish, bytes) {
             return;
         }
         let config = &self.plan().config;
@@ -306,3 +308,6 @@ impl Memory {
 pub(super) fn seconds(age: Duration) -> String {
     format!("{} s", age.as_secs())
 }
+
+#[cfg(test)]
+mod tests;
