@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 const MAX_PARTS: usize = 4096;
 /// Patterns within one schema.
 const MAX_PATTERNS: usize = 64;
+/// Bytes of the places of all keywords within one schema: each is written out by who compiles it.
+const MAX_PLACES: usize = 16 << 20;
 /// Parts that look at one and the same value, one inside the other.
 const MAX_NESTED: u32 = 128;
 /// Parts that look at one and the same value.
@@ -148,6 +150,8 @@ struct Graph<'a> {
     unread: Vec<(&'a Value, String)>,
     anchors: HashMap<&'a str, &'a Value>,
     patterns: usize,
+    /// Bytes of the places of its keywords.
+    places: usize,
 }
 
 impl<'a> Graph<'a> {
@@ -155,7 +159,7 @@ impl<'a> Graph<'a> {
         let mut anchors = HashMap::new();
         find_anchors(root, &mut anchors);
         let (parts, known, unread) = (Vec::new(), HashMap::new(), Vec::new());
-        let mut graph = Self { root, parts, known, unread, anchors, patterns: 0 };
+        let mut graph = Self { root, parts, known, unread, anchors, patterns: 0, places: 0 };
         graph.part(root, String::new());
         let mut next = 0;
         while let Some((schema, pointer)) = graph.unread.get(next).cloned() {
@@ -163,12 +167,17 @@ impl<'a> Graph<'a> {
                 graph.parts[next] = graph.read(fields, &pointer, next == 0)?;
             }
             next += 1;
-            if graph.parts.len() > MAX_PARTS || graph.patterns > MAX_PATTERNS {
-                let message = format!("holds more than {MAX_PARTS} schemas or {MAX_PATTERNS} patterns");
+            if graph.is_too_large() {
+                let message =
+                    format!("holds more than {MAX_PARTS} schemas or {MAX_PATTERNS} patterns, or names too long");
                 return Err(SchemaFault { pointer: String::new(), message });
             }
         }
         Ok(graph)
+    }
+
+    const fn is_too_large(&self) -> bool {
+        self.parts.len() > MAX_PARTS || self.patterns > MAX_PATTERNS || self.places > MAX_PLACES
     }
 
     /// The number of `schema`, which is read later if it is new.
@@ -176,6 +185,8 @@ impl<'a> Graph<'a> {
         let next = self.parts.len();
         *self.known.entry(std::ptr::from_ref(schema)).or_insert_with(|| {
             self.parts.push(Part::default());
+            let keywords = schema.as_object().map_or(0, Map::len);
+            self.places = self.places.saturating_add(pointer.len().saturating_mul(keywords + 1));
             self.unread.push((schema, pointer));
             next
         })
@@ -186,6 +197,9 @@ impl<'a> Graph<'a> {
         const LIST: usize = 1;
         let mut part = Part::default();
         for (key, value) in fields {
+            if self.is_too_large() {
+                break;
+            }
             let here = format!("{pointer}/{}", escaped(key));
             match (key.as_str(), value) {
                 ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(reference)) => {
@@ -226,11 +240,21 @@ impl<'a> Graph<'a> {
     }
 
     fn list(&mut self, all: &'a [Value], pointer: &str, to: &mut Vec<usize>) {
-        to.extend(all.iter().enumerate().map(|(index, one)| self.part(one, format!("{pointer}/{index}"))));
+        for (index, one) in all.iter().enumerate() {
+            if self.is_too_large() {
+                break;
+            }
+            to.push(self.part(one, format!("{pointer}/{index}")));
+        }
     }
 
     fn members(&mut self, all: &'a Map<String, Value>, pointer: &str, to: &mut Vec<usize>) {
-        to.extend(all.iter().map(|(name, one)| self.part(one, format!("{pointer}/{}", escaped(name)))));
+        for (name, one) in all {
+            if self.is_too_large() {
+                break;
+            }
+            to.push(self.part(one, format!("{pointer}/{}", escaped(name))));
+        }
     }
 
     /// What a reference within the schema refers to: the whole, a pointer, or an anchor.
@@ -399,6 +423,8 @@ mod tests {
         }
         let wide: Vec<Value> = (0..=MAX_PARTS).map(|_| json!({})).collect();
         assert!(fault(json!({ "prefixItems": wide })).message.contains("4096"));
+        let long = json!({ "properties": { "x".repeat(100_000): { "prefixItems": vec![json!({ "type": "string" }); 1000] } } });
+        assert!(fault(long).message.contains("names too long"));
         let patterns: Map<String, Value> = (0..=MAX_PATTERNS).map(|n| (format!("p{n}"), json!({}))).collect();
         assert!(fault(json!({ "patternProperties": patterns })).message.contains("64"));
     }
