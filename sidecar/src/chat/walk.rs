@@ -5,12 +5,16 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashSet,
     fmt,
-    ops::Range,
 };
 
 use serde_json::value::RawValue;
 
-use super::{bounds::Bounds, clean, shape::Mark};
+use super::{
+    bounds::Bounds,
+    clean,
+    edit::{Edit, span_in},
+    shape::Mark,
+};
 use crate::error::FieldFault;
 
 /// Faults noted for one request; more than this many help nobody.
@@ -37,9 +41,6 @@ impl fmt::Display for Path<'_> {
         }
     }
 }
-
-/// What takes the place of a piece of the document.
-pub(super) type Edit = (Range<usize>, String);
 
 /// What one walk is held to, and what it has found so far.
 pub(super) struct Walk<'de> {
@@ -193,12 +194,6 @@ impl<'de> Walk<'de> {
         edits.sort_by_key(|(span, _)| span.start);
         (edits, self.removed.get())
     }
-}
-
-/// Where `part`, which was borrowed from `whole`, stands in it.
-pub(super) fn span_in(whole: &[u8], part: &str) -> Range<usize> {
-    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
-    start..start + part.len()
 }
 
 /// Whether `json` has lists and objects more than `most` deep in each other.

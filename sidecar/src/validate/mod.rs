@@ -11,9 +11,8 @@ mod stream;
 mod tools;
 mod weigh;
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
-use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
 use self::{
@@ -26,6 +25,7 @@ pub use self::{schema::Schemas, stream::StreamCheck};
 use crate::{
     chat::{
         answer::{Finish, Whole},
+        edit::{edited, span_in},
         request::Request,
     },
     error::{ErrorKind, Failure, FieldFault},
@@ -75,7 +75,7 @@ impl Checker {
         if formats.are_none() {
             return Ok(None);
         }
-        let span = |span: &Option<std::ops::Range<usize>>| span.clone().map(|span| request.body.slice(span));
+        let span = |span: &Option<Range<usize>>| span.clone().map(|span| request.body.slice(span));
         let text = match span(&formats.response_format) {
             Some(format) => text_wanted(&format, schemas)?,
             None => Text::Any,
@@ -242,25 +242,6 @@ fn as_path(pointer: &str) -> String {
 /// At most `most` bytes of `text`, in whole characters.
 fn cut(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
-}
-
-/// Where `part`, which was borrowed from `whole`, stands in it.
-fn span_in(whole: &[u8], part: &str) -> std::ops::Range<usize> {
-    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
-    start..start + part.len()
-}
-
-/// `body` with each span replaced. Spans are in order and apart.
-fn edited(body: &Bytes, edits: &[(std::ops::Range<usize>, String)]) -> Bytes {
-    let mut edited = BytesMut::with_capacity(body.len());
-    let mut from = 0;
-    for (span, text) in edits {
-        edited.extend_from_slice(&body[from..span.start]);
-        edited.extend_from_slice(text.as_bytes());
-        from = span.end;
-    }
-    edited.extend_from_slice(&body[from..]);
-    edited.freeze()
 }
 
 #[cfg(test)]

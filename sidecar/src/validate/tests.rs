@@ -1,5 +1,6 @@
 //! Answers held to what was asked for, whole and in pieces.
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::json;
 
