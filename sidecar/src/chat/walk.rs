@@ -98,6 +98,11 @@ impl<'de> Walk<'de> {
         self.note_at(|| path.to_string(), message);
     }
 
+    /// Whether no more faults are taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.faults.borrow().len() >= MAX_FAULTS
+    }
+
     fn note_at(&self, path: impl FnOnce() -> String, message: impl Into<String>) {
         let mut faults = self.faults.borrow_mut();
         if faults.len() < MAX_FAULTS {
