@@ -203,6 +203,15 @@ fn a_schema_that_cannot_be_held_to_is_refused_with_its_place() {
     assert!(Checker::for_request(&request(&json!({ "tools": [tool(false)] })), &Arc::default()).unwrap().is_some());
 }
 
+#[test]
+fn a_call_that_cannot_be_checked_is_told_of_once_however_often_it_is_made() {
+    let call = json!({ "id": "c", "type": "function", "function": { "name": "odd", "arguments": "{}" } });
+    let message = json!({ "role": "assistant", "content": null, "tool_calls": vec![call; 100] });
+    let checked = weather().whole(whole(&message, "tool_calls")).unwrap();
+    assert_eq!(checked.warnings.len(), 1, "{:?}", checked.warnings);
+    assert!(checked.warnings[0].contains("odd"), "{:?}", checked.warnings);
+}
+
 /// An event with this delta, and why the choice stopped, if it did.
 fn event(index: u32, delta: &Value, finish: Option<&str>) -> String {
     let choice = json!({ "index": index, "delta": delta, "finish_reason": finish });
