@@ -5,6 +5,7 @@
 
 mod complaint;
 mod find;
+mod graph;
 mod said;
 mod schema;
 mod stream;

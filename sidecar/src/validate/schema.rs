@@ -7,7 +7,7 @@ use jsonschema::{PatternOptions, Validator};
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::weigh::{SchemaFault, Weight};
+use super::{graph::SchemaFault, weigh::Weight};
 
 /// Bytes of one schema.
 const MAX_SCHEMA: usize = 256 << 10;
