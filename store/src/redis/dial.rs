@@ -81,7 +81,7 @@ impl Dialer {
             .set_connection_timeout(Some(STEP_LIMIT))
             .set_response_timeout(None)
             .set_push_sender(pushes);
-        let client = self.client(host, login)?;
+        let client = self.client(host, &login)?;
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         // One that is still loading greets, and answers nothing else.
         within(STEP_LIMIT, cmd("PING").exec_async(&mut connection)).await?;
@@ -115,7 +115,7 @@ impl Dialer {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(STEP_LIMIT))
             .set_response_timeout(Some(STEP_LIMIT));
-        let client = self.client(sentinel, info(&self.0.sentinel_login))?;
+        let client = self.client(sentinel, &info(&self.0.sentinel_login))?;
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         let mut question = cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
@@ -159,8 +159,8 @@ impl Dialer {
         Ok(Wire::Cluster { connection, sharded })
     }
 
-    fn client(&self, host: &Host, login: RedisConnectionInfo) -> RedisResult<Client> {
-        let info = connection_info(host, &login, self.0.tls.is_some())?;
+    fn client(&self, host: &Host, login: &RedisConnectionInfo) -> RedisResult<Client> {
+        let info = connection_info(host, login, self.0.tls.is_some())?;
         match &self.0.tls {
             None => Client::open(info),
             Some(tls) => Client::build_with_tls(info, read(tls)?),

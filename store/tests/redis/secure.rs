@@ -6,7 +6,7 @@ use fusebox_store::{
     StoreError,
     redis::{Address, Link, Value},
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
 use super::server::{Server, ask, clock, connected, free_port, open, until};
@@ -36,7 +36,7 @@ async fn a_wrong_password_is_told_without_showing_it_and_a_right_one_is_let_in()
 
 #[tokio::test]
 async fn what_a_user_may_not_do_is_refused_and_the_connection_is_kept() {
-    let server = Server::start(&["--user", "ada on >word ~* &* +@all -set"]).await;
+    let server = Server::start(&["--user", "ada", "on", ">word", "~*", "&*", "+@all", "-set"]).await;
     let link = connected(parse(&format!("redis://ada:word@127.0.0.1:{}", server.port))).await;
     let reply = ask(&link, &["SET", "k", "v"]).await;
     assert!(matches!(&reply, Err(StoreError::Refused { code, .. }) if code == "NOPERM"), "{reply:?}");
@@ -47,6 +47,8 @@ async fn what_a_user_may_not_do_is_refused_and_the_connection_is_kept() {
 fn certificates() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut params = CertificateParams::default();
+    // The same name as the certificate's would make that one look as if it had signed itself.
+    params.distinguished_name.push(DnType::CommonName, "a test's authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
