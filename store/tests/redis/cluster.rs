@@ -104,6 +104,9 @@ async fn while_one_node_is_frozen_the_others_answer_also_on_a_new_connection() {
     let cluster = start().await;
     let link = connected(cluster.address.clone()).await;
     cluster.nodes[0].freeze().await;
+    let both = Batch::new().command(cmd("GET").arg("b").to_owned()).command(cmd("GET").arg("a").to_owned());
+    let replies = link.request(&both, Duration::from_millis(500)).await;
+    assert!(replies[0].is_err() && replies[1] == Ok(Value::Nil), "{replies:?}");
     for _ in 0..3 {
         let reply = link.command(cmd("GET").arg("b").to_owned(), Duration::from_millis(200)).await;
         assert!(matches!(reply, Err(StoreError::Unavailable { may_have_run: true, .. })), "{reply:?}");
