@@ -231,9 +231,14 @@ async fn has_sharded_channels(connection: &mut ClusterConnection) -> RedisResult
         Ok(text) => text,
         Err(_) => return Ok(true),
     };
+    Ok(is_of_7_or_later(&text))
+}
+
+/// By what `INFO server` says. Valkey names the version of Redis that it stands for.
+fn is_of_7_or_later(text: &str) -> bool {
     let version = text.lines().find_map(|line| line.strip_prefix("redis_version:"));
     let major = version.and_then(|version| version.split('.').next()?.parse::<u32>().ok());
-    Ok(major.is_none_or(|major| major >= 7))
+    major.is_none_or(|major| major >= 7)
 }
 
 fn anywhere() -> RoutingInfo {
@@ -293,4 +298,17 @@ async fn within<T>(limit: Duration, doing: impl Future<Output = RedisResult<T>>)
 
 fn failure(why: &'static str) -> RedisError {
     io::Error::other(why).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sharded_channels_are_expected_from_redis_7_on_and_of_those_who_do_not_say() {
+        assert!(!is_of_7_or_later("# Server\r\nredis_version:6.2.14\r\nredis_mode:cluster\r\n"));
+        for text in ["redis_version:7.0.15\r\n", "redis_version:10.1.0", "server_name:other", "redis_version:?"] {
+            assert!(is_of_7_or_later(text), "{text}");
+        }
+    }
 }
