@@ -55,6 +55,12 @@ impl Line {
         self.hears("+PONG\r\n").await;
     }
 
+    /// Waits until the other side has said all, and hangs up.
+    async fn ends(mut self) {
+        let end = timeout(PATIENCE, self.0.read_u8()).await.expect("an end").expect_err("an end");
+        assert_eq!(end.kind(), std::io::ErrorKind::UnexpectedEof);
+    }
+
     /// Waits until the other side resets it.
     async fn is_reset(&mut self) {
         let end = timeout(PATIENCE, self.0.read_u8()).await.expect("an end").expect_err("an end");

@@ -169,6 +169,16 @@ impl Sentinel {
         self.other().until_info("replication", "master_link_status", "up").await;
     }
 
+    /// Waits until the replica has all that the master has been told so far: a failover then keeps it.
+    pub async fn until_replicated(&self) {
+        let told: u64 = self.master().info("replication", "master_repl_offset").await.parse().unwrap();
+        until("the replica to hear of everything", PATIENCE, || async {
+            let heard = self.other().info("replication", "slave_repl_offset").await;
+            if heard.parse::<u64>().is_ok_and(|heard| heard >= told) { Ok(()) } else { Err((heard, told)) }
+        })
+        .await;
+    }
+
     /// What is missing in the eyes of `sentinel`.
     async fn sees_all(&self, sentinel: &Server) -> Result<(), String> {
         let told = |error: RedisError| error.to_string();
@@ -197,12 +207,14 @@ impl Sentinel {
         self.sentinels.iter().filter(|sentinel| sentinel.runs()).collect()
     }
 
-    /// Waits until `sentinel` holds the master for dead, whatever comes of it.
-    pub async fn until_mourned(&self, sentinel: &Server) {
-        until("a death to be seen", PATIENCE, || async {
+    /// Waits until `sentinel` holds the master for dead, and knows that too few are left to make another.
+    pub async fn until_powerless(&self, sentinel: &Server) {
+        until("a death that nobody can mend", LONG_PATIENCE, || async {
             let master: HashMap<String, String> = sentinel.query(&["SENTINEL", "MASTER", MASTER_NAME]).await;
-            let flags = master.get("flags").cloned().unwrap_or_default();
-            if flags.contains("s_down") { Ok(()) } else { Err(flags) }
+            let quorum = sentinel.ask::<String>(&["SENTINEL", "CKQUORUM", MASTER_NAME]).await;
+            let powerless = quorum.as_ref().is_err_and(|error| error.code() == Some("NOQUORUM"));
+            let is_down = master.get("flags").is_some_and(|flags| flags.contains("s_down"));
+            if powerless && is_down { Ok(()) } else { Err((quorum, master)) }
         })
         .await;
     }

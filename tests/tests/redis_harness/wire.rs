@@ -44,6 +44,7 @@ async fn a_wire_passes_everything_and_counts_it() {
     let value = "x".repeat(3_000_000);
     line.send(&format!("*2\r\n$4\r\nECHO\r\n$3000000\r\n{value}\r\nQUIT\r\n")).await;
     line.hears(&format!("$3000000\r\n{value}\r\n+OK\r\n")).await;
+    line.ends().await;
     wire.until_open(0).await;
 }
 
