@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Record, Report, SharedClock, Tracker};
 use crate::{
-    breaker::{ASK_AGAIN, Breaker, Meaning, Mode, Settings, State, Transition},
+    breaker::{ASK_AGAIN, Breaker, Meaning, Settings, State, Transition},
     moment::Moment,
 };
 
@@ -111,8 +111,9 @@ impl View {
         }
         match record.state {
             State::Open => local.open_with_fleet(self.until.unwrap_or(Moment::NEVER), now),
-            // Ends by itself if nothing more is heard.
-            State::HalfOpen => local.open_with_fleet(now + HEARD_LATELY, now),
+            // Its local breaker finds out for itself, should nothing more be heard.
+            State::HalfOpen if local.state() == State::Closed => local.open_with_fleet(now, now),
+            State::HalfOpen => None,
             State::Closed => {
                 let ramping = record.is_ramping(&self.settings, clock.stamp(now));
                 local.close_with_fleet(ramping.then(|| clock.moment(record.since)), now)
@@ -126,22 +127,20 @@ impl View {
         self.record.state == State::Closed
     }
 
-    /// May a call go? `prober` is whether the sidecar itself asks. Takes the ticket if it grants a probe.
+    /// May a call go? `may_probe` is whether it would do as a probe. Takes the ticket if it grants one.
     pub fn rule(&mut self, may_probe: bool, now: Moment) -> Ruling {
-        match self.record.state {
-            State::Closed => Ruling::Local,
-            State::Open => match self.until {
-                None if self.record.mode == Mode::ForcedOpen => Ruling::Refused(self.settings.open_for),
-                Some(until) if now < until => Ruling::Refused(until.since(now)),
-                // Its time is up: the half-open record is on its way, if the store is there.
-                Some(until) if self.is_heard(now) && now.since(until) < HEARD_LATELY => Ruling::Refused(ASK_AGAIN),
-                Some(_) | None => Ruling::Local,
-            },
-            State::HalfOpen if !self.is_heard(now) => Ruling::Local,
-            State::HalfOpen => match self.ticket.take_if(|ticket| may_probe || ticket.expires <= now) {
+        if !self.decides(now) {
+            return Ruling::Local;
+        }
+        match (self.record.state, self.until) {
+            (State::HalfOpen, _) => match self.ticket.take_if(|ticket| may_probe || ticket.expires <= now) {
                 Some(ticket) if now < ticket.expires => Ruling::Probe(ticket),
                 Some(_) | None => Ruling::Refused(ASK_AGAIN),
             },
+            (_, Some(until)) if now < until => Ruling::Refused(until.since(now)),
+            // Its time is up, and the half-open record is on its way.
+            (_, Some(_)) => Ruling::Refused(ASK_AGAIN),
+            (_, None) => Ruling::Refused(self.settings.open_for),
         }
     }
 
@@ -198,6 +197,18 @@ impl View {
     #[must_use]
     pub fn report(&self, clock: &SharedClock, now: Moment) -> Report {
         self.tracker.report(clock, now)
+    }
+
+    /// Whether it decides now, and not the local breaker.
+    #[must_use]
+    pub fn decides(&self, now: Moment) -> bool {
+        match self.record.state {
+            State::Closed => false,
+            State::Open => self.until.is_none_or(|until| {
+                now < until || (self.is_heard(now) && now.since(until) < HEARD_LATELY)
+            }),
+            State::HalfOpen => self.is_heard(now),
+        }
     }
 
     /// Until when it is open, in this process's time.
