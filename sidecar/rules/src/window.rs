@@ -12,7 +12,7 @@ use crate::moment::Moment;
 pub const BUCKETS: usize = 10;
 
 /// Counts of the calls that began within the last span, in constant space and time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Window {
     width_nanos: u64,
     buckets: [Bucket; BUCKETS],
@@ -37,7 +37,7 @@ pub struct Totals {
 }
 
 /// The calls that began in one part of time.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 struct Bucket {
     /// Which part: the moment's nanoseconds over the width. Tells a recycled bucket from a current one.
     turn: u64,

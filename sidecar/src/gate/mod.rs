@@ -322,7 +322,7 @@ impl Gate {
 
     /// Lays in a leased probe for whoever may send it.
     pub fn lay_in(&self, ticket: Ticket) {
-        self.with_view(|view| view.lay_in(ticket));
+        self.with_view(|view| view.lay_in(ticket, clock::now()));
         self.moved.notify_waiters();
     }
 

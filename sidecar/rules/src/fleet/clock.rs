@@ -109,3 +109,6 @@ fn off_by(one: Sample, other: Sample) -> Duration {
     let (back, theirs_back) = (one.at.since(other.at), one.stamp.since(other.stamp));
     (ours + theirs_back).abs_diff(theirs + back)
 }
+
+#[cfg(test)]
+mod tests;

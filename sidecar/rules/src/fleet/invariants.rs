@@ -26,11 +26,10 @@ pub fn invariant_only_an_open_record_waits(record: &Record) -> bool {
     }
 }
 
-/// While it holds to an open record whose time is not up, a sidecar lets no call through; and beyond a leased probe
-/// none under one that is half-open and that the store still tells of.
+/// While it holds to an open record whose time is not up, a sidecar lets no call through.
 #[must_use]
 pub fn invariant_no_call_under_an_open_record(record: &Record, ruling: &Ruling, now: Stamp) -> bool {
-    let open = record.state == State::Open && record.until.is_none_or(|until| now < until);
+    let open = record.state == State::Open && (record.mode == Mode::ForcedOpen || record.waits(now));
     !open || matches!(ruling, Ruling::Refused(_))
 }
 

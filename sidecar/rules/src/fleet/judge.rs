@@ -8,7 +8,8 @@ use crate::breaker::{Mode, Settings, State};
 const PROBES_AGAINST: u32 = 2;
 
 /// The record that should follow, if any. Whoever finds one commits it on condition that the epoch is still the old.
-/// `live` is the number of sidecars that are there, this one among them.
+/// `live` is the number of sidecars that are there, this one among them; `now` is the store's time as it gave what is
+/// `seen`, and not what this process takes it to be.
 #[must_use]
 pub fn judge(record: &Record, seen: &Evidence, settings: &Settings, live: u32, now: Stamp) -> Option<Record> {
     if record.mode != Mode::Auto {
@@ -16,10 +17,8 @@ pub fn judge(record: &Record, seen: &Evidence, settings: &Settings, live: u32, n
     }
     let (state, reason) = match record.state {
         State::Closed => (State::Open, reason_to_open(seen, settings, live)?),
-        State::Open => match record.until {
-            Some(until) if now < until => return None,
-            Some(_) | None => (State::HalfOpen, Reason::OpenExpired),
-        },
+        State::Open if record.waits(now) => return None,
+        State::Open => (State::HalfOpen, Reason::OpenExpired),
         State::HalfOpen if seen.probes_bad >= live.clamp(1, PROBES_AGAINST) => (State::Open, Reason::ProbeFailed),
         State::HalfOpen if seen.probes_good >= settings.success_threshold.max(1) => (State::Closed, Reason::Recovered),
         State::HalfOpen => return None,
@@ -51,3 +50,6 @@ fn reason_to_open(seen: &Evidence, settings: &Settings, live: u32) -> Option<Rea
     let too_many = failures as f64 >= settings.failure_rate * calls as f64;
     (failures > 0 && calls >= u64::from(settings.minimum_calls) && too_many).then_some(Reason::FailureRate)
 }
+
+#[cfg(test)]
+mod tests;

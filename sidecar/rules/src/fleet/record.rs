@@ -1,5 +1,7 @@
 //! The record of a shared breaker: what the store keeps, and what every sidecar holds to.
 
+use std::time::Duration;
+
 use super::Stamp;
 use crate::breaker::{Mode, Settings, State};
 
@@ -23,6 +25,10 @@ pub struct Record {
     /// Who decides.
     pub mode: Mode,
 }
+
+/// By how much a record's times may lie ahead of a sidecar's notion of the shared time before it is the clock that must
+/// have been set back.
+const CLOCK_SLACK: Duration = Duration::from_secs(1);
 
 /// Why a shared breaker is in its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,6 +68,19 @@ impl Record {
     #[must_use]
     pub fn is_ramping(&self, settings: &Settings, now: Stamp) -> bool {
         self.state == State::Closed && self.reason == Reason::Recovered && now < self.since + settings.ramp
+    }
+
+    /// Whether it is open and its time is not up. One that would have to wait for longer than it was opened for has
+    /// outlived the clock by which it was opened, as when a store fails over to a server whose clock is behind.
+    #[must_use]
+    pub fn waits(&self, now: Stamp) -> bool {
+        self.until.is_some_and(|until| now < until && until.since(now) <= self.lasts() + CLOCK_SLACK)
+    }
+
+    /// How long it is open for; zero if it has no end.
+    #[must_use]
+    pub fn lasts(&self) -> Duration {
+        self.until.map_or(Duration::ZERO, |until| until.since(self.since))
     }
 
     /// The record that follows: the one place where a shared breaker's state changes.

@@ -9,13 +9,14 @@ use crate::{
 
 /// The calls that began in one epoch, judged as the local breaker judges them. Those of another are not heard: what
 /// was begun before the breaker moved neither opens nor closes what it is now.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tracker {
     epoch: u64,
     window: Window,
     unstarted: u32,
     unfinished: u32,
     run_began: Option<Moment>,
+    /// As a started answer proves nothing to a provider whose answers break, only calls that leave no run behind.
     good_at: Option<Moment>,
 }
 
@@ -35,8 +36,10 @@ impl Tracker {
             Meaning::Nothing => return false,
             Meaning::Started => {
                 self.window.judge(began, Judgement::Good, now);
-                self.good_at = Some(now);
                 self.unstarted = 0;
+                if self.unfinished == 0 {
+                    self.good_at = Some(now);
+                }
             }
             Meaning::Answered => {
                 self.window.judge(began, Judgement::Good, now);
@@ -62,6 +65,14 @@ impl Tracker {
         bad
     }
 
+    /// A call was judged good somewhere at `good`: a run that began before it is none any more. The sidecar's failures
+    /// since then, of which it heard too late to tell them apart, are forgotten with it; those to come count.
+    pub fn hear_of_good(&mut self, good: Moment) {
+        if self.run_began.is_some_and(|began| began <= good) {
+            (self.unstarted, self.unfinished, self.run_began) = (0, 0, None);
+        }
+    }
+
     /// What there is to report, in the store's time.
     #[must_use]
     pub fn report(&self, clock: &SharedClock, now: Moment) -> Report {
@@ -80,3 +91,6 @@ impl Tracker {
         self.unstarted.saturating_add(self.unfinished)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,11 +4,14 @@
 //! Otherwise the local one decides, which follows each move of the shared one, so that it is as it should be when
 //! nothing is heard any more.
 
-use std::time::Duration;
+use std::{
+    hash::{Hash, Hasher},
+    time::Duration,
+};
 
-use super::{Record, Report, SharedClock, Tracker};
+use super::{Reason, Record, Report, SharedClock, Stamp, Tracker};
 use crate::{
-    breaker::{ASK_AGAIN, Breaker, Meaning, Settings, State, Transition},
+    breaker::{ASK_AGAIN, Breaker, MAX_PROBES, Meaning, Mode, Probe, Settings, State, Transition},
     moment::Moment,
 };
 
@@ -18,8 +21,11 @@ pub const PROBE_REST: Duration = Duration::from_secs(5);
 /// Without a word from the store for so long, a half-open breaker is left to each sidecar.
 const HEARD_LATELY: Duration = Duration::from_secs(3);
 
+/// Without a call that would probe for so long, a sidecar leases none: a ticket that nobody uses is kept from another.
+const ASKED_LATELY: Duration = Duration::from_secs(3);
+
 /// Leave to send one probe, leased from the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ticket {
     /// Names the lease.
     pub token: u64,
@@ -41,19 +47,21 @@ pub enum Ruling {
 }
 
 /// One sidecar's view of one shared breaker.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct View {
     settings: Settings,
     record: Record,
     /// The record's end of being open, in this process's time.
     until: Option<Moment>,
     heard: Option<Moment>,
+    /// When a call last came that would have gone as a probe.
+    asked: Option<Moment>,
     tracker: Tracker,
     ticket: Option<Ticket>,
     /// Until when no probe is leased after one has failed.
     rest_until: Moment,
-    /// What became of probes, by their token, until the store has been told.
-    results: Vec<(Ticket, bool)>,
+    /// Leases that are over, and whether the probe did well if that can be said, until the store has been told.
+    results: Vec<(Ticket, Option<bool>)>,
 }
 
 impl View {
@@ -66,6 +74,7 @@ impl View {
             record: Record::default(),
             until: None,
             heard: None,
+            asked: None,
             ticket: None,
             rest_until: Moment::ZERO,
             results: Vec::new(),
@@ -89,7 +98,9 @@ impl View {
         self.heard = Some(now);
     }
 
-    /// Holds to `record` from now on, and lets `local` follow it, unless it is no newer than what is known.
+    /// Holds to `record` from now on, and lets `local` follow it, unless it is older than what is known. Of two records
+    /// of one epoch the one told last holds: they come of a write that the store lost, and its word heals that.
+    /// Returns the last move of `local`.
     pub fn adopt(
         &mut self,
         record: &Record,
@@ -97,28 +108,40 @@ impl View {
         local: &mut Breaker,
         now: Moment,
     ) -> Option<Transition> {
-        if record.epoch <= self.record.epoch {
+        if record.epoch < self.record.epoch || *record == self.record {
             return None;
         }
         self.record = record.clone();
-        self.until = record.until.map(|until| clock.moment(until));
+        self.until = ends(record, clock, now);
         self.tracker = Tracker::new(record.epoch, self.settings.window);
-        self.ticket = None;
         self.rest_until = Moment::ZERO;
-        self.results.clear();
-        if local.mode() != record.mode {
-            return local.force(record.mode, now);
+        if let Some(unused) = self.ticket.take() {
+            self.tell(unused, None);
         }
-        match record.state {
+        self.lead(local, clock, now)
+    }
+
+    /// Brings `local` to where the record is, whatever moves between it has missed.
+    fn lead(&self, local: &mut Breaker, clock: &SharedClock, now: Moment) -> Option<Transition> {
+        let (record, was) = (&self.record, local.mode());
+        let forced = if was == record.mode { None } else { local.force(record.mode, now) };
+        if record.mode != Mode::Auto {
+            return forced;
+        }
+        let followed = match record.state {
             State::Open => local.open_with_fleet(self.until.unwrap_or(Moment::NEVER), now),
             // Its local breaker finds out for itself, should nothing more be heard.
             State::HalfOpen if local.state() == State::Closed => local.open_with_fleet(now, now),
             State::HalfOpen => None,
+            // Just let go after it was forced closed: it has been opened if what this sidecar saw says so.
+            State::Closed if was == Mode::ForcedClosed && record.reason == Reason::Forced => None,
             State::Closed => {
-                let ramping = record.is_ramping(&self.settings, clock.stamp(now));
-                local.close_with_fleet(ramping.then(|| clock.moment(record.since)), now)
+                let ramping = clock.is_set() && record.is_ramping(&self.settings, clock.stamp(now));
+                // A ramp that began later than now never grows: the store's clock was set back.
+                local.close_with_fleet(ramping.then(|| clock.moment(record.since).min(now)), now)
             }
-        }
+        };
+        followed.or(forced)
     }
 
     /// Whether nobody need ask: it says nothing about calls.
@@ -127,8 +150,11 @@ impl View {
         self.record.state == State::Closed
     }
 
-    /// May a call go? `may_probe` is whether it would do as a probe. Takes the ticket if it grants one.
+    /// May a call go? `may_probe` is whether it would go as a probe. Takes the ticket if it grants one.
     pub fn rule(&mut self, may_probe: bool, now: Moment) -> Ruling {
+        if may_probe && self.record.state != State::Closed {
+            self.asked = Some(now);
+        }
         if !self.decides(now) {
             return Ruling::Local;
         }
@@ -149,30 +175,41 @@ impl View {
         self.tracker.judge(epoch, began, meaning, now)
     }
 
-    /// Takes in what became of a probe: good, or bad. One of which nothing can be said is [`View::give_back`]'s.
-    pub fn probed(&mut self, ticket: Ticket, good: bool, now: Moment) {
-        if ticket.epoch != self.record.epoch {
-            return;
+    /// Others saw a call go well at `good_at`, in `epoch`: see [`Tracker::hear_of_good`].
+    pub fn hear_of_good(&mut self, epoch: u64, good_at: Stamp, clock: &SharedClock) {
+        if epoch == self.record.epoch && clock.is_set() && good_at > Stamp::default() {
+            self.tracker.hear_of_good(clock.moment(good_at));
         }
-        if !good {
+    }
+
+    /// Takes in what became of a probe: good, or bad. One of which nothing can be said is [`View::give_back`]'s. That of
+    /// an epoch gone by proves nothing, but its lease is over.
+    pub fn probed(&mut self, ticket: Ticket, good: bool, now: Moment) {
+        if !good && ticket.epoch == self.record.epoch {
             self.rest_until = now + PROBE_REST;
         }
-        self.results.push((ticket, good));
+        self.tell(ticket, Some(good));
     }
 
-    /// A probe was not sent, or says nothing: another may be.
+    /// A probe was not sent, or says nothing: another may be, here or elsewhere.
     pub fn give_back(&mut self, ticket: Ticket, now: Moment) {
-        if ticket.epoch == self.record.epoch && now < ticket.expires {
+        if ticket.epoch == self.record.epoch && now < ticket.expires && !self.has_ticket(now) {
             self.ticket = Some(ticket);
+        } else {
+            self.tell(ticket, None);
         }
     }
 
-    /// Whether a probe should be leased now.
+    /// Whether a probe should be leased now: where callers' calls probe, only if there are some.
     #[must_use]
     pub fn wants_ticket(&self, now: Moment) -> bool {
         self.record.state == State::HalfOpen
-            && self.ticket.as_ref().is_none_or(|ticket| ticket.expires <= now)
+            && !self.has_ticket(now)
             && self.rest_until <= now
+            && match self.settings.probe {
+                Probe::Active => true,
+                Probe::Passive => self.asked.is_some_and(|asked| now.since(asked) < ASKED_LATELY),
+            }
     }
 
     /// Whether a ticket lies here for the sidecar's own probe.
@@ -181,16 +218,23 @@ impl View {
         self.ticket.as_ref().is_some_and(|ticket| now < ticket.expires)
     }
 
-    /// Lays in a leased ticket.
-    pub fn lay_in(&mut self, ticket: Ticket) {
-        if ticket.epoch == self.record.epoch {
-            self.ticket = Some(ticket);
-        }
+    /// Lays in a leased ticket. Its end should be counted from when it was asked for, so that it is none later than
+    /// the store's.
+    pub fn lay_in(&mut self, ticket: Ticket, now: Moment) {
+        self.give_back(ticket, now);
     }
 
-    /// What became of probes since this was last asked.
-    pub fn take_results(&mut self) -> Vec<(Ticket, bool)> {
+    /// Leases that are over since this was last asked, and whether the probe did well, if that can be said. What could
+    /// not be told to the store is put back by [`View::untold`].
+    pub fn take_results(&mut self) -> Vec<(Ticket, Option<bool>)> {
         std::mem::take(&mut self.results)
+    }
+
+    /// The store could not be told: to be told again. Told twice, it counts once.
+    pub fn untold(&mut self, results: Vec<(Ticket, Option<bool>)>) {
+        for (ticket, good) in results {
+            self.tell(ticket, good);
+        }
     }
 
     /// What there is to report.
@@ -217,7 +261,32 @@ impl View {
         self.until
     }
 
+    /// More than may be out are not kept: their leases end by themselves.
+    fn tell(&mut self, ticket: Ticket, good: Option<bool>) {
+        if self.results.len() < MAX_PROBES as usize {
+            self.results.push((ticket, good));
+        }
+    }
+
     fn is_heard(&self, now: Moment) -> bool {
         self.heard.is_some_and(|heard| now.since(heard) < HEARD_LATELY)
     }
 }
+
+/// All but the settings, which stay as they are.
+impl Hash for View {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.record, self.until, self.heard, self.asked, &self.tracker).hash(state);
+        (&self.ticket, self.rest_until, &self.results).hash(state);
+    }
+}
+
+/// When an open record's time is up by this process's clock: no later than if it had been opened just now, whatever the
+/// store's clock says, or if none was told yet.
+fn ends(record: &Record, clock: &SharedClock, now: Moment) -> Option<Moment> {
+    let latest = now + record.lasts();
+    record.until.map(|until| if clock.is_set() { clock.moment(until).min(latest) } else { latest })
+}
+
+#[cfg(test)]
+mod tests;
