@@ -239,6 +239,16 @@ impl Telemetry {
         self.metrics.load.set_places(places);
     }
 
+    /// Whether the shared store answers, from now on.
+    pub fn set_fleet_connected(&self, connected: bool) {
+        self.metrics.set_fleet_connected(connected);
+    }
+
+    /// One synchronisation with the shared store took so long.
+    pub fn fleet_synchronised(&self, took: Duration) {
+        self.metrics.fleet_synchronised(took);
+    }
+
     /// Calls in flight.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
