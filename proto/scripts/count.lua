@@ -43,7 +43,8 @@ redis.call('HSET', told, sidecar, number)
 redis.call('ZADD', heard, now, sidecar)
 if redis.call('ZCARD', heard) > most_sidecars then forget(redis.call('ZRANGE', heard, 0, 0)[1]) end
 
-if tonumber(redis.call('HGET', span, 'last') or '0') < now - 3660000 then redis.call('HSET', span, 'since', now) end
+local counted = redis.call('HGET', span, 'last')
+if not counted or tonumber(counted) < now - 3660000 then redis.call('HSET', span, 'since', now) end
 redis.call('HSET', span, 'last', now)
 local second = math.floor(now / 1000)
 add(seconds, 60, second, false)

@@ -34,7 +34,8 @@ pub const RAISE: &str = concat!(include_str!("../scripts/alerts.lua"), include_s
 /// Ends an alert that fires.
 pub const RESOLVE: &str = concat!(include_str!("../scripts/alerts.lua"), include_str!("../scripts/resolve.lua"));
 /// Notes who knows of an alert.
-pub const ACKNOWLEDGE: &str = concat!(include_str!("../scripts/alerts.lua"), include_str!("../scripts/acknowledge.lua"));
+pub const ACKNOWLEDGE: &str =
+    concat!(include_str!("../scripts/alerts.lua"), include_str!("../scripts/acknowledge.lua"));
 /// Reads the alerts that fire.
 pub const FIRING: &str = include_str!("../scripts/firing.lua");
 /// Reads a page of all alerts.
