@@ -300,6 +300,22 @@ async fn a_call_that_fails_while_load_is_high_is_tried_once_more_for_half_the_to
 }
 
 #[tokio::test]
+async fn a_smaller_model_that_is_asked_after_an_emergency_is_not_asked_for_half_the_tokens_in_silence() {
+    let large = Provider::start(json(500, &json!({"error": {"message": "no"}}))).await;
+    let small = Provider::start(tokens(1)).await;
+    large.works_on(4, 8, 0.1);
+    let config = heard(&large).apart("b", &small.base_url(), json!({"metrics_url": "off"})).model("small", &["b"]);
+    let sidecar = Sidecar::start(config.with(following(json!({"fallback_model": "small"})))).await;
+    reaches(&sidecar, 1.0).await;
+    let doors = Doors::of(&sidecar).await;
+    for way in Way::ALL {
+        assert_eq!(call(&doors, way, HUNDRED).await.kind, "ok", "{way:?}");
+        assert_eq!(small.seen().last().unwrap().body["max_tokens"], 70, "{way:?}");
+    }
+    assert_eq!((large.calls(), small.calls()), (8, 4));
+}
+
+#[tokio::test]
 async fn images_are_asked_for_in_fewer_steps_and_embeddings_in_smaller_batches() {
     let provider = Provider::start(tokens(1)).await;
     provider.works_on(4, 8, 0.1);

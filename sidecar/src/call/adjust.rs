@@ -69,7 +69,8 @@ impl Way {
         Some(fewer)
     }
 
-    /// One last try of a call that failed at a lower level, for half the tokens or a smaller image. It is paid for as a retry is.
+    /// One last try of a call that failed at a lower level, for half the tokens or a smaller image. It is paid for as a
+    /// retry is.
     ///
     /// # Errors
     /// What the chain had come to, if that is not what fewer tokens could help with, or if this try fails too.
@@ -94,7 +95,7 @@ impl Way {
         if !in_time || !next.is_some_and(|(_, seat)| seat.upstream.gate.withdraw()) {
             return Err(failure);
         }
-        self.call.request = less;
+        let asked = std::mem::replace(&mut self.call.request, less);
         let before = std::mem::replace(&mut self.attempts_left, 1);
         let found = self.chain_within_windows().await;
         self.attempts_left = before.saturating_sub(1);
@@ -103,8 +104,11 @@ impl Way {
                 self.limit(format!("it failed while load was high, and was asked once more for {what}"));
                 Ok(found)
             }
-            // What happened first says more than what an emergency came to.
-            Err(_) => Err(failure),
+            // What happened first says more than what an emergency came to, and what may follow is no emergency.
+            Err(_) => {
+                self.call.request = asked;
+                Err(failure)
+            }
         }
     }
 

@@ -9,7 +9,8 @@ use fusebox_rules::{
 };
 
 use super::{
-    attempt::{self, Answer, Asker, Begun, Changes, Got},
+    attempt::{self, Answer, Asker, Begun, Got},
+    changes::Changes,
     failures::Failures,
     outcome::Attempt,
     plan::Seat,

@@ -1,6 +1,6 @@
 //! What is done once every provider has failed: the ladder's steps, each of which says in the outcome that it was taken.
 
-use std::{sync::Arc, time::UNIX_EPOCH};
+use std::sync::Arc;
 
 use fusebox_rules::{
     deadline::MAX_DEADLINE,
@@ -90,7 +90,7 @@ impl Way {
         Ladder {
             smaller_model: speaks && smaller,
             // Where it was to be read first, it has been.
-            cache: self.key.is_some() && recall::mode(&self.call, config) == CacheMode::Fallback,
+            cache: self.question.is_some() && recall::mode(&self.call, config) == CacheMode::Fallback,
             simplified: speaks && (options.simplified_prompt.is_some() || set.simplified_prompt.is_some()),
             fixed: speaks && (options.fallback_response.is_some() || set.fallback_response.is_some()),
         }
@@ -166,7 +166,7 @@ impl Way {
         let dress = Dress {
             id: &self.call.correlation_id,
             model: recall::model(request, &self.plan().config),
-            created: clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            created: clock::unix_now().as_secs(),
             choices: request.choices,
         };
         let whole = fixed::whole(request.operation, own.as_deref().or(set)?, dress)?;

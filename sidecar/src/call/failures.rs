@@ -34,7 +34,8 @@ impl<'a> Failures<'a> {
     }
 
     /// The one failure that the caller hears: the last whose call may be sent again, else the last; of these, of those
-    /// who were asked before those who were passed over, and of a prompt that is too long for all the largest window's. It names each provider and what became of it.
+    /// who were asked before those who were passed over, and of a prompt that is too long for all the largest window's.
+    /// It names each provider and what became of it.
     pub(super) fn into_one(self, operation: Operation) -> Failure {
         let tried: Vec<String> = self
             .met

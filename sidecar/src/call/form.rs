@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{attempt::Changes, way::Way};
+use super::{changes::Changes, way::Way};
 use crate::{
     chat::{
         answer::{Chunk, Whole},

@@ -5,7 +5,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use fusebox_rules::{
     breaker::Asker,
     retry::WaitReason,
@@ -13,8 +12,9 @@ use fusebox_rules::{
 };
 
 use super::{
-    attempt::{Answer, Begun, MAX_KEPT},
+    attempt::{Answer, Begun},
     chain::Next,
+    passing::Passing,
     plan::{Route, Seat},
     way::Way,
 };
@@ -32,11 +32,9 @@ use crate::{
     gate::Pass,
 };
 
-/// What has been passed on of a stream, unread, and who has been asked to go on with it since it last broke.
+/// How much of a stream has been passed on, and who has been asked to go on with it since it last broke.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
-    events: Vec<Bytes>,
-    bytes: usize,
     tokens: u32,
     /// Seats that were asked to continue it.
     continued: Vec<usize>,
@@ -57,13 +55,6 @@ impl Sent {
     /// Notes what the caller is told.
     pub(super) fn note(&mut self, chunk: &Chunk) {
         self.tokens = self.tokens.saturating_add(chunk.tokens);
-        if self.bytes <= MAX_KEPT {
-            self.bytes += chunk.events.len();
-            self.events.push(chunk.events.clone());
-            if self.bytes > MAX_KEPT {
-                self.events = Vec::new();
-            }
-        }
         if chunk.tokens > 0 && self.broken.is_some() {
             // It goes on: a new break is a new beginning.
             self.broken = None;
@@ -76,12 +67,6 @@ impl Sent {
         self.broken.get_or_insert_with(|| failure.clone()).kind
     }
 
-    fn so_far(&self) -> (SoFar, Told) {
-        let so_far = SoFar::read(&self.events);
-        let told = if self.bytes > MAX_KEPT { Told::Parts } else { so_far.told() };
-        (so_far, told)
-    }
-
     /// What the caller is told where nothing serves: how it broke, and how far it got.
     pub(super) fn into_failure(self, otherwise: Failure, way: &Way) -> Failure {
         let failure = self.broken.unwrap_or(otherwise);
@@ -89,17 +74,19 @@ impl Sent {
         let tokens = self.tokens;
         let message = format!("{}; {tokens} tokens had been sent after {seconds:.1} s", failure.message);
         let failure = Failure { message, ..failure }.detail("tokens_sent", tokens);
-        if self.bytes > MAX_KEPT {
-            return failure;
+        match way.so_far() {
+            Some(so_far) => failure.detail("characters_sent", so_far.chars()),
+            None => failure,
         }
-        failure.detail("characters_sent", SoFar::read(&self.events).chars())
     }
 }
 
 impl Way {
     /// Finds who goes on with the stream that broke at `from`; `None`: nobody can.
     pub(super) async fn go_on(&mut self, sent: &mut Sent, from: usize, kind: ErrorKind) -> Option<GoingOn> {
-        let (so_far, told) = sent.so_far();
+        let so_far = self.so_far();
+        let told = so_far.as_ref().map_or(Told::Parts, SoFar::told);
+        let so_far = so_far.unwrap_or_default();
         let route = Arc::clone(&self.route);
         self.is_resuming = true;
         loop {
@@ -128,6 +115,11 @@ impl Way {
                 return Some(going_on);
             }
         }
+    }
+
+    /// What the caller has been told; `None`: more than was put by.
+    fn so_far(&self) -> Option<SoFar> {
+        self.passing.as_ref().and_then(Passing::so_far).map(SoFar::read)
     }
 
     /// Seats that would take the call now: those not yet asked in this call, then others, and the one that broke last.

@@ -5,6 +5,7 @@ mod admit;
 mod attempt;
 mod batch;
 mod chain;
+mod changes;
 pub mod correlation;
 pub mod counting;
 mod descend;
@@ -16,15 +17,18 @@ mod image;
 mod inflight;
 mod length;
 pub mod outcome;
+mod passing;
 pub mod plan;
 pub mod pressure;
 mod reading;
 mod recall;
+mod resent;
 mod run;
 mod shorten;
 mod source;
 mod spent;
 pub mod stream;
+mod told;
 mod way;
 
 use std::{
@@ -178,6 +182,8 @@ pub struct Sidecar {
     shared: Arc<Shared>,
     /// Which of its threads.
     worker: usize,
+    /// This thread's own, for a look at one takes its lock, and every call looks at each of its waits.
+    ending: CancellationToken,
 }
 
 /// What the sidecar's threads share.
@@ -242,9 +248,10 @@ impl Shared {
 
 impl Engine for Sidecar {
     async fn answer(&self, call: Call) -> Result<Answered, Box<Refused>> {
-        match inflight::Sharing::of(self, &call) {
-            None => self.answer_alone(Way::begin(self, call)?).await,
-            Some(sharing) => inflight::join(self, &sharing, call).await,
+        let mut way = Way::begin(self, call)?;
+        match inflight::Sharing::of(&mut way) {
+            None => self.answer_alone(way).await,
+            Some(sharing) => Box::pin(inflight::join(self, &sharing, way)).await,
         }
     }
 
@@ -256,16 +263,16 @@ impl Engine for Sidecar {
 impl Sidecar {
     /// The sidecar for thread `worker`.
     #[must_use]
-    pub const fn new(shared: Arc<Shared>, worker: usize) -> Self {
-        Self { shared, worker }
+    pub fn new(shared: Arc<Shared>, worker: usize) -> Self {
+        Self { ending: shared.ending.child_token(), shared, worker }
     }
 
     /// The way of a call, from its admission to the one outcome that is told of it.
-    async fn answer_alone(&self, mut way: Way) -> Result<Answered, Box<Refused>> {
+    async fn answer_alone(&self, mut way: Box<Way>) -> Result<Answered, Box<Refused>> {
         let reached = tokio::select! {
             biased;
             reached = self.go(&mut way) => reached,
-            () = self.shared.ending.cancelled() => Err(shutting_down()),
+            () = self.ending.cancelled() => Err(shutting_down()),
         };
         match reached {
             Ok(Reached::Found(found)) => Ok(self.reply(way, found)),
@@ -299,7 +306,7 @@ impl Sidecar {
         }
     }
 
-    fn reply(&self, mut way: Way, found: Found) -> Answered {
+    fn reply(&self, mut way: Box<Way>, found: Found) -> Answered {
         way.answered_by(&Arc::clone(&way.route).seats[found.seat], found.first);
         match found.answer {
             Answer::Whole(whole) => {
@@ -311,7 +318,7 @@ impl Sidecar {
                 if way.outlives_its_caller {
                     way.deadline = way.call.arrived + deadline::for_call(None, way.route.patience(true));
                 }
-                let ending = self.shared.ending.clone().cancelled_owned();
+                let ending = self.ending.clone().cancelled_owned();
                 Answered {
                     outcome: way.outcome.clone(),
                     reply: Reply::Stream(Stream::live(way, found.seat, begun, ending)),

@@ -12,6 +12,7 @@ use memchr::memmem;
 use super::{
     Answered, Call, Reply,
     outcome::{Quality, Source},
+    resent::Replay,
     stream::Stream,
     way::{End, Way},
 };
@@ -74,7 +75,7 @@ pub(super) enum Made<'a> {
 }
 
 /// An answer that needs nobody any more, in the form that was asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Ready {
     Whole(Whole),
     Events(Chunk),
@@ -94,18 +95,36 @@ pub(super) fn mode(call: &Call, config: &Config) -> CacheMode {
     call.options.cache.unwrap_or(config.cache.mode)
 }
 
-/// Under which key the answer to `call` is looked for and kept; `None`: it is neither.
-pub(super) fn key(call: &Call, config: &Config) -> Option<Digest> {
+/// What was asked, whose digest is the key under which the answer is looked for and kept. It is read once that is
+/// needed, and so not on the way to a provider.
+#[derive(Debug)]
+pub(super) enum Question {
+    /// The request's body, as it was asked first.
+    Unread(Bytes),
+    /// By this key.
+    Read(Digest),
+}
+
+/// The question that `call` asks; `None`: its answer is neither looked for nor kept.
+pub(super) fn question(call: &Call, config: &Config) -> Option<Question> {
     let body = &call.request.body;
-    if mode(call, config) == CacheMode::Off || config.cache.capacity == 0 || body.len() > MAX_READ {
-        return None;
-    }
+    let is_off = mode(call, config) == CacheMode::Off || config.cache.capacity == 0 || body.len() > MAX_READ;
+    (!is_off).then(|| Question::Unread(body.clone()))
+}
+
+/// The key of a question with this `body`; `None`: it has none.
+fn key(call: &Call, body: &[u8], config: &Config) -> Option<Digest> {
     let mut digester = Digester::new();
     digester.digest(call.options.token.unwrap_or(Digest::ZERO));
     digester.bytes(call.request.operation.name().as_bytes());
     digester.bytes(model(&call.request, config).as_bytes());
     canon::write(body, ASIDE, &mut digester)?;
     Some(digester.finish())
+}
+
+/// Bytes of the largest answer that is kept.
+pub(super) const fn max_entry(config: &Config) -> usize {
+    Store::<Remembered>::max_entry(config.cache.capacity)
 }
 
 /// The model that `request` names, or the default.
@@ -128,9 +147,23 @@ impl Way {
         Some(ready)
     }
 
+    /// The key of what was asked, read no more than once.
+    pub(super) fn key(&mut self) -> Option<Digest> {
+        let key = self.read();
+        self.question = key.map(Question::Read);
+        key
+    }
+
+    fn read(&self) -> Option<Digest> {
+        match self.question.as_ref()? {
+            Question::Unread(body) => key(&self.call, body, &self.plan().config),
+            Question::Read(key) => Some(*key),
+        }
+    }
+
     /// The answer of before, and in the outcome how it came about.
     pub(super) fn recall(&mut self) -> Option<Ready> {
-        let key = self.key?;
+        let key = self.key()?;
         let found = self.shared.memory.answers.find(key, self.plan().config.cache.ttl, clock::now());
         let (known, age) = match found {
             Found::Fresh(known, age) => (known, age),
@@ -156,16 +189,19 @@ impl Way {
 
     /// Keeps the answer that the call ended with, if it is all that was asked for and as a provider made it.
     pub(super) fn remember(&self, end: &End<'_>) {
-        let (Some(key), Some(made), None) = (self.key, end.answer, end.error) else { return };
+        let (Some(_), Some(made), None) = (&self.question, end.answer, end.error) else { return };
         let (Made::Whole(bytes) | Made::Events(bytes)) = made;
-        if !self.is_good(end.finish, bytes) {
+        // After a reload the same name may stand for another model, and what this one answered is forgotten.
+        let in_force = Arc::ptr_eq(&self.shared.current.load(), &self.current);
+        if !in_force || !self.is_good(end.finish, bytes) {
             return;
         }
-        let capacity = self.plan().config.cache.capacity;
-        if bytes.len() > Store::<Remembered>::max_entry(capacity) {
+        let config = &self.plan().config;
+        if bytes.len() > max_entry(config) {
             self.trace.cache(CacheResult::TooLarge, 1);
             return;
         }
+        let Some(key) = self.read() else { return };
         // A copy, for what came off the wire may be a small part of a large buffer.
         let form = match made {
             Made::Whole(bytes) => Form::Whole(Bytes::copy_from_slice(bytes)),
@@ -180,7 +216,7 @@ impl Way {
             provider_model: self.outcome.provider_model.clone(),
             warnings: self.outcome.warnings.clone(),
         };
-        match self.shared.memory.answers.keep(key, Arc::new(remembered), capacity, clock::now()) {
+        match self.shared.memory.answers.keep(key, Arc::new(remembered), config.cache.capacity, clock::now()) {
             Kept::Stored { evicted } => {
                 self.trace.cache(CacheResult::Stored, 1);
                 if evicted > 0 {
@@ -247,42 +283,13 @@ impl Remembered {
     }
 }
 
-/// A stream's events as they pass, put by for the cache as long as they are not too many for it.
-#[derive(Debug)]
-pub(super) struct Passing {
-    events: Option<Vec<u8>>,
-    max: usize,
-}
-
-impl Passing {
-    /// What passes on `way`.
-    pub(super) fn on(way: &Way) -> Self {
-        let max = Store::<Remembered>::max_entry(way.plan().config.cache.capacity);
-        Self { events: way.key.map(|_| Vec::new()), max }
-    }
-
-    pub(super) fn note(&mut self, chunk: &Chunk) {
-        let Some(events) = &mut self.events else { return };
-        if events.len() + chunk.events.len() > self.max {
-            self.events = None;
-        } else {
-            events.extend_from_slice(&chunk.events);
-        }
-    }
-
-    /// All that passed.
-    pub(super) fn made(&self) -> Option<Made<'_>> {
-        self.events.as_deref().map(Made::Events)
-    }
-}
-
 /// What is remembered over calls and over reloads.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// By question.
     pub(super) answers: Store<Remembered>,
     /// By idempotency key.
-    pub(super) replays: Store<super::inflight::Replay>,
+    pub(super) replays: Store<Replay>,
 }
 
 impl Memory {
@@ -301,3 +308,6 @@ impl Memory {
 pub(super) fn seconds(age: Duration) -> String {
     format!("{} s", age.as_secs())
 }
+
+#[cfg(test)]
+mod tests;

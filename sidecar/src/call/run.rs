@@ -58,7 +58,7 @@ impl Way {
             self.warn(told(&repeat, &limits));
             if tell_model && let Some(request) = self.call.request.remarking(&remark(&repeat)) {
                 self.call.request = request;
-                self.key = recall::key(&self.call, &self.plan().config);
+                self.question = recall::question(&self.call, &self.plan().config);
             }
         }
         Ok(())

@@ -163,7 +163,7 @@ fn within(request: &Request, answer: u64, room: u64) -> Option<Request> {
     if answer <= room || request.operation == Operation::Embed {
         return Some(request.clone());
     }
-    request.answering_in(room.max(1))
+    request.with_max_tokens(room.max(1))
 }
 
 /// What must stay is too long: `needed` tokens with the answer's.

@@ -14,8 +14,8 @@ use super::{
     attempt::{Begun, too_slow},
     going_on::{GoingOn, Sent},
     outcome::Outcome,
+    passing::Passing,
     reading::{Heard, Reading},
-    recall::Passing,
     shutting_down,
     spent::Lost,
     way::{End, Way},
@@ -24,7 +24,6 @@ use crate::{
     chat::{
         answer::Chunk,
         joined::{Diverged, Joined},
-        request::Operation,
     },
     clock,
     error::Failure,
@@ -49,11 +48,11 @@ pub(super) struct Source {
 /// All that lives until the answer ends. Dropped before that, the caller has gone away.
 pub(super) struct Rest {
     source: Source,
-    /// What was passed on; `None`: it is of a kind that cannot be gone on with.
+    /// `None`: it is of a kind that cannot be gone on with.
     sent: Option<Sent>,
     /// What the check found: the answer ends with it.
     fault: Option<Failure>,
-    pub(super) way: Way,
+    pub(super) way: Box<Way>,
     ending: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -152,12 +151,11 @@ impl Source {
 }
 
 impl Rest {
-    pub(super) fn new(mut way: Way, source: Source, ending: WaitForCancellationFutureOwned) -> Self {
-        way.passing = Some(Passing::on(&way));
+    pub(super) fn new(mut way: Box<Way>, source: Source, ending: WaitForCancellationFutureOwned) -> Self {
+        let passing = Passing::on(&way);
+        let sent = passing.may_be_resumed().then(Sent::default);
+        way.passing = Some(passing);
         way.check = way.checker.as_ref().map(Checker::stream);
-        let request = &way.call.request;
-        let text = matches!(request.operation, Operation::Chat | Operation::Completion);
-        let sent = (text && request.choices == 1).then(Sent::default);
         Self { source, sent, fault: None, way, ending: Box::pin(ending) }
     }
 
@@ -262,7 +260,7 @@ impl Rest {
     fn end_or_go_on(
         slow: Option<Source>,
         sent: Option<Sent>,
-        way: Way,
+        way: Box<Way>,
         ending: Pin<Box<WaitForCancellationFutureOwned>>,
         failure: Failure,
     ) -> Mended {
@@ -279,7 +277,7 @@ impl Rest {
     }
 }
 
-fn ended(way: Way, failure: Failure) -> Mended {
+fn ended(way: Box<Way>, failure: Failure) -> Mended {
     let outcome = way.ended(&End { error: Some(&failure), ..End::default() });
     Mended::Ended(Box::new((failure, outcome)))
 }

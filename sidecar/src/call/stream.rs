@@ -15,9 +15,9 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
     attempt::Begun,
-    inflight::Listener,
     outcome::Outcome,
     source::{Mended, Next, Rest, Source},
+    told::Listener,
     way::Way,
 };
 use crate::{chat::answer::Chunk, error::Failure};
@@ -27,7 +27,7 @@ use crate::{chat::answer::Chunk, error::Failure};
 pub enum Stream {
     /// It is this call's own.
     Live(Box<Live>),
-    /// It is an equal call's, under the same idempotency key.
+    /// It is told by a task, to this call and perhaps to equal ones.
     Told(Box<Listener>),
     /// It is all there: what is left of it, and how it came about.
     Ready(Option<Chunk>, Box<Outcome>),
@@ -52,7 +52,7 @@ impl fmt::Debug for Script {
 
 impl Stream {
     /// The answer to `way`'s call that has `begun` at one of its route's seats.
-    pub(super) fn live(way: Way, seat: usize, begun: Box<Begun>, ending: WaitForCancellationFutureOwned) -> Self {
+    pub(super) fn live(way: Box<Way>, seat: usize, begun: Box<Begun>, ending: WaitForCancellationFutureOwned) -> Self {
         Self::Live(Box::new(Live::new(way, seat, *begun, ending)))
     }
 
@@ -103,7 +103,7 @@ enum State {
 }
 
 impl Live {
-    fn new(way: Way, seat: usize, begun: Begun, ending: WaitForCancellationFutureOwned) -> Self {
+    fn new(way: Box<Way>, seat: usize, begun: Begun, ending: WaitForCancellationFutureOwned) -> Self {
         let outcome = way.outcome.clone();
         let (source, held) = Source::new(&way, seat, begun, None);
         let rest = Box::new(Rest::new(way, source, ending));

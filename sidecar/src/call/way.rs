@@ -12,15 +12,15 @@ use super::{
     admit::Place,
     length::Length,
     outcome::{Outcome, Quality, Source},
+    passing::Passing,
     plan::{Plan, Route, Seat},
-    recall::{self, Made, Passing},
+    recall::{self, Made, Question},
     run::Ticket,
     spent::Lost,
     unknown_model,
 };
 use crate::{
     chat::answer::{Chunk, Finish, Usage, Whole},
-    digest::Digest,
     error::Failure,
     telemetry::{CallEnd, CallTrace},
     validate::{Checker, StreamCheck},
@@ -38,7 +38,7 @@ pub(super) struct Way {
     pub(super) call: Call,
     pub(super) shared: Arc<Shared>,
     /// By which its answer is remembered; `None`: it is not.
-    pub(super) key: Option<Digest>,
+    pub(super) question: Option<Question>,
     /// The step down at which a provider answered, if not above them all.
     pub(super) rung: Option<Rung>,
     /// Whether others may listen to its stream when its caller's own deadline has passed.
@@ -67,7 +67,7 @@ pub(super) struct Way {
     pub(super) is_resuming: bool,
     /// The check of a streamed answer, where there is one.
     pub(super) check: Option<StreamCheck>,
-    /// What passes of a streamed answer, for the cache.
+    /// What passes of a streamed answer.
     pub(super) passing: Option<Passing>,
     /// What is known of the prompt's length; `None`: that it is short.
     pub(super) length: Option<Box<Length>>,
@@ -93,7 +93,7 @@ impl Way {
     ///
     /// # Errors
     /// The configuration knows no such model.
-    pub(super) fn begin(sidecar: &Sidecar, call: Call) -> Result<Self, Box<Refused>> {
+    pub(super) fn begin(sidecar: &Sidecar, call: Call) -> Result<Box<Self>, Box<Refused>> {
         let current = sidecar.shared.current.load_full();
         let trace = sidecar.shared.telemetry.begin(&current.labels, &call, call.door);
         let place = Place::take(&sidecar.shared.places);
@@ -108,8 +108,8 @@ impl Way {
         // The caller's SDK has made some of the attempts already.
         let attempts_left = allowed.saturating_sub(call.options.retries_before).max(1);
         let reprompts_left = current.plan.config.validation.max_reprompts;
-        Ok(Self {
-            key: recall::key(&call, &current.plan.config),
+        Ok(Box::new(Self {
+            question: recall::question(&call, &current.plan.config),
             shared: Arc::clone(&sidecar.shared),
             worker: sidecar.worker,
             rung: None,
@@ -132,7 +132,7 @@ impl Way {
             check: None,
             passing: None,
             length: None,
-        })
+        }))
     }
 
     /// The configuration, ready for calls.
@@ -189,7 +189,7 @@ impl Way {
 
     /// The call's end, told once.
     pub(super) fn ended(mut self, end: &End<'_>) -> Outcome {
-        let streamed = self.passing.as_ref().and_then(Passing::made);
+        let streamed = self.passing.as_ref().and_then(Passing::for_cache).map(Made::Events);
         self.remember(&End { answer: end.answer.or(streamed), ..*end });
         self.learn(end.usage);
         let end = &End { usage: self.settle(end.usage), ..*end };

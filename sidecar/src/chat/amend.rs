@@ -11,7 +11,7 @@ use super::{
 };
 
 /// What stands for the last user message in an instruction.
-const ORIGINAL: &str = "{original_prompt}";
+pub(super) const ORIGINAL: &str = "{original_prompt}";
 
 impl Request {
     /// The same conversation with a last word on why its previous answer was no good: `complaint`, as messages, or a
@@ -60,7 +60,8 @@ impl Request {
         None
     }
 
-    fn amended(&self, change: impl FnOnce(&mut Value) -> Option<()>) -> Option<Self> {
+    /// The same request with its document changed; `None`: `change` could not be made, or made no request of it.
+    pub(super) fn amended(&self, change: impl FnOnce(&mut Value) -> Option<()>) -> Option<Self> {
         let mut document: Value = serde_json::from_slice(&self.body).ok()?;
         change(&mut document)?;
         parse(self.operation, Bytes::from(document.to_string())).ok()

@@ -8,9 +8,9 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
     answer::{Usage, Whole},
+    edit::span_in,
     parse::parse,
     request::{Operation, Request},
-    walk::span_in,
 };
 use crate::error::{ErrorKind, Failure};
 
@@ -63,7 +63,7 @@ struct Document<'a> {
     #[serde(borrow)]
     data: Vec<Members<'a>>,
     #[serde(borrow)]
-    usage: Option<BTreeMap<Cow<'a, str>, &'a RawValue>>,
+    usage: Option<Members<'a>>,
 }
 
 /// The answers to parts of a batch, in their order, as the answer to all of it. An item's `index` says which of the

@@ -74,6 +74,10 @@ impl<'de> Check<'_, 'de> {
     }
 
     fn wrong(&self, found: impl fmt::Display) {
+        // A document of nothing but faults would have each of them worded, to be forgotten.
+        if self.walk.is_full() {
+            return;
+        }
         self.walk.note(self.path, format!("must be {}, not {found}", self.expected()));
     }
 
@@ -299,5 +303,28 @@ impl<'de> Check<'_, 'de> {
             map.next_value_seed(self.item(shape, &path))?;
         }
         Ok(Seen::Other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::chat::bounds::Bounds;
+
+    #[test]
+    fn a_fault_that_is_not_told_is_not_worded() {
+        struct Found<'a>(&'a Cell<usize>);
+        impl fmt::Display for Found<'_> {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.set(self.0.get() + 1);
+                Ok(())
+            }
+        }
+        let (walk, worded) = (Walk::new(b"", Bounds::NONE), Cell::new(0));
+        let check = Check { shape: Shape::Flag, path: &Path::Root, walk: &walk, nullable: false };
+        (0..1000).for_each(|_| check.wrong(Found(&worded)));
+        assert_eq!(walk.into_faults().len(), worded.get());
     }
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use fusebox_rules::image::{Measure, Size, less};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::request::{Operation, Request};
 
@@ -76,26 +76,26 @@ impl Request {
     }
 
     fn of_measure(&self, less: Measure) -> Option<Self> {
-        let mut document: Value = serde_json::from_slice(&self.body).ok()?;
-        let fields = document.as_object_mut()?;
-        let given =
-            |fields: &serde_json::Map<String, Value>, name: &str| fields.get(name).is_some_and(|it| !it.is_null());
-        if let Some(Size { width, height }) = less.size {
-            let by_sides = given(fields, "width");
-            if by_sides {
-                fields.insert("width".into(), width.into());
-                fields.insert("height".into(), height.into());
+        let given = |fields: &Map<String, Value>, name: &str| fields.get(name).is_some_and(|it| !it.is_null());
+        self.amended(|document| {
+            let fields = document.as_object_mut()?;
+            if let Some(Size { width, height }) = less.size {
+                let by_sides = given(fields, "width");
+                if by_sides {
+                    fields.insert("width".into(), width.into());
+                    fields.insert("height".into(), height.into());
+                }
+                if !by_sides || given(fields, "size") {
+                    fields.insert("size".into(), format!("{width}x{height}").into());
+                }
             }
-            if !by_sides || given(fields, "size") {
-                fields.insert("size".into(), format!("{width}x{height}").into());
+            for name in ["num_inference_steps", "steps"] {
+                if let Some(steps) = less.steps.filter(|_| given(fields, name)) {
+                    fields.insert(name.into(), steps.into());
+                }
             }
-        }
-        for name in ["num_inference_steps", "steps"] {
-            if let Some(steps) = less.steps.filter(|_| given(fields, name)) {
-                fields.insert(name.into(), steps.into());
-            }
-        }
-        super::parse::parse(self.operation, document.to_string().into()).ok()
+            Some(())
+        })
     }
 }
 

@@ -12,6 +12,7 @@ pub mod canon;
 mod check;
 mod clean;
 pub mod continuation;
+pub mod edit;
 mod fewer;
 mod fields;
 pub mod fixed;

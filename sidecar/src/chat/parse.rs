@@ -10,11 +10,12 @@ use super::{
     bounds::Bounds,
     check::Check,
     clean,
+    edit::{edited, span_in},
     fields::{Fields, Key, KeyIn},
-    request::{Formats, Operation, Request, edited},
+    request::{Formats, Operation, Request},
     shape::{Seen, Table},
     tables,
-    walk::{Path, Walk, span_in},
+    walk::{Path, Walk},
 };
 use crate::error::{ErrorKind, Failure};
 
@@ -101,7 +102,7 @@ fn cleaned(table: &'static Table, body: &Bytes) -> Result<(Bytes, u32), Failure>
     let walk = Walk::cleaning(body);
     found(table, body, &walk)?;
     let (edits, removed) = walk.into_edits();
-    Ok((edited(body, edits), removed))
+    Ok((edited(body, &edits), removed))
 }
 
 fn found<'de>(table: &'static Table, body: &'de [u8], walk: &Walk<'de>) -> Result<Found<'de>, Failure> {

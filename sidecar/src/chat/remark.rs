@@ -1,12 +1,8 @@
 //! A conversation with one more thing said in it.
 
-use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{
-    parse::parse,
-    request::{Operation, Request},
-};
+use super::request::{Operation, Request};
 
 impl Request {
     /// The same conversation, and `remark` as its user's last word; `None` for what is no conversation. The user says
@@ -16,15 +12,19 @@ impl Request {
         if self.operation != Operation::Chat {
             return None;
         }
-        let mut document: Value = serde_json::from_slice(&self.body).ok()?;
-        document.get_mut("messages")?.as_array_mut()?.push(json!({"role": "user", "content": remark}));
-        parse(self.operation, Bytes::from(document.to_string())).ok()
+        self.amended(|document| {
+            document.get_mut("messages")?.as_array_mut()?.push(json!({"role": "user", "content": remark}));
+            Some(())
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::chat::parse::parse;
 
     #[test]
     fn a_remark_is_the_conversations_last_word_and_changes_nothing_else() {

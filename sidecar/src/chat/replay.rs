@@ -11,6 +11,9 @@ use serde_json::{Map, Value, json};
 
 use super::{answer::Chunk, request::Operation, sse};
 
+/// Items of one list that are gone on with by their index; of more, each is told by itself.
+const MAX_INDEXED: usize = 1024;
+
 /// Whether a streamed request asks for the count of tokens at its answer's end.
 #[must_use]
 pub fn asks_for_usage(body: &[u8]) -> bool {
@@ -92,8 +95,13 @@ fn join(said: &mut Value, new: Value) {
         (Value::Array(said), Value::Array(new)) => {
             for item in new {
                 let index = item.get("index").and_then(Value::as_u64);
-                let known =
-                    said.iter_mut().find(|one| index.is_some() && one.get("index").and_then(Value::as_u64) == index);
+                // Long lists are of what has no index, such as tokens' probabilities.
+                let known = match index {
+                    None => None,
+                    Some(_) => {
+                        said.iter_mut().take(MAX_INDEXED).find(|one| one.get("index").and_then(Value::as_u64) == index)
+                    }
+                };
                 match known {
                     Some(known) => join(known, item),
                     None => said.push(item),

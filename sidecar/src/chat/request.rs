@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+
+use super::edit::{Edit, edited};
 
 /// Which of OpenAI's endpoints a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,7 +100,7 @@ impl Request {
     /// else is touched. Embeddings and images have no such number.
     #[must_use]
     pub fn body_for(&self, model: Option<&str>, max_tokens: Option<u64>) -> Bytes {
-        let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+        let mut edits: Vec<Edit> = Vec::new();
         if let Some(model) = model.filter(|model| *model != self.model || self.model_span.is_none()) {
             let quoted = serde_json::Value::from(model).to_string();
             match &self.model_span {
@@ -116,7 +118,7 @@ impl Request {
             return self.body.clone();
         }
         edits.sort_by_key(|(span, _)| span.start);
-        edited(&self.body, edits)
+        edited(&self.body, &edits)
     }
 
     /// The empty span just after the document's opening brace. A checked request has at least one
@@ -125,17 +127,4 @@ impl Request {
         let at = self.body.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
         at..at
     }
-}
-
-/// `body` with the text of each edit, which are in order and apart, in the place of its span.
-pub(super) fn edited(body: &[u8], edits: Vec<(Range<usize>, String)>) -> Bytes {
-    let mut edited = BytesMut::with_capacity(body.len() + 128);
-    let mut from = 0;
-    for (span, text) in edits {
-        edited.extend_from_slice(&body[from..span.start]);
-        edited.extend_from_slice(text.as_bytes());
-        from = span.end;
-    }
-    edited.extend_from_slice(&body[from..]);
-    edited.freeze()
 }

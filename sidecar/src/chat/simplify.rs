@@ -1,37 +1,35 @@
 //! A shorter question in place of the caller's: its last user message under a prompt that somebody set.
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{
+    amend::ORIGINAL,
     parse::parse,
     request::{Operation, Request},
 };
-
-/// What stands for the last user message in a simplified prompt.
-const ORIGINAL: &str = "{original_prompt}";
 
 impl Request {
     /// The same request with `prompt` as its only turn, in which [`ORIGINAL`] stands for the caller's last one. What the
     /// application says as system or developer stays: it may forbid something. `None`: there is no such turn of text.
     #[must_use]
     pub fn simplified(&self, prompt: &str) -> Option<Self> {
-        let mut document: Value = serde_json::from_slice(&self.body).ok()?;
-        match self.operation {
-            Operation::Chat => {
-                let turns = document.get_mut("messages")?.as_array_mut()?;
-                let last =
-                    turns.iter().rfind(|turn| turn["role"] == "user").and_then(|turn| text_of(&turn["content"]))?;
-                turns.retain(|turn| turn["role"] == "system" || turn["role"] == "developer");
-                turns.push(json!({"role": "user", "content": prompt.replace(ORIGINAL, &last)}));
+        self.amended(|document| {
+            match self.operation {
+                Operation::Chat => {
+                    let turns = document.get_mut("messages")?.as_array_mut()?;
+                    let last = turns.iter().rfind(|turn| turn["role"] == "user")?;
+                    let last = text_of(&last["content"])?;
+                    turns.retain(|turn| turn["role"] == "system" || turn["role"] == "developer");
+                    turns.push(json!({"role": "user", "content": prompt.replace(ORIGINAL, &last)}));
+                }
+                Operation::Completion => {
+                    let last = document.get("prompt")?.as_str()?.to_owned();
+                    document["prompt"] = prompt.replace(ORIGINAL, &last).into();
+                }
+                _ => return None,
             }
-            Operation::Completion => {
-                let last = document.get("prompt")?.as_str()?.to_owned();
-                document["prompt"] = prompt.replace(ORIGINAL, &last).into();
-            }
-            _ => return None,
-        }
-        parse(self.operation, Bytes::from(document.to_string())).ok()
+            Some(())
+        })
     }
 
     /// The same request of another model.
@@ -53,6 +51,8 @@ fn text_of(content: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn simplified(operation: Operation, body: &Value, prompt: &str) -> Option<Value> {

@@ -1,8 +1,7 @@
 //! What the caller of a stream has been told so far, read out of the very events that were sent.
 //!
-//! Read only once a stream has broken; until then its events are kept unread, by reference.
+//! Read only once a stream has broken; until then its events are kept unread.
 
-use bytes::Bytes;
 use fusebox_rules::survive::Told;
 use serde_json::Value;
 
@@ -31,14 +30,11 @@ pub struct SoFar {
 impl SoFar {
     /// Reads `events`, whole server-sent events of chunks in the order in which they were sent.
     #[must_use]
-    pub fn read(events: &[Bytes]) -> Self {
-        let mut so_far = Self::default();
-        for bytes in events {
-            let mut at = 0;
-            while let Some(event) = sse::next_event(bytes, &mut at) {
-                if let Ok(chunk) = serde_json::from_slice(&event.data) {
-                    so_far.take(&chunk);
-                }
+    pub fn read(events: &[u8]) -> Self {
+        let (mut so_far, mut at) = (Self::default(), 0);
+        while let Some(event) = sse::next_event(events, &mut at) {
+            if let Ok(chunk) = serde_json::from_slice(&event.data) {
+                so_far.take(&chunk);
             }
         }
         so_far
@@ -109,11 +105,11 @@ mod tests {
 
     fn read(deltas: &[&str]) -> SoFar {
         let event = |delta: &&str| {
-            Bytes::from(format!(
+            format!(
                 "data: {{\"id\":\"x\",\"created\":7,\"choices\":[{{\"index\":0,\"delta\":{delta},\"logprobs\":null,\"finish_reason\":null}}]}}\n\n"
-            ))
+            )
         };
-        SoFar::read(&deltas.iter().map(event).collect::<Vec<_>>())
+        SoFar::read(deltas.iter().map(event).collect::<String>().as_bytes())
     }
 
     #[test]
@@ -121,11 +117,10 @@ mod tests {
         let so_far = read(&[r#"{"role":"assistant","content":""}"#, r#"{"content":"gr"}"#, r#"{"content":"ö\"ß"}"#]);
         assert_eq!((so_far.words.as_str(), so_far.told(), so_far.chars()), ("grö\"ß", Told::Words, 5));
         assert_eq!((so_far.id, so_far.created), (Some("x".into()), Some(7.into())));
-        let together = Bytes::from_static(
+        let together =
             b": comment\n\ndata: {\"choices\":[{\"text\":\"a\"}]}\n\ndata: {\"choices\":[{\"text\":\"b\"}],\n\
-              data: \"x\":1}\n\ndata: {\"choices\":[],\"usage\":{}}\n\n",
-        );
-        assert_eq!(SoFar::read(&[together]).words, "ab");
+              data: \"x\":1}\n\ndata: {\"choices\":[],\"usage\":{}}\n\n";
+        assert_eq!(SoFar::read(together).words, "ab");
     }
 
     #[test]
@@ -145,8 +140,8 @@ mod tests {
             r#"{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}"#,
             r#"{"index":0,"delta":{"content":"a"},"logprobs":{"content":[]}}"#,
         ] {
-            let events = [Bytes::from(format!("data: {{\"choices\":[{choice}]}}\n\n"))];
-            assert_eq!(SoFar::read(&events).told(), Told::Parts, "{choice}");
+            let events = format!("data: {{\"choices\":[{choice}]}}\n\n");
+            assert_eq!(SoFar::read(events.as_bytes()).told(), Told::Parts, "{choice}");
         }
     }
 

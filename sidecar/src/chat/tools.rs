@@ -23,14 +23,17 @@ const MAX_KEPT: usize = 1 << 20;
 pub fn shown(body: &[u8]) -> Vec<ToolCall> {
     let Ok(conversation) = serde_json::from_slice::<Conversation<'_>>(body) else { return Vec::new() };
     let since = conversation.messages.iter().rposition(|message| message.role == "user").map_or(0, |last| last + 1);
-    all(conversation.messages[since..].iter().map(|message| &message.calls))
+    all(conversation.messages.into_iter().skip(since).map(|message| {
+        let Message { tool_calls, function_call, .. } = message;
+        Calls { tool_calls, function_call }
+    }))
 }
 
 /// The tool calls that a whole answer asks for, over all its choices.
 #[must_use]
 pub fn answered(body: &[u8]) -> Vec<ToolCall> {
     let Ok(answer) = serde_json::from_slice::<Answer<'_>>(body) else { return Vec::new() };
-    all(answer.choices.iter().filter_map(|choice| choice.message.as_ref()))
+    all(answer.choices.into_iter().filter_map(|choice| choice.message))
 }
 
 /// Puts together the tool calls that a stream asks for.
@@ -56,7 +59,7 @@ impl Collector {
         }
         let mut at = 0;
         while let Some(event) = next_event(&chunk.events, &mut at) {
-            if let Ok(event) = serde_json::from_slice::<Event<'_>>(&event.data) {
+            if let Ok(event) = serde_json::from_slice::<Answer<'_>>(&event.data) {
                 self.take(&event);
             }
         }
@@ -68,7 +71,7 @@ impl Collector {
         self.parts.values().map(|part| tool_call(&part.name, &part.arguments)).collect()
     }
 
-    fn take(&mut self, event: &Event<'_>) {
+    fn take(&mut self, event: &Answer<'_>) {
         for choice in &event.choices {
             let Some(delta) = &choice.delta else { continue };
             let numbered = delta.tool_calls.iter().flatten().map(|call| (call.index.unwrap_or(0), call.said()));
@@ -104,10 +107,14 @@ struct Conversation<'a> {
 struct Message<'a> {
     #[serde(borrow, default)]
     role: Cow<'a, str>,
-    #[serde(borrow, flatten)]
-    calls: Calls<'a>,
+    // Not flattened: that would read all that is said beside them.
+    #[serde(borrow)]
+    tool_calls: Option<Vec<Call<'a>>>,
+    #[serde(borrow)]
+    function_call: Option<Called<'a>>,
 }
 
+/// An answer, or an event of one.
 #[derive(Deserialize)]
 struct Answer<'a> {
     #[serde(borrow, default)]
@@ -116,19 +123,9 @@ struct Answer<'a> {
 
 #[derive(Deserialize)]
 struct Choice<'a> {
+    index: Option<u32>,
     #[serde(borrow)]
     message: Option<Calls<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow, default)]
-    choices: Vec<Streamed<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Streamed<'a> {
-    index: Option<u32>,
     #[serde(borrow)]
     delta: Option<Calls<'a>>,
 }
@@ -181,13 +178,18 @@ impl<'a> Call<'a> {
     }
 }
 
-fn all<'c, 'a: 'c>(messages: impl Iterator<Item = &'c Calls<'a>>) -> Vec<ToolCall> {
-    let of = |calls: &'c Calls<'a>| {
+fn all<'a>(messages: impl Iterator<Item = Calls<'a>>) -> Vec<ToolCall> {
+    let mut found = Vec::new();
+    for calls in messages {
         let old = calls.function_call.iter().map(|called| (&called.name, &called.arguments));
-        calls.tool_calls.iter().flatten().map(Call::said).chain(old)
-    };
-    let text = |said: &'c Option<Cow<'a, str>>| said.as_deref().unwrap_or_default();
-    messages.flat_map(of).take(MAX_CALLS).map(|(name, arguments)| tool_call(text(name), text(arguments))).collect()
+        for (name, arguments) in calls.tool_calls.iter().flatten().map(Call::said).chain(old) {
+            if found.len() == MAX_CALLS {
+                return found;
+            }
+            found.push(tool_call(name.as_deref().unwrap_or_default(), arguments.as_deref().unwrap_or_default()));
+        }
+    }
+    found
 }
 
 fn tool_call(name: &str, arguments: &str) -> ToolCall {

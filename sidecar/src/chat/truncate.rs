@@ -1,10 +1,10 @@
-//! A chat with fewer turns, or a request for a shorter answer; all else stays as it came. Which turns is decided elsewhere.
+//! A chat with fewer turns; all else stays as it came. Which turns is decided elsewhere.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{parse::parse, request::Request};
+use super::{edit::span_in, parse::parse, request::Request};
 
 #[derive(Deserialize)]
 struct Turns<'a> {
@@ -18,28 +18,23 @@ impl Request {
     pub fn keeping(&self, kept: &[usize]) -> Option<Self> {
         let messages = serde_json::from_slice::<Turns<'_>>(&self.body).ok()?.messages.get();
         let turns: Vec<&RawValue> = serde_json::from_str(messages).ok()?;
-        let start = (messages.as_ptr() as usize).checked_sub(self.body.as_ptr() as usize)?;
+        let span = span_in(&self.body, messages);
         let mut body = BytesMut::with_capacity(self.body.len());
-        body.extend_from_slice(&self.body[..start]);
+        body.extend_from_slice(&self.body[..span.start]);
         for (place, at) in kept.iter().enumerate() {
             body.extend_from_slice(if place == 0 { b"[" } else { b"," });
             body.extend_from_slice(turns.get(*at)?.get().as_bytes());
         }
         body.extend_from_slice(b"]");
-        body.extend_from_slice(&self.body[start + messages.len()..]);
+        body.extend_from_slice(&self.body[span.end..]);
         parse(self.operation, body.freeze()).ok()
-    }
-
-    /// The same request for an answer of at most `max_tokens`.
-    #[must_use]
-    pub fn answering_in(&self, max_tokens: u64) -> Option<Self> {
-        let body: Bytes = self.body_for(None, Some(max_tokens));
-        parse(self.operation, body).ok()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::chat::request::Operation;
 
@@ -48,7 +43,7 @@ mod tests {
         let body = r#"{"x": 1.50, "messages" : [{"role":"system","content":"s"}, {"role":"user","content":"a, \"b\"]"},
             {"role":"user","content":"c","extra":null}], "max_tokens": 40, "model":"m"}"#;
         let request = parse(Operation::Chat, Bytes::from(body)).unwrap();
-        let fewer = request.keeping(&[0, 2]).unwrap().answering_in(7).unwrap();
+        let fewer = request.keeping(&[0, 2]).unwrap().with_max_tokens(7).unwrap();
         assert_eq!(
             fewer.body,
             r#"{"x": 1.50, "messages" : [{"role":"system","content":"s"},{"role":"user","content":"c","extra":null}], "max_tokens": 7, "model":"m"}"#

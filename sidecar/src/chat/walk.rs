@@ -5,12 +5,16 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashSet,
     fmt,
-    ops::Range,
 };
 
 use serde_json::value::RawValue;
 
-use super::{bounds::Bounds, clean, shape::Mark};
+use super::{
+    bounds::Bounds,
+    clean,
+    edit::{Edit, span_in},
+    shape::Mark,
+};
 use crate::error::FieldFault;
 
 /// Faults noted for one request; more than this many help nobody.
@@ -37,9 +41,6 @@ impl fmt::Display for Path<'_> {
         }
     }
 }
-
-/// What takes the place of a piece of the document.
-pub(super) type Edit = (Range<usize>, String);
 
 /// What one walk is held to, and what it has found so far.
 pub(super) struct Walk<'de> {
@@ -95,6 +96,11 @@ impl<'de> Walk<'de> {
     /// Notes that what stands at `path` is wrong.
     pub(super) fn note(&self, path: &Path<'_>, message: impl Into<String>) {
         self.note_at(|| path.to_string(), message);
+    }
+
+    /// Whether no more faults are taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.faults.borrow().len() >= MAX_FAULTS
     }
 
     fn note_at(&self, path: impl FnOnce() -> String, message: impl Into<String>) {
@@ -193,12 +199,6 @@ impl<'de> Walk<'de> {
         edits.sort_by_key(|(span, _)| span.start);
         (edits, self.removed.get())
     }
-}
-
-/// Where `part`, which was borrowed from `whole`, stands in it.
-pub(super) fn span_in(whole: &[u8], part: &str) -> Range<usize> {
-    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
-    start..start + part.len()
 }
 
 /// Whether `json` has lists and objects more than `most` deep in each other.

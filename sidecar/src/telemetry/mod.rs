@@ -122,6 +122,7 @@ impl From<&breaker::Transition> for Transition {
             breaker::Reason::Recovered => "it has recovered",
             breaker::Reason::OpenExpired => "its time is up",
             breaker::Reason::Forced => "an operator said so",
+            breaker::Reason::Fleet => "the fleet said so",
         };
         Self { from: moved.from.into(), to: moved.to.into(), reason }
     }

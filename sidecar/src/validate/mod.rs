@@ -5,27 +5,28 @@
 
 mod complaint;
 mod find;
+mod graph;
 mod said;
 mod schema;
 mod stream;
 mod tools;
 mod weigh;
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
-use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
 use self::{
     complaint::Complaint,
     said::{Document, Said},
     schema::{Schema, Wrong},
-    tools::Tools,
+    tools::{Opened, Tools},
 };
 pub use self::{schema::Schemas, stream::StreamCheck};
 use crate::{
     chat::{
         answer::{Finish, Whole},
+        edit::{edited, span_in},
         request::Request,
     },
     error::{ErrorKind, Failure, FieldFault},
@@ -75,7 +76,7 @@ impl Checker {
         if formats.are_none() {
             return Ok(None);
         }
-        let span = |span: &Option<std::ops::Range<usize>>| span.clone().map(|span| request.body.slice(span));
+        let span = |span: &Option<Range<usize>>| span.clone().map(|span| request.body.slice(span));
         let text = match span(&formats.response_format) {
             Some(format) => text_wanted(&format, schemas)?,
             None => Text::Any,
@@ -100,7 +101,7 @@ impl Checker {
         let Ok(document) = serde_json::from_slice::<Document<'_>>(&whole.body) else {
             return Err(Failure::new(ErrorKind::InvalidResponse, "the provider's answer could not be read"));
         };
-        let mut warnings = Vec::new();
+        let mut judging = Judging::default();
         let mut edits = Vec::new();
         let mut left = MAX_SAID;
         for (place, choice) in document.choices.iter().flatten().enumerate() {
@@ -108,7 +109,7 @@ impl Checker {
             let mut said = Said::default();
             left = left.checked_sub(said.add(message)).ok_or_else(too_long)?;
             let judged = Judged { place, finish: choice.finish(), said: &said };
-            match self.0.judge(&judged, &mut warnings)? {
+            match self.0.judge(&judged, &mut judging)? {
                 Stands::AsItIs => {}
                 Stands::Within(json) => {
                     let content = message.content.map(|content| span_in(&whole.body, content.get()));
@@ -116,6 +117,7 @@ impl Checker {
                 }
             }
         }
+        let mut warnings = judging.warnings;
         if edits.is_empty() {
             return Ok(Checked { whole, warnings });
         }
@@ -139,6 +141,15 @@ struct Judged<'a> {
     said: &'a Said,
 }
 
+/// What is kept from one choice of an answer to the next.
+#[derive(Default)]
+struct Judging<'a> {
+    /// The tools, once one of them has been called.
+    tools: Option<Opened<'a>>,
+    /// What could not be checked.
+    warnings: Vec<String>,
+}
+
 /// Where the JSON of a text stands.
 enum Stands<'a> {
     AsItIs,
@@ -147,16 +158,18 @@ enum Stands<'a> {
 
 impl Rules {
     /// Checks one choice, and finds its JSON.
-    fn judge<'a>(&self, judged: &Judged<'a>, warnings: &mut Vec<String>) -> Result<Stands<'a>, Failure> {
+    fn judge<'r, 'a>(&'r self, judged: &Judged<'a>, judging: &mut Judging<'r>) -> Result<Stands<'a>, Failure> {
         let said = judged.said;
         if let Some(tools) = self.tools.as_ref().filter(|_| said.calls_tools()) {
+            let Judging { tools: opened, warnings } = judging;
+            let opened = opened.get_or_insert_with(|| tools.open(&self.schemas));
             let mut complaint = Complaint::new(judged.place, said);
             for (index, call) in said.calls.iter().enumerate() {
-                if let Err(wrong) = tools.check(call, &self.schemas, warnings) {
+                if let Err(wrong) = opened.check(call, warnings) {
                     complaint.add_call(Some(index), wrong);
                 }
             }
-            if let Some(Err(wrong)) = said.function.as_ref().map(|call| tools.check(call, &self.schemas, warnings)) {
+            if let Some(Err(wrong)) = said.function.as_ref().map(|call| opened.check(call, warnings)) {
                 complaint.add_call(None, wrong);
             }
             complaint.into_result(judged.finish)?;
@@ -242,25 +255,6 @@ fn as_path(pointer: &str) -> String {
 /// At most `most` bytes of `text`, in whole characters.
 fn cut(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
-}
-
-/// Where `part`, which was borrowed from `whole`, stands in it.
-fn span_in(whole: &[u8], part: &str) -> std::ops::Range<usize> {
-    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
-    start..start + part.len()
-}
-
-/// `body` with each span replaced. Spans are in order and apart.
-fn edited(body: &Bytes, edits: &[(std::ops::Range<usize>, String)]) -> Bytes {
-    let mut edited = BytesMut::with_capacity(body.len());
-    let mut from = 0;
-    for (span, text) in edits {
-        edited.extend_from_slice(&body[from..span.start]);
-        edited.extend_from_slice(text.as_bytes());
-        from = span.end;
-    }
-    edited.extend_from_slice(&body[from..]);
-    edited.freeze()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use jsonschema::{PatternOptions, Validator};
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::weigh::{SchemaFault, Weight};
+use super::{graph::SchemaFault, weigh::Weight};
 
 /// Bytes of one schema.
 const MAX_SCHEMA: usize = 256 << 10;
@@ -23,7 +23,9 @@ const MAX_NESTED: u32 = 1024;
 const MAX_TOLD: usize = 5;
 /// Bytes that compiled schemas may take, by estimate.
 const MAX_KEPT: usize = 64 << 20;
-/// What a compiled schema takes, a byte of its text.
+/// What a compiled schema takes, however short it is.
+const KEPT_AT_LEAST: usize = 4 << 10;
+/// What it takes more, a byte of its text.
 const KEPT_A_BYTE: usize = 32;
 
 /// A compiled schema.
@@ -173,7 +175,7 @@ impl Schemas {
             return Ok(schema);
         }
         let schema = Arc::new(Schema::try_new(text)?);
-        let size = text.len() * KEPT_A_BYTE + schema.weight.patterns * 2 * MAX_PATTERN;
+        let size = KEPT_AT_LEAST + text.len() * KEPT_A_BYTE + schema.weight.patterns * 2 * MAX_PATTERN;
         self.0.lock().keep(Bytes::copy_from_slice(text), &schema, size);
         Ok(schema)
     }

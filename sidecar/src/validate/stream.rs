@@ -4,14 +4,17 @@
 //! most white space round it.
 
 use super::{
-    Checker, Judged, MAX_SAID, Stands,
+    Checker, Judged, Judging, MAX_SAID, Stands,
     complaint::Complaint,
     not_json,
     said::{Document, Said},
     too_long,
 };
 use crate::{
-    chat::{answer::Chunk, sse::next_event},
+    chat::{
+        answer::{Chunk, Finish},
+        sse::next_event,
+    },
     error::Failure,
 };
 
@@ -83,11 +86,11 @@ impl StreamCheck {
         Ok(())
     }
 
-    fn judge(&mut self, place: usize, finish: Option<crate::chat::answer::Finish>) -> Result<(), Failure> {
+    fn judge(&mut self, place: usize, finish: Option<Finish>) -> Result<(), Failure> {
         let Some(said) = self.choices.get_mut(place).and_then(Option::take) else { return Ok(()) };
         let judged = Judged { place, finish, said: &said };
         // Who is told of a stream's outcome has been told already.
-        match self.checker.0.judge(&judged, &mut Vec::new())? {
+        match self.checker.0.judge(&judged, &mut Judging::default())? {
             Stands::AsItIs => Ok(()),
             Stands::Within(_) => {
                 let wrong = serde_json::from_str::<serde::de::IgnoredAny>(&said.text).err();

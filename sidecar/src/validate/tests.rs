@@ -1,5 +1,6 @@
 //! Answers held to what was asked for, whole and in pieces.
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -200,6 +201,15 @@ fn a_schema_that_cannot_be_held_to_is_refused_with_its_place() {
     let tool = |strict| json!({ "type": "function", "function": { "name": format!("f_{strict}"), "strict": strict, "parameters": { "type": "in" } } });
     assert_eq!(faults(json!({ "tools": [tool(false), tool(true)] })), ["tools[1].function.parameters.type"]);
     assert!(Checker::for_request(&request(&json!({ "tools": [tool(false)] })), &Arc::default()).unwrap().is_some());
+}
+
+#[test]
+fn a_call_that_cannot_be_checked_is_told_of_once_however_often_it_is_made() {
+    let call = json!({ "id": "c", "type": "function", "function": { "name": "odd", "arguments": "{}" } });
+    let message = json!({ "role": "assistant", "content": null, "tool_calls": vec![call; 100] });
+    let checked = weather().whole(whole(&message, "tool_calls")).unwrap();
+    assert_eq!(checked.warnings.len(), 1, "{:?}", checked.warnings);
+    assert!(checked.warnings[0].contains("odd"), "{:?}", checked.warnings);
 }
 
 /// An event with this delta, and why the choice stopped, if it did.

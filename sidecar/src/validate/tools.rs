@@ -1,5 +1,7 @@
 //! The tools of a request, as far as calls of them are checked: their names and their parameters' schemas.
 
+use std::{cell::OnceCell, collections::HashMap, sync::Arc};
+
 use bytes::Bytes;
 use memchr::memmem;
 use serde::Deserialize;
@@ -7,7 +9,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::{
     said::Called,
-    schema::{Schemas, Wrong},
+    schema::{Schema, Schemas, Wrong},
 };
 use crate::error::FieldFault;
 
@@ -66,24 +68,53 @@ impl Tools {
         faults
     }
 
+    /// The same, read: for all calls of one answer.
+    pub(super) fn open<'a>(&'a self, schemas: &'a Schemas) -> Opened<'a> {
+        let mut opened = Opened { schemas, named: HashMap::new(), any_name: false };
+        for tool in self.read() {
+            opened.any_name |= tool.is_open();
+            let Function { name, parameters, .. } = tool.function().1;
+            if let Some(name) = name {
+                let parameters = parameters.filter(|parameters| parameters.get() != "null");
+                opened
+                    .named
+                    .insert(name, Parameters { text: parameters.map(RawValue::get), compiled: OnceCell::new() });
+            }
+        }
+        opened
+    }
+
+    /// Lists of any other shape have been refused, or are of tools that nothing is known of.
+    fn read(&self) -> Vec<Tool<'_>> {
+        serde_json::from_slice(&self.list).unwrap_or_default()
+    }
+}
+
+/// A request's tools as the calls of one answer find them: an answer may make many calls, and of one tool.
+pub(super) struct Opened<'a> {
+    schemas: &'a Schemas,
+    named: HashMap<String, Parameters<'a>>,
+    /// Whether there is one that may be called by a name that is not known here.
+    any_name: bool,
+}
+
+/// What a tool may be called with.
+struct Parameters<'a> {
+    /// Their schema, if there is one.
+    text: Option<&'a str>,
+    /// The same compiled, once it has been called; `None`: it cannot be.
+    compiled: OnceCell<Option<Arc<Schema>>>,
+}
+
+impl Opened<'_> {
     /// Holds a call against the tool that it names.
     ///
     /// # Errors
-    /// What is wrong with it. What could not be checked is added to `warnings`.
-    pub(super) fn check(&self, call: &Called, schemas: &Schemas, warnings: &mut Vec<String>) -> Result<(), Vec<Wrong>> {
-        let tools = self.read();
-        let named = tools.into_iter().map(|tool| (tool.is_open(), tool.function().1));
-        let mut open = false;
-        let mut found = None;
-        for (is_open, function) in named {
-            open |= is_open;
-            if function.name.as_ref().is_some_and(|name| *name == call.name) {
-                found = Some(function);
-            }
-        }
-        let Some(tool) = found else {
+    /// What is wrong with it. What could not be checked is added to `warnings`, once.
+    pub(super) fn check(&self, call: &Called, warnings: &mut Vec<String>) -> Result<(), Vec<Wrong>> {
+        let Some(parameters) = self.named.get(&call.name) else {
             let nobody = || vec![Wrong::name(format!("there is no tool {:?}", super::cut(&call.name, 80)))];
-            return if open || !call.is_function { Ok(()) } else { Err(nobody()) };
+            return if self.any_name || !call.is_function { Ok(()) } else { Err(nobody()) };
         };
         if !call.is_function {
             return Ok(());
@@ -91,23 +122,19 @@ impl Tools {
         // A tool without parameters is often called with nothing.
         let arguments = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
         let arguments: Value = serde_json::from_str(arguments).map_err(|error| vec![not_json(&error)])?;
-        let Some(parameters) = tool.parameters.filter(|parameters| parameters.get() != "null") else {
+        let Some(text) = parameters.text else {
             return if arguments.is_object() { Ok(()) } else { Err(vec![Wrong::new("must be a JSON object")]) };
         };
-        match schemas.compiled(parameters.get().as_bytes()) {
-            Ok(schema) => schema.check(&arguments),
-            Err(fault) => {
-                let name = super::cut(&call.name, 80);
-                warnings
-                    .push(format!("a call of {name} was not checked: the schema of its parameters {}", fault.message));
-                Ok(())
-            }
-        }
-    }
-
-    /// Lists of any other shape have been refused, or are of tools that nothing is known of.
-    fn read(&self) -> Vec<Tool<'_>> {
-        serde_json::from_slice(&self.list).unwrap_or_default()
+        let compiled = parameters.compiled.get_or_init(|| {
+            let fault = match self.schemas.compiled(text.as_bytes()) {
+                Ok(schema) => return Some(schema),
+                Err(fault) => fault.message,
+            };
+            let name = super::cut(&call.name, 80);
+            warnings.push(format!("a call of {name} was not checked: the schema of its parameters {fault}"));
+            None
+        });
+        compiled.as_ref().map_or(Ok(()), |schema| schema.check(&arguments))
     }
 }
 

@@ -6,9 +6,10 @@ use crate::chat::answer::Finish;
 fn told(words: &str, thoughts: &str) -> SoFar {
     let event = |delta: Value| {
         let chunk = json!({"id": "first", "created": 1, "choices": [{"index": 0, "delta": delta}]});
-        Bytes::from(format!("data: {chunk}\n\n"))
+        format!("data: {chunk}\n\n")
     };
-    SoFar::read(&[event(json!({"reasoning_content": thoughts})), event(json!({"content": words}))])
+    let events = event(json!({"reasoning_content": thoughts})) + &event(json!({"content": words}));
+    SoFar::read(events.as_bytes())
 }
 
 fn chunk(deltas: &[Value], finish: Option<&str>) -> Chunk {
@@ -114,7 +115,7 @@ fn a_tool_may_be_called_after_the_words_that_were_said() {
 #[test]
 fn a_text_completion_is_joined_likewise() {
     let event = |text: &str| Bytes::from(format!("data: {}\n\n", json!({"choices": [{"index": 0, "text": text}]})));
-    let mut joined = Joined::anew(&SoFar::read(&[event("ab")]), Spent::default());
+    let mut joined = Joined::anew(&SoFar::read(&event("ab")), Spent::default());
     let new = joined.take(&Chunk { events: event("abc"), tokens: 1, ..Chunk::default() }).unwrap();
     assert_eq!(documents(&new)[0]["choices"][0]["text"], "c");
 }
