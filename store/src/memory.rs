@@ -4,13 +4,19 @@ use std::collections::HashMap;
 
 use fusebox_rules::fleet::Stamp;
 
-use crate::{Operation, breaker};
+use crate::{Operation, alerts, breaker, errors, lock, presence, settings};
 
 /// All that a fleet keeps. Each operation's file says what it does here.
 #[derive(Debug, Default)]
 pub struct Memory {
     /// By the provider's name.
     pub(crate) breakers: HashMap<String, breaker::Held>,
+    /// By the provider's name.
+    pub(crate) errors: errors::Errors,
+    pub(crate) presence: presence::Held,
+    pub(crate) settings: settings::Held,
+    pub(crate) alerts: alerts::Held,
+    pub(crate) locks: lock::Held,
     /// Records that were put in place, until they are fetched: what Redis would publish.
     pub(crate) news: Vec<breaker::News>,
 }
@@ -24,6 +30,12 @@ impl Memory {
     /// The records put in place since this was last asked.
     pub fn take_news(&mut self) -> Vec<breaker::News> {
         std::mem::take(&mut self.news)
+    }
+
+    /// The settings' version, which grows when Redis would publish it.
+    #[must_use]
+    pub const fn settings_version(&self) -> u64 {
+        self.settings.version()
     }
 
     pub(crate) fn breaker(&mut self, provider: &str) -> &mut breaker::Held {

@@ -2,9 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
 
+mod alerts;
+mod alike;
 mod cluster;
+mod errors;
 mod hints;
 mod link;
+mod lock;
+mod presence;
 mod secure;
 mod sentinel;
 mod server;
+mod settings;
