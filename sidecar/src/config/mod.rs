@@ -111,6 +111,12 @@ pub struct Fleet {
     pub name: String,
     /// The shared store's URL; `None`: this process alone.
     pub redis: Option<Secret>,
+    /// The pod that this sidecar is part of; `None`: it goes by the host's name.
+    pub pod: Option<String>,
+    /// The node that it runs on.
+    pub node: Option<String>,
+    /// The zone of that node.
+    pub zone: Option<String>,
 }
 
 /// Where the sidecar listens.

@@ -304,7 +304,7 @@ degradation: {reduced_above: 0.95}
 /// A text, and what its only fault begins with.
 #[rustfmt::skip]
 const WRONG: &[(&str, &str)] = &[
-    ("fleet: 5", "fleet: 5 is not a group of keys; its keys are name, redis"),
+    ("fleet: 5", "fleet: 5 is not a group of keys; its keys are name, redis, pod, node, zone"),
     ("fleet: {name: [a]}", "fleet.name: a list stands where text is meant"),
     ("fleet: {name: 5}", "fleet.name: 5 stands where text is meant; put it in quotes"),
     ("fleet: {name: a b}", "fleet.name: a b is not a name"),

@@ -189,9 +189,10 @@ impl Gate {
         let open = |wait| Refusal { kind: ErrorKind::CircuitOpen, retry_after: Some(wait) };
         let mut judges = self.judges.lock();
         let epoch = judges.epoch();
-        let ruling = judges.fleet.as_mut().map_or(Ruling::Local, |view| {
-            view.rule(asker == Asker::Prober || self.callers_probe, now)
-        });
+        let ruling = judges
+            .fleet
+            .as_mut()
+            .map_or(Ruling::Local, |view| view.rule(asker == Asker::Prober || self.callers_probe, now));
         match ruling {
             Ruling::Refused(wait) => return Err(open(wait)),
             Ruling::Probe(ticket) => {

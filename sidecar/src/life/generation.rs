@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::{
     call::{Current, plan::Plan},
-    config::{self, Config, needs_restart},
+    config::{self, Config, Scope, needs_restart},
     gate::Gate,
     serve::{
         tls::{self, Certificate},
@@ -24,6 +24,8 @@ pub(super) struct Generations {
     workers: usize,
     /// Notified as a breaker moves.
     moved: Arc<Notify>,
+    /// Rung when the fleet should hear of something at once; `None`: this process is alone.
+    hurry: Option<Arc<Notify>>,
 }
 
 /// All of one: what calls use, and what the doors do.
@@ -70,8 +72,13 @@ impl Generation {
 }
 
 impl Generations {
-    pub(super) const fn new(telemetry: Arc<Telemetry>, workers: usize, moved: Arc<Notify>) -> Self {
-        Self { telemetry, workers, moved }
+    pub(super) const fn new(
+        telemetry: Arc<Telemetry>,
+        workers: usize,
+        moved: Arc<Notify>,
+        hurry: Option<Arc<Notify>>,
+    ) -> Self {
+        Self { telemetry, workers, moved, hurry }
     }
 
     /// The first.
@@ -110,7 +117,8 @@ impl Generations {
                 telemetry.transition(&name, scope, Transition::from(transition));
                 moved.notify_one();
             });
-            Arc::new(Gate::new(settings, &retries, on_move))
+            let shared = self.hurry.clone().filter(|_| scope == Scope::Fleet);
+            Arc::new(Gate::new(settings, &retries, on_move, shared))
         };
         let plan = Plan::try_new(config, self.workers, before, gate)?;
         // Nothing is told of a generation that does not come about.

@@ -2,11 +2,13 @@
 
 mod generation;
 mod models;
+mod portrait;
 mod story;
 mod workers;
 
 use std::{fs, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -18,13 +20,15 @@ use tokio_util::sync::CancellationToken;
 use self::{
     generation::Generations,
     models::Models,
+    portrait::Painter,
     story::{Phase, Story},
     workers::{Bound, Workers},
 };
 use crate::{
-    call::Shared,
+    call::{Shared, plan::Upstream},
     config::{Faults, READY_FILE, Sources, Watch},
     doors::{admin, grpc::Health},
+    fleet::{Fleet, Member, Portrait},
     health::{checks::Checks, load, probe},
     telemetry::{Telemetry, log::Log},
 };
@@ -74,7 +78,9 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
         .map_err(|error| StartError::Unusable(format!("telemetry.otlp_endpoint: {error}")))?;
     let bound = Bound::bind(&config.listen)?;
     let moved = Arc::new(Notify::new());
-    let generations = Generations::new(Arc::clone(&telemetry), config.listen.workers, Arc::clone(&moved));
+    let fleet = Fleet::open(&config.fleet, &telemetry).map_err(StartError::Unusable)?;
+    let hurry = fleet.as_ref().map(|fleet| Arc::clone(fleet.hurry()));
+    let generations = Generations::new(Arc::clone(&telemetry), config.listen.workers, Arc::clone(&moved), hurry);
     let (current, access) = generations.first(config).map_err(StartError::Unusable)?.begin();
     let shared = Arc::new(Shared::new(current, Arc::clone(&telemetry)));
     let read = Arc::clone(&shared);
@@ -92,7 +98,7 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     health.serving(true).await;
     addresses.announce()?;
     let following = Arc::clone(&shared);
-    let mut life = Life { shared, story, generations, watch, log: &log, access, checks };
+    let mut life = Life { shared, story, generations, watch, log: &log, access, checks, fleet: fleet.clone() };
     let why = tokio::select! {
         () = life.go_on() => Ok(()),
         () = models.follow(&following, &moved) => Ok(()),
@@ -108,6 +114,9 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     life.story.enter(Phase::Draining);
     health.drain(models.names()).await;
     draining.cancel();
+    if let Some(fleet) = fleet {
+        fleet.leave().await;
+    }
     tokio::select! {
         () = workers.ended() => {}
         () = tokio::time::sleep(grace) => tracing::warn!(calls = life.shared.calls(), "grace is over; the calls still in flight are ended"),
@@ -148,6 +157,7 @@ struct Life<'a> {
     log: &'a Log,
     access: generation::Access,
     checks: Arc<Checks>,
+    fleet: Option<Arc<Fleet>>,
 }
 
 impl Life<'_> {
@@ -157,6 +167,7 @@ impl Life<'_> {
             let _probers = probe::start(&self.shared);
             let _checks = self.checks.start(&self.shared);
             let _readers = load::start(&self.shared);
+            let _fleet = self.fleet.as_ref().map(|fleet| fleet.start(members(&self.shared), self.portrait()));
             loop {
                 self.watch.changed().await;
                 if self.reload() {
@@ -164,6 +175,12 @@ impl Life<'_> {
                 }
             }
         }
+    }
+
+    /// What the sidecar says of itself to its fleet.
+    fn portrait(&self) -> Portrait {
+        let painter = Mutex::new(Painter::new(Arc::clone(&self.shared), Arc::clone(&self.checks)));
+        Arc::new(move || painter.lock().paint())
     }
 
     /// As a whole or not at all: whatever is wrong, the last good configuration stays.
@@ -193,6 +210,16 @@ impl Life<'_> {
             }
         }
     }
+}
+
+/// The providers of the configuration in force, as the fleet's loops see them.
+fn members(shared: &Shared) -> Vec<Member> {
+    let current = shared.current.load();
+    let member = |upstream: &Arc<Upstream>| Member {
+        settings: Arc::clone(&upstream.settings),
+        gate: Arc::clone(&upstream.gate),
+    };
+    current.plan.upstreams.iter().map(member).collect()
 }
 
 /// Where the sidecar can be found, once every port is known.

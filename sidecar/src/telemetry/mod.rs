@@ -16,7 +16,7 @@ mod metrics;
 mod names;
 mod trace;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 pub use attempt::{AttemptTrace, Facts};
 pub use cache::CacheResult;
@@ -32,7 +32,7 @@ use fusebox_rules::{
 pub use labels::Labels;
 pub use ledger::Ledger;
 use metrics::Metrics;
-pub use metrics::{CONTENT_TYPE, ProviderPlaces};
+pub use metrics::{Attempts, CONTENT_TYPE, ProviderPlaces};
 pub use trace::TraceError;
 use trace::{Target, Tracer};
 
@@ -237,6 +237,12 @@ impl Telemetry {
     /// Each provider's places as they are now.
     pub fn set_places(&self, places: Vec<ProviderPlaces>) {
         self.metrics.load.set_places(places);
+    }
+
+    /// Attempts so far, by provider.
+    #[must_use]
+    pub fn attempts(&self) -> HashMap<Arc<str>, Attempts> {
+        self.metrics.attempts()
     }
 
     /// Whether the shared store answers, from now on.

@@ -10,7 +10,8 @@ fn current(telemetry: &Arc<Telemetry>) -> Current {
     let config = Config::default();
     let labels = Arc::new(telemetry.labels_for(&config));
     let budget = config.retry_budget.clone();
-    let plan = Plan::try_new(config, 1, None, |settings| Arc::new(Gate::new(settings, &budget, Box::new(|_| {}))));
+    let plan =
+        Plan::try_new(config, 1, None, |settings| Arc::new(Gate::new(settings, &budget, Box::new(|_| {}), None)));
     Current { plan: plan.unwrap(), labels }
 }
 

@@ -9,16 +9,18 @@ const NO_EFFECT: &str = "has no effect in this version";
 
 pub(super) fn all(config: &Config, advice: &mut Found) {
     let default = Config::default();
-    for (key, set) in [
-        ("fleet.redis", config.fleet.redis != default.fleet.redis),
-        ("cache.shared", config.cache.shared != default.cache.shared),
-    ] {
+    for (key, set) in [("cache.shared", config.cache.shared != default.cache.shared)] {
         advice.add_if(set, key, NO_EFFECT);
     }
     for (index, provider) in config.providers.iter().enumerate() {
         let limit = &provider.rate_limit;
         let limited = limit.requests_per_minute.is_some() || limit.tokens_per_minute.is_some();
-        advice.add_if(provider.scope != Scope::Pod, format!("providers[{index}].scope"), NO_EFFECT);
+        let alone = provider.scope == Scope::Fleet && config.fleet.redis.is_none();
+        advice.add_if(
+            alone,
+            format!("providers[{index}].scope"),
+            "is `fleet`, and without fleet.redis nothing is shared",
+        );
         advice.add_if(limited, format!("providers[{index}].rate_limit"), NO_EFFECT);
     }
 }

@@ -28,7 +28,8 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 /// Ways to reach Redis.
-const REDIS_SCHEMES: [&str; 4] = ["redis", "rediss", "redis+cluster", "redis+sentinel"];
+const REDIS_SCHEMES: [&str; 6] =
+    ["redis", "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"];
 
 /// Every key that a file, a variable or `--set` may hold, with its default.
 #[must_use]
@@ -101,6 +102,9 @@ fn fleet(at: &mut Section<'_>) -> Fleet {
     Fleet {
         name: at.key("name", "sidecars of one name share their state").text("default", a_name),
         redis: at.key("redis", "where they share it; null: this process alone").optional_secret_url(&REDIS_SCHEMES),
+        pod: at.key("pod", "the pod that it is part of; null: the host's name").optional_text(a_name),
+        node: at.key("node", "the node that it runs on").optional_text(a_name),
+        zone: at.key("zone", "the zone of that node").optional_text(a_name),
     }
 }
 

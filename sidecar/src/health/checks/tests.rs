@@ -26,7 +26,7 @@ fn case(change: impl FnOnce(&mut Config)) -> Case {
     change(&mut config);
     let telemetry = Telemetry::try_new(&config.telemetry, 1).unwrap();
     let gate = |settings: &Arc<config::Provider>| {
-        Arc::new(Gate::new(settings, &Config::default().retry_budget, Box::new(|_| {})))
+        Arc::new(Gate::new(settings, &Config::default().retry_budget, Box::new(|_| {}), None))
     };
     let labels = Arc::new(telemetry.labels_for(&config));
     let plan = Plan::try_new(config, 1, None, gate).unwrap();
@@ -141,7 +141,7 @@ async fn what_is_no_longer_asked_is_no_longer_shown() {
     let telemetry = Arc::clone(&case.shared.telemetry);
     let labels = Arc::new(telemetry.labels_for(&config));
     let gate = |settings: &Arc<config::Provider>| {
-        Arc::new(Gate::new(settings, &Config::default().retry_budget, Box::new(|_| {})))
+        Arc::new(Gate::new(settings, &Config::default().retry_budget, Box::new(|_| {}), None))
     };
     let plan = Plan::try_new(config, 1, None, gate).unwrap();
     case.shared.current.store(Arc::new(Current { plan, labels }));

@@ -18,7 +18,7 @@ fn following() -> Config {
 
 fn current(config: Config, telemetry: &Arc<Telemetry>) -> Current {
     let gate = |settings: &Arc<config::Provider>| {
-        Arc::new(Gate::new(settings, &Config::default().retry_budget, Box::new(|_| {})))
+        Arc::new(Gate::new(settings, &Config::default().retry_budget, Box::new(|_| {}), None))
     };
     let labels = Arc::new(telemetry.labels_for(&config));
     Current { plan: Plan::try_new(config, 1, None, gate).unwrap(), labels }

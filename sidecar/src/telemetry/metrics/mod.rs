@@ -11,15 +11,17 @@ mod shards;
 mod text;
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, UNIX_EPOCH},
 };
 
 use histogram::{Histogram, LONG, SHORT};
 pub use load::ProviderPlaces;
+pub use series::Attempts;
 use series::{KINDS, Registry, SOURCES, STATES, kind_name};
 pub(super) use series::{ModelSeries, ProviderSeries};
 use shards::Shards;
@@ -47,8 +49,16 @@ pub(super) struct Metrics {
     models: Registry<ModelSeries>,
     providers: Registry<ProviderSeries>,
     pub(super) load: load::Told,
+    fleet: Fleet,
     /// Seconds since the Unix epoch.
     started: f64,
+}
+
+/// How this process and its fleet get on.
+#[derive(Debug, Default)]
+struct Fleet {
+    connected: AtomicBool,
+    took: Histogram<{ SHORT.len() }>,
 }
 
 /// What has neither model nor provider.
@@ -103,6 +113,11 @@ impl Metrics {
             let provider = providers.iter().find(|provider| provider.name == series.name);
             series.set_live(provider.map(|provider| provider.scope));
         }
+    }
+
+    /// Attempts so far, by provider.
+    pub(super) fn attempts(&self) -> HashMap<Arc<str>, Attempts> {
+        self.providers.all().into_iter().map(|series| (Arc::clone(&series.name), series.attempts())).collect()
     }
 
     /// Whether the shared store answers, from now on.

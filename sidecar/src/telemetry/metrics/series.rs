@@ -139,6 +139,15 @@ impl ModelSeries {
     }
 }
 
+/// Attempts that have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Attempts {
+    /// All of them.
+    pub all: u64,
+    /// Those that failed.
+    pub failed: u64,
+}
+
 /// What is counted of one provider.
 #[derive(Debug)]
 pub(in crate::telemetry) struct ProviderSeries {
@@ -200,6 +209,13 @@ impl ProviderSeries {
         let shard = self.shards.mine();
         shard.attempts[kind_index(kind)].fetch_add(1, Relaxed);
         shard.took.record(&LONG, took);
+    }
+
+    /// All of them so far.
+    pub(super) fn attempts(&self) -> Attempts {
+        let of = |kind: usize| self.shards.sum(|shard| shard.attempts[kind].load(Relaxed));
+        let all = (0..KINDS).map(of).fold(0_u64, u64::wrapping_add);
+        Attempts { all, failed: all.saturating_sub(of(kind_index(None))) }
     }
 
     /// Another attempt follows one that failed with `kind`.
