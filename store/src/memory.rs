@@ -1,16 +1,16 @@
 //! The store as one process keeps it for itself: for a sidecar alone, for demonstrations, for simulations.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use fusebox_rules::fleet::Stamp;
 
 use crate::{Operation, breaker};
 
 /// All that a fleet keeps. Each operation's file says what it does here.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Memory {
     /// By the provider's name.
-    pub(crate) breakers: HashMap<String, breaker::Held>,
+    pub(crate) breakers: BTreeMap<String, breaker::Held>,
     /// Records that were put in place, until they are fetched: what Redis would publish.
     pub(crate) news: Vec<breaker::News>,
 }

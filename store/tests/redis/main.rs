@@ -5,6 +5,7 @@
 mod cluster;
 mod hints;
 mod link;
+mod same;
 mod secure;
 mod sentinel;
 mod server;
