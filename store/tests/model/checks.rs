@@ -25,8 +25,11 @@ pub(crate) const SICK_PROBER: &str =
 /// Of a state that some history is to come to.
 pub(crate) const UNREACHED: &str = "what is to be reached is not";
 
+/// Whether a history has come to something.
+pub(crate) type Reached = fn(&World) -> bool;
+
 /// What the model must be able to come to, from where and in how many steps: or its checks hold of nothing.
-pub(crate) const REACHED: [(Begin, usize, fn(&World) -> bool); 4] = [
+pub(crate) const REACHED: [(Begin, usize, Reached); 4] = [
     (Begin::Closed, 9, |world| world.record().state == State::Open),
     (Begin::Open, 7, |world| world.sides.iter().all(|side| side.view.record().state == State::HalfOpen)),
     (Begin::HalfOpen, 9, |world| world.sides.iter().all(|side| side.view.record().reason == Reason::Recovered)),

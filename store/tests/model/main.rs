@@ -10,7 +10,7 @@
 mod checks;
 mod world;
 
-use stateright::{Checker, HasDiscoveries, Model, Property};
+use stateright::{Checker, HasDiscoveries, Model, Path, Property};
 
 use self::world::{Action, Begin, Flaw, Fleet, World};
 
@@ -44,7 +44,7 @@ fn hold(fleet: Fleet, depth: usize, states: usize) {
     let seen = checker.unique_state_count();
     println!("{name}: {seen} states, {} in all, to depth {}", checker.state_count(), checker.max_depth());
     for property in checks::properties() {
-        let found = checker.discovery(property.name).map(|path| path.into_actions());
+        let found = checker.discovery(property.name).map(Path::into_actions);
         assert!(found.is_none(), "{name}: not always {:?}: {found:?}", property.name);
     }
     assert!(seen >= states, "{name}: only {seen} states");

@@ -57,7 +57,7 @@ pub(crate) struct Fleet {
     /// What is done wrongly on purpose.
     pub(crate) flaw: Flaw,
     /// What some history must come to.
-    pub(crate) reach: Option<fn(&World) -> bool>,
+    pub(crate) reach: Option<checks::Reached>,
 }
 
 /// What all sidecars hold to at first.
