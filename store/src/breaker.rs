@@ -7,12 +7,12 @@ mod probed;
 mod record;
 mod report;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use fusebox_rules::fleet::{Record, Report as Reported, Stamp};
 
 pub use self::{
-    commit::{Commit, Committed, Condition},
+    commit::{Commit, Committed, Condition, FRESH},
     cool::Cool,
     lease::{Lease, Leased},
     probed::{Probed, Proof},
@@ -21,7 +21,7 @@ pub use self::{
 };
 
 /// A record that was put in place, as it is hinted at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct News {
     /// Whose it is.
     pub provider: String,
@@ -30,20 +30,22 @@ pub struct News {
 }
 
 /// One provider's, in memory.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Held {
     record: Record,
     /// The epoch that the reports are of.
     reports_of: u64,
     /// By sidecar, with when it was told.
-    reports: HashMap<String, (Reported, Stamp)>,
+    reports: BTreeMap<String, (Reported, Stamp)>,
+    /// When all of them are forgotten, if no other comes.
+    reports_until: Stamp,
     /// The last good call that anyone reported in this epoch.
     good_at: Stamp,
     /// Tokens of leased probes, and when the lease ends.
-    leases: HashMap<u64, Stamp>,
+    leases: BTreeMap<u64, Stamp>,
     /// The epoch that the proofs are of.
-    proofs_of: u64,
+    proofs_of: Option<u64>,
     /// What became of probes, by token.
-    proofs: HashMap<u64, bool>,
+    proofs: BTreeMap<u64, bool>,
     cool_until: Stamp,
 }

@@ -1,6 +1,6 @@
 //! The store as one process keeps it for itself: for a sidecar alone, for demonstrations, for simulations.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use fusebox_rules::fleet::Stamp;
 
@@ -9,16 +9,37 @@ use crate::{Operation, alerts, breaker, errors, lock, presence, settings};
 /// All that a fleet keeps. Each operation's file says what it does here.
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// By the provider's name.
-    pub(crate) breakers: HashMap<String, breaker::Held>,
+    pub(crate) breakers: Breakers,
     /// By the provider's name.
     pub(crate) errors: errors::Errors,
     pub(crate) presence: presence::Held,
     pub(crate) settings: settings::Held,
     pub(crate) alerts: alerts::Held,
     pub(crate) locks: lock::Held,
+}
+
+/// The shared breakers in it: a value that a model can hold against another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Breakers {
+    /// By the provider's name.
+    by_provider: BTreeMap<String, breaker::Held>,
     /// Records that were put in place, until they are fetched: what Redis would publish.
     pub(crate) news: Vec<breaker::News>,
+}
+
+impl Breakers {
+    /// Carries out one operation, which is about breakers and nothing else, at `now`.
+    pub fn run<O: Operation>(&mut self, operation: &O, now: Stamp) -> O::Reply {
+        let mut memory = Memory { breakers: std::mem::take(self), ..Memory::default() };
+        let reply = operation.apply(&mut memory, now);
+        *self = memory.breakers;
+        reply
+    }
+
+    /// The records put in place since this was last asked.
+    pub fn take_news(&mut self) -> Vec<breaker::News> {
+        std::mem::take(&mut self.news)
+    }
 }
 
 impl Memory {
@@ -29,7 +50,7 @@ impl Memory {
 
     /// The records put in place since this was last asked.
     pub fn take_news(&mut self) -> Vec<breaker::News> {
-        std::mem::take(&mut self.news)
+        self.breakers.take_news()
     }
 
     /// The settings' version, which grows when Redis would publish it.
@@ -39,6 +60,6 @@ impl Memory {
     }
 
     pub(crate) fn breaker(&mut self, provider: &str) -> &mut breaker::Held {
-        self.breakers.entry(provider.to_owned()).or_default()
+        self.breakers.by_provider.entry(provider.to_owned()).or_default()
     }
 }

@@ -128,6 +128,9 @@ pub(crate) fn digits(number: impl Into<u64>) -> Vec<u8> {
     number.into().to_string().into_bytes()
 }
 
+/// The shortest duration that the scripts take.
+pub(crate) const SHORTEST: std::time::Duration = std::time::Duration::from_millis(1);
+
 /// A duration as the scripts take it, in whole milliseconds and at least one.
 #[must_use]
 pub(crate) fn millis(duration: std::time::Duration) -> Vec<u8> {

@@ -1,5 +1,7 @@
 //! A record takes another's place, on a condition.
 
+use std::time::Duration;
+
 use fusebox_proto::{keys::Keys, scripts};
 use fusebox_rules::fleet::{Record, Stamp};
 
@@ -20,10 +22,14 @@ pub struct Commit<'a> {
     pub condition: Condition,
 }
 
-/// What a record may take the place of.
+/// How long after it was judged a record may still take the place of the one that it was judged from. Shorter than any
+/// failover: what is still under way then must not follow a lost write of the same millisecond under the same epoch.
+pub const FRESH: Duration = Duration::from_secs(1);
+
+/// What a record may take the place of: in either case only of an older one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// Only that of this epoch, from which it was judged.
+    /// Only that of this epoch, from which it was judged, less than [`FRESH`] ago by the store's clock.
     Replaces(u64),
     /// Any of an earlier epoch: the store has lost what this process still knows.
     IsNewer,
@@ -53,7 +59,8 @@ impl Operation for Commit<'_> {
             Condition::IsNewer => Vec::new(),
         };
         let channel = place.keys.provider_channel(self.provider).into_bytes();
-        vec![replaces, digits(self.record.epoch), encode_record(&self.record), place.publish.into(), channel]
+        let stale = digits((self.record.since + FRESH).as_millis());
+        vec![replaces, digits(self.record.epoch), encode_record(&self.record), place.publish.into(), channel, stale]
     }
 
     fn read(&self, reply: &mut Reply) -> Result<Committed, StoreError> {
@@ -61,18 +68,19 @@ impl Operation for Commit<'_> {
         Ok(Committed { won, record: decode_record(reply.number()?, &reply.bytes()?)? })
     }
 
-    fn apply(&self, memory: &mut Memory, _now: Stamp) -> Committed {
+    fn apply(&self, memory: &mut Memory, now: Stamp) -> Committed {
         let held = memory.breaker(self.provider);
-        let won = match self.condition {
-            Condition::Replaces(epoch) => held.record.epoch == epoch,
-            Condition::IsNewer => held.record.epoch < self.record.epoch,
+        let replaces = match self.condition {
+            Condition::Replaces(epoch) => held.record.epoch == epoch && now < self.record.since + FRESH,
+            Condition::IsNewer => true,
         };
+        let won = replaces && held.record.epoch < self.record.epoch;
         if won {
             held.record = self.record.clone();
         }
         let record = held.record.clone();
         if won {
-            memory.news.push(News { provider: self.provider.to_owned(), record: record.clone() });
+            memory.breakers.news.push(News { provider: self.provider.to_owned(), record: record.clone() });
         }
         Committed { won, record }
     }

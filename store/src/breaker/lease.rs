@@ -7,7 +7,7 @@ use fusebox_rules::fleet::Stamp;
 
 use crate::{
     Memory, Operation, StoreError,
-    operation::{Place, Reply, digits, millis},
+    operation::{Place, Reply, SHORTEST, digits, millis},
 };
 
 /// Asks for leave to send one probe.
@@ -19,7 +19,7 @@ pub struct Lease<'a> {
     pub epoch: u64,
     /// Names the lease: drawn at random by whoever asks.
     pub token: u64,
-    /// Probes that may be out at a time.
+    /// Probes that may be out at a time; zero is taken as one.
     pub most: u32,
     /// How long it lasts, unless it is ended before.
     pub lasts: Duration,
@@ -44,7 +44,7 @@ impl Operation for Lease<'_> {
     }
 
     fn arguments(&self, _place: &Place<'_>) -> Vec<Vec<u8>> {
-        vec![digits(self.epoch), digits(self.token), digits(self.most), millis(self.lasts)]
+        vec![digits(self.epoch), digits(self.token), digits(self.most.max(1)), millis(self.lasts)]
     }
 
     fn read(&self, reply: &mut Reply) -> Result<Leased, StoreError> {
@@ -55,10 +55,10 @@ impl Operation for Lease<'_> {
         let held = memory.breaker(self.provider);
         held.leases.retain(|_, until| *until > now);
         let out = u32::try_from(held.leases.len()).unwrap_or(u32::MAX);
-        if held.record.epoch != self.epoch || out >= self.most {
+        if held.record.epoch != self.epoch || out >= self.most.max(1) {
             return Leased { granted: false, out };
         }
-        held.leases.insert(self.token, now + self.lasts.max(Duration::from_millis(1)));
+        held.leases.insert(self.token, now + self.lasts.max(SHORTEST));
         Leased { granted: true, out: out + 1 }
     }
 }

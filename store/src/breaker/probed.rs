@@ -60,12 +60,12 @@ impl Operation for Probed<'_> {
     fn apply(&self, memory: &mut Memory, _now: Stamp) -> Proof {
         let held = memory.breaker(self.provider);
         held.leases.remove(&self.token);
-        if held.proofs_of != self.epoch {
+        if held.proofs_of != Some(self.epoch) {
             if held.record.epoch != self.epoch {
                 return Proof { good: 0, bad: 0 };
             }
             held.proofs.clear();
-            held.proofs_of = self.epoch;
+            held.proofs_of = Some(self.epoch);
         }
         if let Some(good) = self.good {
             held.proofs.entry(self.token).or_insert(good);

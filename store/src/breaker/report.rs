@@ -8,7 +8,7 @@ use fusebox_rules::fleet::{Evidence, Record, Report as Reported, Stamp};
 use super::{Held, decode_record};
 use crate::{
     Memory, Operation, StoreError,
-    operation::{Place, Reply, digits, millis},
+    operation::{Place, Reply, SHORTEST, digits, millis},
 };
 
 /// Takes in one sidecar's report, in place of its last. Reports of another epoch than the record's are not taken in,
@@ -68,7 +68,7 @@ impl Operation for Report<'_> {
 
     fn read(&self, reply: &mut Reply) -> Result<Seen, StoreError> {
         let record = decode_record(reply.number()?, &reply.bytes()?)?;
-        let evidence = Evidence {
+        let mut evidence = Evidence {
             calls: reply.number()?,
             failures: reply.number()?,
             most_failures: reply.number()?,
@@ -76,13 +76,17 @@ impl Operation for Report<'_> {
             most_run: reply.number()?,
             probes_good: reply.number()?,
             probes_bad: reply.number()?,
+            good_at: Stamp::default(),
         };
-        Ok(Seen { record, evidence, cool_until: Stamp::from_millis(reply.number()?) })
+        let cool_until = Stamp::from_millis(reply.number()?);
+        evidence.good_at = Stamp::from_millis(reply.number()?);
+        Ok(Seen { record, evidence, cool_until })
     }
 
     fn apply(&self, memory: &mut Memory, now: Stamp) -> Seen {
         let held = memory.breaker(self.provider);
-        if held.reports_of != held.record.epoch {
+        let window = self.window.max(SHORTEST);
+        if held.reports_of != held.record.epoch || now >= held.reports_until {
             held.reports.clear();
             (held.reports_of, held.good_at) = (held.record.epoch, Stamp::default());
         }
@@ -91,9 +95,10 @@ impl Operation for Report<'_> {
             if self.report.calls > 0 || self.report.run > 0 {
                 held.reports.insert(self.sidecar.to_owned(), (self.report, now));
             }
-            held.good_at = held.good_at.max(self.report.good_at.unwrap_or_default());
+            held.good_at = held.good_at.max(self.report.good_at.unwrap_or_default().min(now));
+            held.reports_until = now + window + window;
         }
-        held.sweep(self.window, now);
+        held.sweep(window, now);
         let cool_until = if held.cool_until > now { held.cool_until } else { Stamp::default() };
         Seen { record: held.record.clone(), evidence: held.evidence(), cool_until }
     }
@@ -112,22 +117,22 @@ impl Held {
     }
 
     fn evidence(&self) -> Evidence {
-        let mut evidence = Evidence::default();
+        let mut evidence = Evidence { good_at: self.good_at, ..Evidence::default() };
         let mut runs = Vec::new();
-        for (report, _) in self.reports.values() {
+        for (id, (report, _)) in &self.reports {
             evidence.calls += u64::from(report.calls);
             evidence.failures += u64::from(report.failures);
             evidence.most_failures = evidence.most_failures.max(u64::from(report.failures));
             if let Some(began) = report.run_began.filter(|began| report.run > 0 && *began > self.good_at) {
-                runs.push((began, u64::from(report.run)));
+                runs.push((began, id, u64::from(report.run)));
             }
         }
         runs.sort_unstable();
-        for (_, run) in runs.into_iter().take(RUNS) {
+        for (_, _, run) in runs.into_iter().take(RUNS) {
             evidence.run += run;
             evidence.most_run = evidence.most_run.max(run);
         }
-        if self.proofs_of == self.record.epoch {
+        if self.proofs_of == Some(self.record.epoch) {
             let count = |good| self.proofs.values().filter(|proof| **proof == good).count();
             let count = |good| u32::try_from(count(good)).unwrap_or(u32::MAX);
             (evidence.probes_good, evidence.probes_bad) = (count(true), count(false));

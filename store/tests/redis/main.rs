@@ -10,6 +10,7 @@ mod hints;
 mod link;
 mod lock;
 mod presence;
+mod same;
 mod secure;
 mod sentinel;
 mod server;

@@ -183,17 +183,23 @@ impl View {
     }
 
     /// Takes in what became of a probe: good, or bad. One of which nothing can be said is [`View::give_back`]'s. That of
-    /// an epoch gone by proves nothing, but its lease is over.
+    /// an epoch gone by proves nothing, but its lease is over; and so it is with one that fails while the sidecar rests
+    /// after another: both may come of the sidecar itself, and together they would open everybody's breaker again.
     pub fn probed(&mut self, ticket: Ticket, good: bool, now: Moment) {
-        if !good && ticket.epoch == self.record.epoch {
+        let says_nothing = !good && now < self.rest_until;
+        if !good && !says_nothing && ticket.epoch == self.record.epoch {
             self.rest_until = now + PROBE_REST;
+            if let Some(unused) = self.ticket.take() {
+                self.tell(unused, None);
+            }
         }
-        self.tell(ticket, Some(good));
+        self.tell(ticket, (!says_nothing).then_some(good));
     }
 
     /// A probe was not sent, or says nothing: another may be, here or elsewhere.
     pub fn give_back(&mut self, ticket: Ticket, now: Moment) {
-        if ticket.epoch == self.record.epoch && now < ticket.expires && !self.has_ticket(now) {
+        let usable = ticket.epoch == self.record.epoch && now < ticket.expires && self.rest_until <= now;
+        if usable && !self.has_ticket(now) {
             self.ticket = Some(ticket);
         } else {
             self.tell(ticket, None);

@@ -181,6 +181,27 @@ fn after_a_probe_of_its_own_has_failed_a_sidecar_rests_in_that_epoch() {
 }
 
 #[test]
+fn a_sick_sidecar_with_several_probes_under_way_tells_of_one_failure_and_keeps_no_ticket() {
+    let mut sidecar = Sidecar::new(Settings { probe: Probe::Active, ..SETTINGS });
+    let record = half_open(11);
+    sidecar.adopt(&record, 11);
+    let probe = |sidecar: &mut Sidecar, token| {
+        let ticket = sidecar.lay_in(token, record.epoch, 20, 11);
+        assert_eq!(sidecar.view.rule(true, at(11)), Ruling::Probe(ticket.clone()));
+        ticket
+    };
+    let (first, second) = (probe(&mut sidecar, 1), probe(&mut sidecar, 2));
+    let unused = sidecar.lay_in(3, record.epoch, 20, 11);
+    sidecar.view.probed(first.clone(), false, at(12));
+    sidecar.view.probed(second.clone(), false, at(12));
+    // Asked for before the failure was known.
+    let late = sidecar.lay_in(4, record.epoch, 20, 12);
+    assert!(!sidecar.view.has_ticket(at(12)));
+    let told = [(unused, None), (first, Some(false)), (second, None), (late, None)];
+    assert_eq!(sidecar.view.take_results(), told);
+}
+
+#[test]
 fn half_open_and_nothing_heard_any_more_each_sidecar_probes_for_itself() {
     let mut sidecar = Sidecar::new(SETTINGS);
     sidecar.adopt(&half_open(11), 11);
