@@ -36,6 +36,6 @@ local of_minute = sum(KEYS[1], second - 59, second)
 local of_hour = sum(KEYS[2], minute - 60, minute)
 local held = redis.call('HMGET', KEYS[3], 'since', 'last')
 local since = now
-if held[1] and tonumber(held[2]) >= now - 3660000 then since = math.max(tonumber(held[1]), (minute - 60) * 60000) end
+if held[1] and tonumber(held[2]) >= minute - 60 then since = math.max(tonumber(held[1]), (minute - 60) * 60000) end
 return { now, since, of_minute.calls, of_hour.calls, list(of_minute.kinds), list(of_hour.kinds),
   list(of_hour.patterns) }

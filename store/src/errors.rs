@@ -14,13 +14,11 @@ pub use self::{
 use crate::recent::Recent;
 
 /// What the scripts touch.
-const KEYS: [&str; 5] = ["errors:seconds", "errors:minutes", "errors:span", "errors:told", "errors:heard"];
+const KEYS: [&str; 4] = ["errors:seconds", "errors:minutes", "errors:span", "errors:told"];
 /// Seconds that are kept, the present one among them.
 const SECONDS: u64 = 60;
 /// Minutes that are kept: the present one, and an hour before it.
 const MINUTES: u64 = 61;
-/// After so long without a word, counting begins anew.
-const IDLE_MS: u64 = MINUTES * 60_000;
 
 /// In memory, by provider.
 pub(crate) type Errors = HashMap<String, Held>;
@@ -30,10 +28,12 @@ pub(crate) type Errors = HashMap<String, Held>;
 pub(crate) struct Held {
     seconds: BTreeMap<u64, Bucket>,
     minutes: BTreeMap<u64, Bucket>,
+    /// Since when something is counted. After more than an hour in which nothing was, that begins anew.
     since: Stamp,
-    last: Option<Stamp>,
-    /// Sidecars' last numbers.
-    told: Recent<u64>,
+    /// The last minute in which something was.
+    last: Option<u64>,
+    /// By sidecar, when it put together what it last told.
+    told: Recent<Stamp>,
 }
 
 /// What was counted in one second, or one minute.

@@ -45,9 +45,9 @@ impl<T> Recent<T> {
         }
     }
 
-    /// Forgets the earliest, if there are more than `most`.
+    /// Forgets the earliest, while there are more than `most`.
     pub(crate) fn keep(&mut self, most: usize) {
-        if self.by_name.len() > most {
+        while self.by_name.len() > most {
             self.forget_first();
         }
     }

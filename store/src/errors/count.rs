@@ -1,27 +1,26 @@
 //! A sidecar adds what it has counted of late. Told twice, it counts once.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use fusebox_proto::{keys::Keys, scripts};
 use fusebox_rules::fleet::Stamp;
 
-use super::{Bucket, IDLE_MS, KEYS, MINUTES, SECONDS};
+use super::{Bucket, KEYS, MINUTES, SECONDS};
 use crate::{
     Memory, Operation, StoreError,
     operation::{Place, Reply, digits},
 };
 
-/// Adds to a provider's counts; the reply is whether it did, or had before.
+/// Adds to a provider's counts; the reply is whether it did. If not, it had before, or it is too late.
 #[derive(Debug, Clone)]
 pub struct Count<'a> {
     /// Whose.
     pub provider: &'a str,
     /// Who counted.
     pub sidecar: &'a str,
-    /// Tells one such message of the sidecar from another: greater than any before it, also before a restart (begin
-    /// with the shared time in milliseconds), and the same when the same is told again. Below 2^53. What is told
-    /// again after ten minutes, or after a later one, may count twice or not at all.
-    pub number: u64,
+    /// When this was put together: later than what it told before, and the same when this is told again. What is told
+    /// later than ten minutes after it is not counted.
+    pub at: Stamp,
     /// Calls that ended, well or not.
     pub calls: u32,
     /// Those that failed, each kind and operation once. What is more than 128 is left out.
@@ -44,12 +43,10 @@ const MOST_FAILURES: usize = 128;
 /// Names in one bucket; what has another is counted as `other`.
 const MOST_KINDS: u32 = 32;
 const MOST_PATTERNS: u32 = 128;
-/// Sidecars whose numbers are remembered.
+/// Sidecars of which is remembered what they last told.
 const MOST_SIDECARS: u32 = 20_000;
 /// For how long. Also in the script.
-const REMEMBERED: Duration = Duration::from_secs(600);
-/// Sidecars forgotten by one message, at most.
-const SWEEP: usize = 16;
+const REMEMBERED_MS: u64 = 600_000;
 
 impl Operation for Count<'_> {
     type Reply = bool;
@@ -61,7 +58,7 @@ impl Operation for Count<'_> {
     }
 
     fn arguments(&self, _place: &Place<'_>) -> Vec<Vec<u8>> {
-        let mut arguments = vec![self.sidecar.into(), digits(self.number), digits(self.calls)];
+        let mut arguments = vec![self.sidecar.into(), digits(self.at.as_millis()), digits(self.calls)];
         arguments.extend([MOST_SIDECARS, MOST_KINDS, MOST_PATTERNS].map(digits));
         for Failures { kind, operation, count } in self.failures.iter().take(MOST_FAILURES) {
             arguments.extend([(*kind).into(), (*operation).into(), digits(*count)]);
@@ -75,28 +72,36 @@ impl Operation for Count<'_> {
 
     fn apply(&self, memory: &mut Memory, now: Stamp) -> bool {
         let held = memory.errors.entry(self.provider.to_owned()).or_default();
-        let millis = now.as_millis();
-        if let Some(end) = millis.checked_sub(u64::try_from(REMEMBERED.as_millis()).unwrap_or(u64::MAX)) {
-            held.told.forget(Stamp::from_millis(end), SWEEP);
-        }
-        if held.told.get(self.sidecar).is_some_and(|told| self.number <= *told) {
+        let oldest = now.as_millis().checked_sub(REMEMBERED_MS).map(Stamp::from_millis);
+        if oldest.is_some_and(|oldest| self.at <= oldest) {
             return false;
         }
-        held.told.put(self.sidecar, now, self.number);
-        held.told.keep(MOST_SIDECARS as usize);
-        if held.last.is_none_or(|last| last.as_millis() + IDLE_MS < millis) {
-            held.since = now;
+        if held.told.get(self.sidecar).is_some_and(|told| self.at <= *told) {
+            return false;
         }
-        held.last = Some(now);
-        let second = millis / 1_000;
-        self.add(&mut held.seconds, SECONDS, second, false);
-        self.add(&mut held.minutes, MINUTES, second / 60, true);
+        held.told.put(self.sidecar, self.at, self.at);
+        let second = now.as_millis() / 1_000;
+        let minute = second / 60;
+        if self.add(&mut held.minutes, MINUTES, minute, true) {
+            if held.last.is_none_or(|last| last + MINUTES <= minute) {
+                held.since = now;
+            }
+            held.last = Some(minute);
+        }
+        if self.add(&mut held.seconds, SECONDS, second, false) {
+            if let Some(oldest) = oldest {
+                held.told.forget(oldest, usize::MAX);
+            }
+            held.told.keep(MOST_SIDECARS as usize);
+        }
         true
     }
 }
 
 impl Count<'_> {
-    fn add(&self, ring: &mut BTreeMap<u64, Bucket>, slots: u64, at: u64, with_patterns: bool) {
+    /// Says whether these are the first of that second, or minute.
+    fn add(&self, ring: &mut BTreeMap<u64, Bucket>, slots: u64, at: u64, with_patterns: bool) -> bool {
+        let first = !ring.contains_key(&at);
         // As in a ring, where each takes the place of one that is as many slots away.
         ring.retain(|other, _| *other == at || other % slots != at % slots);
         let bucket = ring.entry(at).or_default();
@@ -107,6 +112,7 @@ impl Count<'_> {
                 put(&mut bucket.patterns, format!("{kind}:{operation}"), *count, MOST_PATTERNS);
             }
         }
+        first
     }
 }
 

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap, ops::RangeInclusive, time::Durati
 use fusebox_proto::{keys::Keys, scripts};
 use fusebox_rules::fleet::{Seen, Stamp};
 
-use super::{Bucket, IDLE_MS, KEYS, MINUTES, SECONDS};
+use super::{Bucket, KEYS, MINUTES, SECONDS};
 use crate::{
     Memory, Operation, StoreError,
     operation::{Place, Reply},
@@ -96,7 +96,7 @@ impl Operation for Counts<'_> {
         let Some(held) = memory.errors.get(self.provider) else {
             return Tally { since: now, minute: Total::default(), hour: Total::default(), patterns: Vec::new() };
         };
-        let counted = held.last.is_some_and(|last| last.as_millis() + IDLE_MS >= millis);
+        let counted = held.last.is_some_and(|last| last + MINUTES > minute);
         let oldest = Stamp::from_millis(minute.saturating_sub(MINUTES - 1) * 60_000);
         let hour = minute.saturating_sub(MINUTES - 1)..=minute;
         Tally {

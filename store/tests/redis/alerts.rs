@@ -63,7 +63,7 @@ async fn who_acknowledges_first_is_kept_with_the_alert_whatever_becomes_of_it() 
     assert_eq!(by_ada.acknowledged, Some((both.now(), "ada".to_owned())));
     both.later(5);
     assert_eq!(acknowledge("bob").await, Some(by_ada.clone()));
-    assert_eq!(both.ask(&Firing).await, [by_ada.clone()]);
+    assert_eq!(both.ask(&Firing).await, std::slice::from_ref(&by_ada));
     let over = resolve(&both, &alert.condition.key).await.unwrap();
     assert_eq!(over.acknowledged, by_ada.acknowledged);
     assert_eq!(both.ask(&Recent { before: None, most: 9 }).await, [over]);

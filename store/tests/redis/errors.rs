@@ -1,5 +1,6 @@
 //! Counts of calls and errors, in memory and in Redis alike.
 
+use fusebox_rules::fleet::Stamp;
 use fusebox_store::errors::{Count, Counts, Failures, Tally};
 
 use super::alike::Alike;
@@ -11,8 +12,13 @@ fn failures(kind: &'static str, count: u32) -> Failures<'static> {
     Failures { kind, operation: "chat", count }
 }
 
-async fn count(both: &Alike, sidecar: &str, number: u64, failures: &[Failures<'_>]) -> bool {
-    both.ask(&Count { provider: PROVIDER, sidecar, number, calls: 100, failures }).await
+/// Told just after it was put together.
+async fn count(both: &Alike, sidecar: &str, failures: &[Failures<'_>]) -> bool {
+    count_of(both, sidecar, both.now(), failures).await
+}
+
+async fn count_of(both: &Alike, sidecar: &str, at: Stamp, failures: &[Failures<'_>]) -> bool {
+    both.ask(&Count { provider: PROVIDER, sidecar, at, calls: 100, failures }).await
 }
 
 async fn tally(both: &Alike) -> Tally {
@@ -28,10 +34,11 @@ fn errors(tally: &Tally, kind: &str) -> (u64, u64) {
 async fn what_sidecars_count_is_added_up_once_each() {
     let both = Alike::start().await;
     let embeddings = Failures { operation: "embed", ..failures("timeout", 1) };
-    assert!(count(&both, "s1", 7, &[failures("timeout", 2), embeddings]).await);
-    assert!(!count(&both, "s1", 7, &[failures("timeout", 2)]).await, "told again");
-    assert!(!count(&both, "s1", 6, &[failures("timeout", 2)]).await, "told late");
-    assert!(count(&both, "s2", 7, &[failures("timeout", 2), failures("network", 9)]).await);
+    let earlier = Stamp::from_millis(both.now().as_millis() - 1);
+    assert!(count(&both, "s1", &[failures("timeout", 2), embeddings]).await);
+    assert!(!count(&both, "s1", &[failures("timeout", 2)]).await, "told again");
+    assert!(!count_of(&both, "s1", earlier, &[failures("timeout", 2)]).await, "told late");
+    assert!(count_of(&both, "s2", earlier, &[failures("timeout", 2), failures("network", 9)]).await);
     let seen = tally(&both).await;
     assert_eq!((errors(&seen, "timeout"), errors(&seen, "network")), ((5, 5), (9, 9)));
     assert_eq!((seen.minute.calls, seen.hour.calls, seen.hour.failed()), (200, 200, 14));
@@ -44,7 +51,7 @@ async fn what_sidecars_count_is_added_up_once_each() {
 async fn a_minute_and_an_hour_pass() {
     let both = Alike::start().await;
     let began = both.now();
-    count(&both, "s1", 1, &[failures("timeout", 3)]).await;
+    count(&both, "s1", &[failures("timeout", 3)]).await;
     both.later(59_000);
     assert_eq!(errors(&tally(&both).await, "timeout"), (3, 3));
     both.later(1_000);
@@ -52,9 +59,9 @@ async fn a_minute_and_an_hour_pass() {
     assert_eq!((errors(&seen, "timeout"), seen.minute.calls, seen.hour.calls), ((0, 3), 0, 100));
     assert_eq!((seen.since, seen.reach(both.now()).as_secs()), (began, 60));
     // Calls without errors go on.
-    for minute in 0..62 {
+    for _ in 0..62 {
         both.later(MINUTE);
-        count(&both, "s1", 2 + minute, &[]).await;
+        count(&both, "s1", &[]).await;
     }
     let seen = tally(&both).await;
     assert_eq!((errors(&seen, "timeout"), seen.hour.calls), ((0, 0), 6_100));
@@ -65,26 +72,39 @@ async fn a_minute_and_an_hour_pass() {
 #[tokio::test]
 async fn after_more_than_an_hour_of_silence_history_begins_anew() {
     let both = Alike::start().await;
-    count(&both, "s1", 1, &[failures("timeout", 3)]).await;
+    count(&both, "s1", &[failures("timeout", 3)]).await;
     both.later(62 * MINUTE);
     assert_eq!((tally(&both).await.since, tally(&both).await.hour.calls), (both.now(), 0));
-    count(&both, "s1", 2, &[failures("timeout", 3)]).await;
+    count(&both, "s1", &[failures("timeout", 3)]).await;
     assert_eq!((tally(&both).await.since, tally(&both).await.hour.calls), (both.now(), 100));
 }
 
 #[tokio::test]
-async fn names_beyond_the_limit_are_counted_together_and_a_number_is_forgotten_in_time() {
+async fn names_beyond_the_limit_are_counted_together() {
     let both = Alike::start().await;
     let names: Vec<String> = (0..40).map(|index| format!("kind-{index}")).collect();
     let many: Vec<_> = names.iter().map(|kind| Failures { kind, operation: "chat", count: 1 }).collect();
-    count(&both, "s1", 5, &many).await;
+    count(&both, "s1", &many).await;
     let seen = tally(&both).await;
     assert_eq!((seen.hour.errors.len(), errors(&seen, "other"), seen.hour.failed()), (33, (8, 8), 40));
     assert_eq!(seen.patterns.len(), 20);
+}
+
+#[tokio::test]
+async fn what_is_told_too_late_is_not_counted_whether_it_was_before_or_not() {
+    let both = Alike::start().await;
+    let began = both.now();
+    assert!(count_of(&both, "s1", began, &[]).await);
     both.later(599_999);
-    assert!(!count(&both, "s1", 5, &[]).await);
-    both.later(1);
-    assert!(count(&both, "s1", 5, &[]).await);
+    assert!(!count_of(&both, "s1", began, &[]).await);
+    assert!(count_of(&both, "s2", began, &[]).await);
+    // Here what is remembered of both is swept.
+    both.later(1_000);
+    assert!(count_of(&both, "s3", both.now(), &[]).await);
+    for sidecar in ["s1", "s2", "s4"] {
+        assert!(!count_of(&both, sidecar, began, &[]).await);
+        assert!(count(&both, sidecar, &[]).await);
+    }
 }
 
 #[tokio::test]
@@ -95,7 +115,10 @@ async fn whatever_is_counted_memory_and_redis_say_the_same() {
         let sidecar = dice.u8(0..30).to_string();
         let all = [failures("timeout", dice.u32(0..4)), failures("network", 1), failures("12", 1)];
         match dice.u8(0..10) {
-            0..6 => drop(count(&both, &sidecar, dice.u64(0..500), &all[..dice.usize(0..4)]).await),
+            0..6 => {
+                let at = Stamp::from_millis(both.now().as_millis() - dice.u64(0..9) * dice.u64(0..80_000));
+                count_of(&both, &sidecar, at, &all[..dice.usize(0..4)]).await;
+            }
             6 => drop(tally(&both).await),
             7 => both.later(dice.u64(0..400_000)),
             _ => both.later(dice.u64(0..5_000)),
