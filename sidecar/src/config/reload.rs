@@ -167,7 +167,7 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let Listen { grpc, http, admin, workers } = &old.listen;
     let Auth { tokens_file: _, tls } = &old.auth;
     let Telemetry { otlp_endpoint, log: _, log_format } = &old.telemetry;
-    let Fleet { name, redis } = &old.fleet;
+    let Fleet { name, redis, pod, node: _, zone: _ } = &old.fleet;
     let Limits {
         max_body: _,
         max_answer: _,
@@ -180,6 +180,7 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let rows = [
         ("fleet.name", *name == new.fleet.name),
         ("fleet.redis", *redis == new.fleet.redis),
+        ("fleet.pod", *pod == new.fleet.pod),
         ("listen.grpc", *grpc == new.listen.grpc),
         ("listen.http", *http == new.listen.http),
         ("listen.admin", *admin == new.listen.admin),

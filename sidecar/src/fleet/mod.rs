@@ -83,7 +83,7 @@ impl Fleet {
     pub fn open(settings: &config::Fleet, telemetry: &Arc<Telemetry>) -> Result<Option<Arc<Self>>, String> {
         let Some(url) = &settings.redis else { return Ok(None) };
         let fault = |error: &dyn std::fmt::Display| format!("fleet.redis: {error}");
-        let address = Address::parse(url.expose()).map_err(|error| fault(&error))?;
+        let address = Address::parse(url.reveal()).map_err(|error| fault(&error))?;
         let store = Store::redis(address, &settings.name, Arc::new(clock::now)).map_err(|error| fault(&error))?;
         Ok(Some(Arc::new(Self {
             store,
