@@ -41,7 +41,7 @@ pub struct Upstream {
     /// Whether it may be asked.
     pub gate: Arc<Gate>,
     /// One for each worker, and a last one for probes.
-    clients: Vec<Provider>,
+    clients: Arc<[Provider]>,
     /// Whether it has refused to go on with an answer that another one began.
     will_not_continue: AtomicBool,
 }
@@ -124,9 +124,11 @@ impl Plan {
                 Some(old) if is_the_same(&old.settings, settings) => Arc::clone(&old.gate),
                 _ => gate(settings),
             };
-            // Whatever changed may change how a client dials or signs, so clients are made anew.
-            let clients: Result<Vec<_>, _> =
-                (0..=workers).map(|_| Provider::try_new(settings, config.limits.max_answer)).collect();
+            // Whatever else changed may change how a client dials or signs, so clients are made anew.
+            let dialled =
+                kept.filter(|old| is_but_switched(&old.settings, settings)).map(|old| Arc::clone(&old.clients));
+            let fresh = || (0..=workers).map(|_| Provider::try_new(settings, config.limits.max_answer)).collect();
+            let clients: Result<Arc<[_]>, _> = dialled.map_or_else(fresh, Ok);
             match clients {
                 Ok(clients) => {
                     upstreams.push(Arc::new(Upstream {
@@ -147,7 +149,10 @@ impl Plan {
             before.hand_over(&upstreams, &config);
         }
         let bounds = config.overload.enabled.then_some(&config.overload.limit);
-        upstreams.iter().for_each(|upstream| upstream.gate.limiter().set(bounds));
+        for upstream in &upstreams {
+            upstream.gate.limiter().set(bounds);
+            upstream.gate.switch(upstream.settings.enabled);
+        }
         let kept = before.into_iter().flat_map(|plan| plan.routes.values()).flat_map(|route| &route.seats);
         let mut countings = kept
             .filter_map(|seat| Some((key(&seat.upstream, seat.model.as_ref()?), Arc::clone(&seat.counting))))
@@ -196,6 +201,11 @@ impl Plan {
 fn is_the_same(old: &config::Provider, new: &config::Provider) -> bool {
     let judged = |provider: &config::Provider| (provider.breaker.clone(), provider.timeouts.total, provider.scope);
     (old.kind, &old.base_url) == (new.kind, &new.base_url) && judged(old) == judged(new)
+}
+
+/// Whether all that the two differ in is what operators set: whether it is asked, and its rank.
+fn is_but_switched(old: &config::Provider, new: &config::Provider) -> bool {
+    *old == config::Provider { enabled: old.enabled, priority: old.priority, ..new.clone() }
 }
 
 /// How each provider's model counts, where that may have been learnt.

@@ -61,6 +61,23 @@ pub trait View: Send + Sync + 'static {
     fn config(&self) -> ConfigView;
     /// How loaded the pod is.
     fn load(&self) -> LoadView;
+    /// Its place in the fleet; `None`: it is alone.
+    fn fleet(&self) -> Option<FleetView>;
+}
+
+/// The sidecar's place in its fleet.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FleetView {
+    /// The fleet's name.
+    pub name: String,
+    /// The sidecar's own.
+    pub id: String,
+    /// Whether the shared store answers.
+    pub connected: bool,
+    /// Sidecars that are there, this one among them; 0: not known yet.
+    pub live: u32,
+    /// The version of the settings that it holds to; 0: none were ever set.
+    pub settings_version: u64,
 }
 
 /// A provider as it is now.
@@ -184,6 +201,7 @@ struct Status {
     errors: ErrorSummary,
     #[serde(flatten)]
     load: LoadView,
+    fleet: Option<FleetView>,
 }
 
 impl Admin {
@@ -304,6 +322,7 @@ async fn status(State(admin): State<Arc<Admin>>) -> Json<Status> {
         config: admin.view.config(),
         errors: admin.telemetry.error_summary(),
         load: admin.view.load(),
+        fleet: admin.view.fleet(),
     })
 }
 

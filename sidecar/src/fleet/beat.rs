@@ -17,10 +17,12 @@ impl Fleet {
     /// Says that it is there, again and again. Does not end.
     pub(super) async fn beat(self: Arc<Self>, portrait: Portrait) {
         loop {
-            let heartbeat = Heartbeat { id: self.id.to_string(), ..portrait() };
+            let settings_version = self.orders.applied();
+            let heartbeat = Heartbeat { id: self.id.to_string(), settings_version, ..portrait() };
             // A pause that is a little longer than was said must not look like a missed beat.
             if let Ok((_, beaten)) = self.ask(&Beat { heartbeat: &heartbeat, every: EVERY * 2 }).await {
                 self.live.store(beaten.live, Relaxed);
+                let _ = self.compare_orders(beaten.settings_version).await;
             }
             tokio::time::sleep(jittered(EVERY)).await;
         }

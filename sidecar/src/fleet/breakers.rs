@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use fusebox_rules::{
     breaker::{PROBE_LEASE, State},
-    fleet::{Record, Report, Ticket, View, judge},
+    fleet::{Record, Report, Ticket, View, force, judge},
     moment::Moment,
 };
 use fusebox_store::{
@@ -83,9 +83,9 @@ impl Fleet {
         self.hold_to(member, &seen.record);
         member.gate.with_view(|view| view.hear_of_good(seen.record.epoch, seen.evidence.good_at, &self.clock()));
         let live = self.live();
-        if live > 0
-            && let Some(next) = judge(&seen.record, &seen.evidence, settings, live, now)
-        {
+        let forced = force(&seen.record, self.orders.mode(provider, now), settings, now);
+        let judged = || judge(&seen.record, &seen.evidence, settings, live, now).filter(|_| live > 0);
+        if let Some(next) = forced.or_else(judged) {
             self.commit(member, next, Condition::Replaces(seen.record.epoch)).await?;
         }
         Ok(seen)

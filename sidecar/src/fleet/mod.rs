@@ -6,6 +6,7 @@
 mod beat;
 mod breakers;
 mod hear;
+mod orders;
 mod runs;
 mod trouble;
 
@@ -29,6 +30,7 @@ use futures_core::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, task::JoinSet};
 
+pub use orders::Orders;
 pub use runs::Embedded;
 use trouble::Trouble;
 
@@ -72,6 +74,7 @@ pub struct Fleet {
     /// Sidecars that are there; 0: not known yet.
     live: AtomicU32,
     trouble: Trouble,
+    orders: Orders,
     telemetry: Arc<Telemetry>,
 }
 
@@ -92,6 +95,7 @@ impl Fleet {
             clock: Mutex::default(),
             live: AtomicU32::new(0),
             trouble: Trouble::default(),
+            orders: Orders::default(),
             telemetry: Arc::clone(telemetry),
         })))
     }
@@ -123,6 +127,18 @@ impl Fleet {
     #[must_use]
     pub fn live(&self) -> u32 {
         self.live.load(Relaxed)
+    }
+
+    /// What operators have set.
+    #[must_use]
+    pub const fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
+    /// The shared time now; zero before any was told.
+    #[must_use]
+    pub fn now(&self) -> Stamp {
+        self.clock.lock().stamp(clock::now())
     }
 
     /// Whether the store answers.

@@ -54,6 +54,8 @@ pub struct Gate {
     /// How long a provider is left alone that asks for it and does not say until when.
     cool_down_nanos: AtomicU64,
     key_refused_until: AtomicU64,
+    /// Whether it is switched off: no call goes there, whatever the breaker says.
+    off: AtomicBool,
     /// Whether the key was refused and has neither changed nor worked since.
     key_bad: AtomicBool,
     /// How often the key has changed: a refusal of an older one is no news.
@@ -128,6 +130,7 @@ impl Gate {
             cool_until: AtomicU64::new(0),
             cool_down_nanos: AtomicU64::new(nanos(provider.retry.base_delay)),
             key_refused_until: AtomicU64::new(0),
+            off: AtomicBool::new(false),
             key_bad: AtomicBool::new(false),
             keys: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
@@ -176,7 +179,15 @@ impl Gate {
         self.free.load(Relaxed) != ASK || self.judges.lock().would_admit(self.callers_probe, now)
     }
 
+    /// Switches the provider off or on, for calls already on their way too.
+    pub fn switch(&self, on: bool) {
+        self.off.store(!on, Relaxed);
+    }
+
     fn left_alone(&self, now: Moment) -> Option<Refusal> {
+        if self.off.load(Relaxed) {
+            return Some(Refusal { kind: ErrorKind::CircuitOpen, retry_after: None });
+        }
         let left = |until: &AtomicU64, kind| {
             let until = Moment::from_nanos(until.load(Relaxed));
             (until > now).then(|| Refusal { kind, retry_after: Some(until.since(now)) })

@@ -2,6 +2,7 @@
 
 mod generation;
 mod models;
+mod ordered;
 mod portrait;
 mod story;
 mod workers;
@@ -20,13 +21,14 @@ use tokio_util::sync::CancellationToken;
 use self::{
     generation::Generations,
     models::Models,
+    ordered::Ordered,
     portrait::Painter,
     story::{Phase, Story},
     workers::{Bound, Workers},
 };
 use crate::{
     call::{Shared, plan::Upstream},
-    config::{Faults, READY_FILE, Sources, Watch},
+    config::{Config, Faults, READY_FILE, Sources, Watch},
     doors::{admin, grpc::Health},
     fleet::{Fleet, Member, Portrait},
     health::{checks::Checks, load, probe},
@@ -85,7 +87,7 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     let shared = Arc::new(Shared::new(current, Arc::clone(&telemetry)));
     let read = Arc::clone(&shared);
     let checks = Checks::new(Arc::new(move || read.pressure.load().gpu_memory));
-    let story = Arc::new(Story::new(source, Arc::clone(&shared), Arc::clone(&checks)));
+    let story = Arc::new(Story::new(source, Arc::clone(&shared), Arc::clone(&checks), fleet.clone()));
     let health = Health::starting().await;
     let mut models = Models::new(health.clone());
     let draining = CancellationToken::new();
@@ -98,7 +100,10 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     health.serving(true).await;
     addresses.announce()?;
     let following = Arc::clone(&shared);
-    let mut life = Life { shared, story, generations, watch, log: &log, access, checks, fleet: fleet.clone() };
+    let (config, ordered) = (shared.current.load().plan.config.clone(), Ordered::by(fleet.clone()));
+    let fleet_of = fleet.clone();
+    let mut life =
+        Life { shared, story, generations, watch, log: &log, access, checks, fleet: fleet_of, config, ordered };
     let why = tokio::select! {
         () = life.go_on() => Ok(()),
         () = models.follow(&following, &moved) => Ok(()),
@@ -158,6 +163,9 @@ struct Life<'a> {
     access: generation::Access,
     checks: Arc<Checks>,
     fleet: Option<Arc<Fleet>>,
+    /// As it was read, before operators' settings are laid over it.
+    config: Config,
+    ordered: Ordered,
 }
 
 impl Life<'_> {
@@ -169,12 +177,40 @@ impl Life<'_> {
             let _readers = load::start(&self.shared);
             let _fleet = self.fleet.as_ref().map(|fleet| fleet.start(members(&self.shared), self.portrait()));
             loop {
-                self.watch.changed().await;
-                if self.reload() {
+                let done = tokio::select! {
+                    _ = self.watch.changed() => self.reload(),
+                    () = self.ordered.wait() => self.obey(),
+                };
+                if done {
                     break;
                 }
             }
         }
+    }
+
+    /// Puts `config` in force.
+    fn exchange(&self, config: Config) -> Result<(), Vec<String>> {
+        let generation = self.generations.next(config, &self.shared.current.load())?;
+        self.shared.replace(generation.replace(&self.access));
+        Ok(())
+    }
+
+    /// Does what operators have set; whether the configuration was exchanged for it.
+    fn obey(&mut self) -> bool {
+        self.ordered.obey(&self.shared);
+        let config = self.ordered.laid_over(&self.config);
+        let exchanged = config.providers != self.shared.current.load().plan.config.providers;
+        if exchanged {
+            if let Err(faults) = self.exchange(config) {
+                for fault in &faults {
+                    tracing::error!(%fault, "what operators have set cannot be done; the last good configuration stays");
+                }
+                return false;
+            }
+            tracing::info!("providers are asked as operators have set");
+        }
+        self.ordered.done();
+        exchanged
     }
 
     /// What the sidecar says of itself to its fleet.
@@ -185,18 +221,17 @@ impl Life<'_> {
 
     /// As a whole or not at all: whatever is wrong, the last good configuration stays.
     fn reload(&mut self) -> bool {
-        let made = self
-            .watch
-            .reload()
-            .map_err(|faults| faults.iter().map(ToString::to_string).collect())
-            .and_then(|config| self.generations.next(config, &self.shared.current.load()));
+        let read = self.watch.reload().map_err(|faults| faults.iter().map(ToString::to_string).collect());
+        let made = read.and_then(|config| {
+            let ordered = self.ordered.laid_over(&config);
+            self.exchange(ordered).map(|()| config)
+        });
         match made {
-            Ok(generation) => {
-                let filter = generation.current.plan.config.telemetry.log.clone();
-                if let Err(error) = self.log.set_filter(&filter) {
+            Ok(config) => {
+                if let Err(error) = self.log.set_filter(&config.telemetry.log) {
                     tracing::warn!(%error, "telemetry.log stays as it was");
                 }
-                self.shared.replace(generation.replace(&self.access));
+                self.config = config;
                 self.story.reloaded();
                 tracing::info!("the configuration was loaded anew");
                 true

@@ -11,7 +11,8 @@ use parking_lot::Mutex;
 use crate::{
     call::{Shared, plan::Upstream},
     clock,
-    doors::admin::{CheckView, ConfigView, LoadView, ModelView, PlacesView, ProviderView, View},
+    doors::admin::{CheckView, ConfigView, FleetView, LoadView, ModelView, PlacesView, ProviderView, View},
+    fleet::Fleet,
     gate::limiter::Places,
     health::checks::{Checks, Finding},
 };
@@ -30,6 +31,7 @@ pub(super) struct Story {
     source: String,
     shared: Arc<Shared>,
     checks: Arc<Checks>,
+    fleet: Option<Arc<Fleet>>,
     phase: AtomicU8,
     reloads: Mutex<Reloads>,
 }
@@ -41,9 +43,16 @@ struct Reloads {
 }
 
 impl Story {
-    pub(super) fn new(source: String, shared: Arc<Shared>, checks: Arc<Checks>) -> Self {
+    pub(super) fn new(source: String, shared: Arc<Shared>, checks: Arc<Checks>, fleet: Option<Arc<Fleet>>) -> Self {
         let reloads = Reloads { loaded: clock::now(), count: 0, faults: Vec::new() };
-        Self { source, shared, checks, phase: AtomicU8::new(Phase::Starting as u8), reloads: Mutex::new(reloads) }
+        Self {
+            source,
+            shared,
+            checks,
+            fleet,
+            phase: AtomicU8::new(Phase::Starting as u8),
+            reloads: Mutex::new(reloads),
+        }
     }
 
     pub(super) fn enter(&self, phase: Phase) {
@@ -113,6 +122,17 @@ impl View for Story {
             reloads: reloads.count,
             faults: reloads.faults.clone(),
         }
+    }
+
+    fn fleet(&self) -> Option<FleetView> {
+        let fleet = self.fleet.as_ref()?;
+        Some(FleetView {
+            name: self.shared.current.load().plan.config.fleet.name.clone(),
+            id: fleet.id().to_owned(),
+            connected: fleet.is_connected(),
+            live: fleet.live(),
+            settings_version: fleet.orders().applied(),
+        })
     }
 
     fn load(&self) -> LoadView {

@@ -16,6 +16,10 @@ use crate::{
 struct Shown(Mutex<(Vec<String>, Vec<ProviderView>)>, Mutex<Vec<CheckView>>);
 
 impl View for Shown {
+    fn fleet(&self) -> Option<super::FleetView> {
+        None
+    }
+
     fn not_ready(&self) -> Vec<String> {
         self.0.lock().0.clone()
     }
