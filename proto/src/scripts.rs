@@ -11,3 +11,39 @@ pub const LEASE: &str = include_str!("../scripts/lease.lua");
 pub const PROBED: &str = include_str!("../scripts/probed.lua");
 /// Leaves a provider alone until a time, or until a later one that was known.
 pub const COOL: &str = include_str!("../scripts/cool.lua");
+
+/// Stores a sidecar's heartbeat; returns how many are live, and the settings' version.
+pub const BEAT: &str = include_str!("../scripts/beat.lua");
+/// Forgets a sidecar that goes.
+pub const LEAVE: &str = include_str!("../scripts/leave.lua");
+/// Reads a page of the live sidecars' heartbeats.
+pub const LIVE: &str = include_str!("../scripts/live.lua");
+
+/// Reads the settings.
+pub const SETTINGS: &str = include_str!("../scripts/settings.lua");
+/// Puts settings in place of others, or where there are none as new.
+pub const PUT_SETTINGS: &str = include_str!("../scripts/put_settings.lua");
+
+/// Adds one sidecar's calls and errors of late, once.
+pub const COUNT: &str = include_str!("../scripts/count.lua");
+/// Reads the calls and errors of the last minute and the last hour.
+pub const COUNTS: &str = include_str!("../scripts/counts.lua");
+
+/// Raises an alert unless it fires.
+pub const RAISE: &str = concat!(include_str!("../scripts/alerts.lua"), include_str!("../scripts/raise.lua"));
+/// Ends an alert that fires.
+pub const RESOLVE: &str = concat!(include_str!("../scripts/alerts.lua"), include_str!("../scripts/resolve.lua"));
+/// Notes who knows of an alert.
+pub const ACKNOWLEDGE: &str =
+    concat!(include_str!("../scripts/alerts.lua"), include_str!("../scripts/acknowledge.lua"));
+/// Reads the alerts that fire.
+pub const FIRING: &str = include_str!("../scripts/firing.lua");
+/// Reads a page of all alerts.
+pub const RECENT: &str = include_str!("../scripts/recent.lua");
+/// Reads what became of alerts, one after the other.
+pub const EVENTS: &str = include_str!("../scripts/events.lua");
+
+/// Takes or renews a lock.
+pub const LOCK: &str = include_str!("../scripts/lock.lua");
+/// Gives a lock back.
+pub const UNLOCK: &str = include_str!("../scripts/unlock.lua");

@@ -24,8 +24,17 @@ pub struct Store {
 }
 
 enum Kept {
-    Here { memory: Mutex<Memory>, now: SharedTime, moved: watch::Sender<Vec<breaker::News>> },
+    Here(Box<Here>),
     Redis { link: Link, scripts: Mutex<HashMap<&'static str, Script>> },
+}
+
+/// What this process keeps for itself, and how it tells of changes.
+struct Here {
+    memory: Mutex<Memory>,
+    now: SharedTime,
+    moved: watch::Sender<Vec<breaker::News>>,
+    /// The settings' version.
+    set: watch::Sender<u64>,
 }
 
 /// What is heard of others' changes. Any of it may be lost: whoever listens also looks for itself now and then.
@@ -34,8 +43,13 @@ pub struct News(Source);
 
 #[derive(Debug)]
 enum Source {
-    Here(watch::Receiver<Vec<breaker::News>>),
-    Redis { hints: Hints, names: HashMap<String, String>, fleet: String },
+    /// Records, and the settings' version.
+    Here(watch::Receiver<Vec<breaker::News>>, watch::Receiver<u64>),
+    Redis {
+        hints: Hints,
+        names: HashMap<String, String>,
+        fleet: String,
+    },
 }
 
 /// One thing that is heard.
@@ -53,8 +67,9 @@ impl Store {
     /// One that this process keeps for itself, and that ends with it.
     #[must_use]
     pub fn here(fleet: &str, now: SharedTime) -> Self {
-        let kept = Kept::Here { memory: Mutex::default(), now, moved: watch::Sender::new(Vec::new()) };
-        Self { keys: Keys::new("", fleet), kept }
+        let (moved, set) = (watch::Sender::new(Vec::new()), watch::Sender::new(0));
+        let here = Here { memory: Mutex::default(), now, moved, set };
+        Self { keys: Keys::new("", fleet), kept: Kept::Here(Box::new(here)) }
     }
 
     /// One in Redis, to which a connection is kept up. Is called within a tokio runtime.
@@ -74,17 +89,7 @@ impl Store {
     /// The store cannot be reached, refuses, or is not understood.
     pub async fn ask<O: Operation>(&self, operation: &O, limit: Duration) -> Result<(Stamp, O::Reply), StoreError> {
         match &self.kept {
-            Kept::Here { memory, now, moved } => {
-                let now = now();
-                let mut memory = memory.lock();
-                let reply = memory.run(operation, now);
-                let news = memory.take_news();
-                drop(memory);
-                if !news.is_empty() {
-                    moved.send_replace(news);
-                }
-                Ok((now, reply))
-            }
+            Kept::Here(here) => Ok(here.ask(operation)),
             Kept::Redis { link, scripts } => {
                 let script = scripts.lock().entry(O::SCRIPT).or_insert_with(|| Script::new(O::SCRIPT)).clone();
                 let keys = operation.keys(&self.keys).into_iter().map(String::into_bytes).collect();
@@ -104,7 +109,7 @@ impl Store {
     /// As for [`Store::redis`].
     pub fn news<'a>(&self, providers: impl Iterator<Item = &'a str>) -> Result<News, AddressError> {
         Ok(News(match &self.kept {
-            Kept::Here { moved, .. } => Source::Here(moved.subscribe()),
+            Kept::Here(here) => Source::Here(here.moved.subscribe(), here.set.subscribe()),
             Kept::Redis { link, .. } => {
                 let names: HashMap<_, _> =
                     providers.map(|name| (self.keys.provider_channel(name), name.to_owned())).collect();
@@ -119,7 +124,7 @@ impl Store {
     #[must_use]
     pub fn link(&self) -> Option<LinkState> {
         match &self.kept {
-            Kept::Here { .. } => None,
+            Kept::Here(_) => None,
             Kept::Redis { link, .. } => Some(link.state()),
         }
     }
@@ -128,9 +133,25 @@ impl Store {
     #[must_use]
     pub fn link_changes(&self) -> Option<watch::Receiver<LinkState>> {
         match &self.kept {
-            Kept::Here { .. } => None,
+            Kept::Here(_) => None,
             Kept::Redis { link, .. } => Some(link.changes()),
         }
+    }
+}
+
+impl Here {
+    fn ask<O: Operation>(&self, operation: &O) -> (Stamp, O::Reply) {
+        let now = (self.now)();
+        let mut memory = self.memory.lock();
+        let reply = memory.run(operation, now);
+        let news = memory.take_news();
+        let version = memory.settings_version();
+        drop(memory);
+        if !news.is_empty() {
+            self.moved.send_replace(news);
+        }
+        self.set.send_if_modified(|known| version > std::mem::replace(known, version.max(*known)));
+        (now, reply)
     }
 }
 
@@ -138,9 +159,11 @@ impl News {
     /// What is told next. May be dropped and asked again.
     pub async fn next(&mut self) -> Told {
         match &mut self.0 {
-            Source::Here(moved) => match moved.changed().await {
-                Ok(()) => Told::Breakers(moved.borrow_and_update().clone()),
-                Err(_) => std::future::pending().await,
+            Source::Here(moved, set) => tokio::select! {
+                Ok(()) = moved.changed() => Told::Breakers(moved.borrow_and_update().clone()),
+                Ok(()) = set.changed() => Told::Settings,
+                // The store is gone.
+                else => std::future::pending().await,
             },
             Source::Redis { hints, names, fleet } => match hints.next().await {
                 Heard::Subscribed { .. } | Heard::Missed => Told::Look,
@@ -159,7 +182,7 @@ impl News {
 impl fmt::Debug for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Here { .. } => f.write_str("Here"),
+            Self::Here(_) => f.write_str("Here"),
             Self::Redis { link, .. } => f.debug_tuple("Redis").field(link).finish(),
         }
     }

@@ -4,12 +4,18 @@
 //! Each thing that can be asked is an [`Operation`]: one Lua script, and the same thing done in memory.
 //! `redis` holds connections to Redis and is the only place that names the crate of that name.
 
+pub mod alerts;
 pub mod breaker;
 pub mod error;
+pub mod errors;
 mod kept;
+pub mod lock;
 mod memory;
 pub mod operation;
+pub mod presence;
+mod recent;
 pub mod redis;
+pub mod settings;
 
 use std::sync::Arc;
 

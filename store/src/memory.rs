@@ -1,16 +1,22 @@
 //! The store as one process keeps it for itself: for a sidecar alone, for demonstrations, for simulations.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Debug, hash::Hash};
 
 use fusebox_rules::fleet::Stamp;
 
-use crate::{Operation, breaker};
+use crate::{Operation, alerts, breaker, errors, lock, presence, settings};
 
 /// All that a fleet keeps. Each operation's file says what it does here.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Memory {
     /// By the provider's name.
     pub(crate) breakers: BTreeMap<String, breaker::Held>,
+    /// By the provider's name.
+    pub(crate) errors: errors::Errors,
+    pub(crate) presence: presence::Held,
+    pub(crate) settings: settings::Held,
+    pub(crate) alerts: alerts::Held,
+    pub(crate) locks: lock::Held,
     /// Records that were put in place, until they are fetched: what Redis would publish.
     pub(crate) news: Vec<breaker::News>,
 }
@@ -24,6 +30,18 @@ impl Memory {
     /// The records put in place since this was last asked.
     pub fn take_news(&mut self) -> Vec<breaker::News> {
         std::mem::take(&mut self.news)
+    }
+
+    /// The settings' version, which grows when Redis would publish it.
+    #[must_use]
+    pub const fn settings_version(&self) -> u64 {
+        self.settings.version()
+    }
+
+    /// All that is kept of breakers, to be compared with another's: a model's states differ by it.
+    #[must_use]
+    pub fn breakers(&self) -> &(impl Debug + Eq + Hash + use<>) {
+        &self.breakers
     }
 
     pub(crate) fn breaker(&mut self, provider: &str) -> &mut breaker::Held {

@@ -15,5 +15,7 @@ pub mod client;
 pub mod collector;
 pub mod provider;
 pub mod proxy;
+pub mod redis;
 pub mod sidecar;
 pub mod tls;
+pub mod wire;

@@ -42,6 +42,7 @@ mod options;
 mod output;
 mod provider;
 mod proxy;
+mod redis_harness;
 mod reload;
 mod retries;
 mod runs;

@@ -1,22 +1,27 @@
 //! What the fleet decides together: the shared breaker of a provider, as pure functions of its record, of what the
-//! sidecars report, and of the shared time.
+//! sidecars report, and of the shared time; what operators have set; and what a person must hear of.
 //!
 //! The store keeps records, sums up reports, leases probes and compares and sets; it decides nothing. Every sidecar
 //! judges by [`judge`] alone, and so do the simulation and the model. Leaves out: how records and reports travel.
 
+mod alert;
 mod clock;
 mod evidence;
 pub mod invariants;
 mod judge;
 mod record;
+pub mod settings;
+mod spike;
 mod tracker;
 mod view;
 
 pub use self::{
+    alert::{Alert, AlertChange, AlertKey, AlertKind, Condition, settle},
     clock::{SharedClock, Stamp},
     evidence::{Evidence, Report},
     judge::{force, judge},
     record::{Reason, Record},
+    spike::{Figures, Seen, Spike, SpikeSettings, Verdict},
     tracker::Tracker,
     view::{PROBE_REST, Ruling, Ticket, View},
 };

@@ -1,13 +1,41 @@
-//! What sidecars share, behind small traits; here each is served by one process for itself.
+//! What sidecars share: the runs of agents behind a trait, and the loops that keep one sidecar and its fleet of one mind.
+//!
+//! No call waits here. The loops ask the store on their own time, and lay what they hear into gates, where calls find
+//! it. Decisions are the rules'.
 
+mod beat;
+mod breakers;
+mod hear;
 mod runs;
+mod trouble;
 
-use std::{fmt::Debug, sync::Arc};
+use std::{
+    fmt::Debug,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
-use fusebox_rules::run::{Limits, Repeat, Used, Verdict};
+use fusebox_proto::store::Heartbeat;
+use fusebox_rules::{
+    fleet::{SharedClock, Stamp},
+    moment::Moment,
+    run::{Limits, Repeat, Used, Verdict},
+};
+use fusebox_store::{Operation, Store, StoreError, redis::Address};
 use futures_core::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::{sync::Notify, task::JoinSet};
 
 pub use runs::Embedded;
+use trouble::Trouble;
+
+use crate::{clock, config, gate::Gate, telemetry::Telemetry};
+
+/// How long the store may take to answer. Nothing of a call waits for it.
+const LIMIT: Duration = Duration::from_millis(500);
 
 /// What agent runs have spent. Deciding is the rules'; keeping, and for whom, is this trait's.
 pub trait Runs: Debug + Send + Sync {
@@ -19,4 +47,126 @@ pub trait Runs: Debug + Send + Sync {
 
     /// Runs that are remembered.
     fn tracked(&self) -> usize;
+}
+
+/// A provider, as the fleet's loops see it.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its settings.
+    pub settings: Arc<config::Provider>,
+    /// Where what is heard of it is laid.
+    pub gate: Arc<Gate>,
+}
+
+/// Makes what the sidecar says of itself, all but its id.
+pub type Portrait = Arc<dyn Fn() -> Heartbeat + Send + Sync>;
+
+/// This sidecar's place in its fleet.
+#[derive(Debug)]
+pub struct Fleet {
+    store: Store,
+    id: Arc<str>,
+    /// Rung when something should be told to the fleet at once.
+    hurry: Arc<Notify>,
+    clock: Mutex<SharedClock>,
+    /// Sidecars that are there; 0: not known yet.
+    live: AtomicU32,
+    trouble: Trouble,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Fleet {
+    /// The fleet that `settings` name; `None`: this process is alone. Is called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The store's address cannot be used. That nobody is there is no error.
+    pub fn open(settings: &config::Fleet, telemetry: &Arc<Telemetry>) -> Result<Option<Arc<Self>>, String> {
+        let Some(url) = &settings.redis else { return Ok(None) };
+        let fault = |error: &dyn std::fmt::Display| format!("fleet.redis: {error}");
+        let address = Address::parse(url.expose()).map_err(|error| fault(&error))?;
+        let store = Store::redis(address, &settings.name, Arc::new(clock::now)).map_err(|error| fault(&error))?;
+        Ok(Some(Arc::new(Self {
+            store,
+            id: name(settings.pod.as_deref()),
+            hurry: Arc::new(Notify::new()),
+            clock: Mutex::default(),
+            live: AtomicU32::new(0),
+            trouble: Trouble::default(),
+            telemetry: Arc::clone(telemetry),
+        })))
+    }
+
+    /// Takes part for as long as what is returned lives, with the providers of one generation of the configuration.
+    #[must_use]
+    pub fn start(self: &Arc<Self>, members: Vec<Member>, portrait: Portrait) -> JoinSet<()> {
+        let shared: Vec<Member> = members.into_iter().filter(|member| member.gate.is_shared()).collect();
+        let mut loops = JoinSet::new();
+        loops.spawn(Arc::clone(self).hear(shared.clone()));
+        loops.spawn(Arc::clone(self).synchronise(shared));
+        loops.spawn(Arc::clone(self).beat(portrait));
+        loops
+    }
+
+    /// What gates ring when the fleet should hear of something at once.
+    #[must_use]
+    pub const fn hurry(&self) -> &Arc<Notify> {
+        &self.hurry
+    }
+
+    /// Whose name this sidecar goes by.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Sidecars that are there, this one among them; 0: not known yet.
+    #[must_use]
+    pub fn live(&self) -> u32 {
+        self.live.load(Relaxed)
+    }
+
+    /// Whether the store answers.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.trouble.is_well()
+    }
+
+    /// Asks the store, and learns its time. Whether it answers is told once, as it changes.
+    async fn ask<O: Operation>(&self, operation: &O) -> Result<(Stamp, O::Reply), StoreError> {
+        let sent = clock::now();
+        let answer = self.store.ask(operation, LIMIT).await;
+        let got = clock::now();
+        match &answer {
+            Ok((stamp, _)) => {
+                self.clock.lock().hear(sent, got, *stamp);
+                self.trouble.over(&self.telemetry, got);
+            }
+            Err(error) => self.trouble.begun(error, &self.telemetry, got),
+        }
+        answer
+    }
+
+    /// The shared clock as it is known now.
+    fn clock(&self) -> SharedClock {
+        self.clock.lock().clone()
+    }
+}
+
+/// A name that no other sidecar has: the pod's, or the host's, and some letters drawn at random.
+fn name(pod: Option<&str>) -> Arc<str> {
+    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let own = pod.map_or_else(host, str::to_owned);
+    let own = own.trim();
+    let drawn: String = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(6).collect();
+    format!("{}-{drawn}", if own.is_empty() { "sidecar" } else { own }).into()
+}
+
+/// A wait of about `about`: within a fifth of it, so that sidecars do not keep step.
+fn jittered(about: Duration) -> Duration {
+    about.mul_f64(0.8 + 0.4 * fastrand::f64())
+}
+
+/// Waits until `moment`.
+async fn until(moment: Moment) {
+    tokio::time::sleep_until(clock::at(moment)).await;
 }

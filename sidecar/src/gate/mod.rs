@@ -4,12 +4,17 @@
 //! taken to judge a call and while a breaker is not plainly closed, for some tens of nanoseconds, and never
 //! over a call.
 
+mod judges;
 pub mod limiter;
+mod pass;
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU32, AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     time::Duration,
 };
@@ -17,13 +22,15 @@ use std::{
 use fusebox_rules::{
     breaker::{self, Admission, Asker, Breaker, News, PROBE_LEASE, Permit, Transition},
     budget::{self, Budget, Payment},
-    error::{Blame, ErrorKind},
+    error::ErrorKind,
+    fleet::{Record, Report, Ruling, SharedClock, Ticket, View},
     moment::Moment,
 };
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use self::limiter::Limiter;
+pub use self::pass::Pass;
+use self::{judges::Judges, limiter::Limiter};
 use crate::{clock, config};
 
 /// A provider is never left alone for longer on its own word.
@@ -38,9 +45,11 @@ pub type OnMove = Box<dyn Fn(&Transition) + Send + Sync>;
 
 /// One provider's gate. Survives a reload of the configuration.
 pub struct Gate {
-    breaker: Mutex<Breaker>,
+    judges: Mutex<Judges>,
     /// The breaker's generation while it admits freely; [`ASK`] while it must be asked.
     free: AtomicU64,
+    /// The epoch of the shared breaker, as far as it is known here.
+    epoch: AtomicU64,
     cool_until: AtomicU64,
     /// How long a provider is left alone that asks for it and does not say until when.
     cool_down_nanos: AtomicU64,
@@ -56,6 +65,8 @@ pub struct Gate {
     callers_probe: bool,
     moved: Notify,
     on_move: OnMove,
+    /// Rung when the fleet should hear at once of what was seen here; `None`: the breaker is not shared.
+    hurry: Option<Arc<Notify>>,
 }
 
 const ASK: u64 = u64::MAX;
@@ -84,19 +95,36 @@ pub struct Standing {
     pub in_flight: u32,
 }
 
+/// Leave that a breaker gives to one call.
+struct Leave {
+    permit: Permit,
+    /// The shared breaker's epoch when it was given.
+    epoch: u64,
+    /// Given to a probe of the shared breaker.
+    ticket: Option<Ticket>,
+}
+
 impl Gate {
-    /// A gate that has seen nothing, and tells `on_move` of its breaker's moves.
+    /// A gate that has seen nothing, and tells `on_move` of its breaker's moves. With a bell to ring, it shares its
+    /// breaker with the fleet.
     #[must_use]
-    pub fn new(provider: &config::Provider, retries: &budget::Settings, on_move: OnMove) -> Self {
+    pub fn new(
+        provider: &config::Provider,
+        retries: &budget::Settings,
+        on_move: OnMove,
+        hurry: Option<Arc<Notify>>,
+    ) -> Self {
         let now = clock::now();
         let settings = provider.breaker.clone();
         let callers_probe = settings.probe == breaker::Probe::Passive;
+        let view = hurry.is_some().then(|| View::new(settings.clone()));
         // Shorter, and the news of a slow provider's recovery would never be heard.
         let lease = provider.timeouts.total.max(PROBE_LEASE);
-        let breaker = Breaker::new(settings).with_probe_lease(lease);
+        let local = Breaker::new(settings).with_probe_lease(lease);
         Self {
-            free: AtomicU64::new(breaker.generation()),
-            breaker: Mutex::new(breaker),
+            free: AtomicU64::new(local.generation()),
+            epoch: AtomicU64::new(0),
+            judges: Mutex::new(Judges { local, fleet: view }),
             cool_until: AtomicU64::new(0),
             cool_down_nanos: AtomicU64::new(nanos(provider.retry.base_delay)),
             key_refused_until: AtomicU64::new(0),
@@ -108,6 +136,7 @@ impl Gate {
             callers_probe,
             moved: Notify::new(),
             on_move,
+            hurry,
         }
     }
 
@@ -126,10 +155,15 @@ impl Gate {
         if let Some(refusal) = self.left_alone(now) {
             return Err(refusal);
         }
-        let free = self.free.load(Relaxed);
-        let permit = if free == ASK { self.ask(asker, now)? } else { Permit::free(free, now) };
+        // Before the generation: a call let through while the breaker moves is one of before, not of after.
+        let epoch = self.epoch.load(Acquire);
+        let free = self.free.load(Acquire);
+        let leave = match free {
+            ASK => self.ask(asker, now)?,
+            generation => Leave { permit: Permit::free(generation, now), epoch, ticket: None },
+        };
         self.in_flight.fetch_add(1, Relaxed);
-        Ok(Pass { gate: Arc::clone(self), permit, keyed: self.keys.load(Relaxed), judged: false })
+        Ok(Pass::new(Arc::clone(self), leave, self.keys.load(Relaxed)))
     }
 
     /// Whether a call would be let through now; asking takes nothing.
@@ -139,15 +173,7 @@ impl Gate {
         if self.left_alone(now).is_some() {
             return false;
         }
-        if self.free.load(Relaxed) != ASK {
-            return true;
-        }
-        let breaker = self.breaker.lock();
-        match breaker.state() {
-            breaker::State::Closed => true,
-            breaker::State::Open => self.callers_probe && breaker.opens_until().is_some_and(|until| until <= now),
-            breaker::State::HalfOpen => self.callers_probe,
-        }
+        self.free.load(Relaxed) != ASK || self.judges.lock().would_admit(self.callers_probe, now)
     }
 
     fn left_alone(&self, now: Moment) -> Option<Refusal> {
@@ -159,33 +185,48 @@ impl Gate {
             .or_else(|| left(&self.cool_until, ErrorKind::RateLimited))
     }
 
-    fn ask(&self, asker: Asker, now: Moment) -> Result<Permit, Refusal> {
-        let mut breaker = self.breaker.lock();
-        let moved = breaker.tick(now);
-        let admission = breaker.admit(asker, self.in_flight.load(Relaxed), now, fastrand::f64());
-        self.store(&breaker);
-        drop(breaker);
+    fn ask(&self, asker: Asker, now: Moment) -> Result<Leave, Refusal> {
+        let open = |wait| Refusal { kind: ErrorKind::CircuitOpen, retry_after: Some(wait) };
+        let mut judges = self.judges.lock();
+        let epoch = judges.epoch();
+        let ruling = judges.fleet.as_mut().map_or(Ruling::Local, |view| {
+            view.rule(asker == Asker::Prober || self.callers_probe, now)
+        });
+        match ruling {
+            Ruling::Refused(wait) => return Err(open(wait)),
+            Ruling::Probe(ticket) => {
+                let permit = Permit::free(judges.local.generation(), now);
+                return Ok(Leave { permit, epoch, ticket: Some(ticket) });
+            }
+            Ruling::Local => {}
+        }
+        let moved = judges.local.tick(now);
+        let admission = judges.local.admit(asker, self.in_flight.load(Relaxed), now, fastrand::f64());
+        self.store(&judges);
+        drop(judges);
         self.tell(moved);
         match admission {
-            Admission::Granted(permit) => Ok(permit),
-            Admission::Refused { retry_after, .. } => {
-                Err(Refusal { kind: ErrorKind::CircuitOpen, retry_after: Some(retry_after) })
-            }
+            Admission::Granted(permit) => Ok(Leave { permit, epoch, ticket: None }),
+            Admission::Refused { retry_after, .. } => Err(open(retry_after)),
         }
     }
 
-    fn record(&self, permit: &mut Permit, news: News) -> Option<Transition> {
-        let mut breaker = self.breaker.lock();
-        let moved = breaker.record(permit, news, clock::now());
-        self.store(&breaker);
-        drop(breaker);
+    fn record(&self, leave: &mut Leave, news: News) -> Option<Transition> {
+        let mut judges = self.judges.lock();
+        let (moved, urgent) = judges.record(leave, news, clock::now());
+        self.store(&judges);
+        drop(judges);
         self.tell(moved);
+        if let Some(hurry) = self.hurry.as_ref().filter(|_| urgent) {
+            hurry.notify_one();
+        }
         moved
     }
 
     /// The new state stands before anyone is told of it.
-    fn store(&self, breaker: &Breaker) {
-        self.free.store(if breaker.admits_freely() { breaker.generation() } else { ASK }, Relaxed);
+    fn store(&self, judges: &Judges) {
+        self.free.store(judges.free().unwrap_or(ASK), Release);
+        self.epoch.store(judges.epoch(), Release);
     }
 
     fn tell(&self, moved: Option<Transition>) {
@@ -210,7 +251,10 @@ impl Gate {
     fn cool_down(&self, wait: Option<Duration>) {
         let until = clock::now()
             + wait.unwrap_or_else(|| Duration::from_nanos(self.cool_down_nanos.load(Relaxed))).min(MAX_COOL_DOWN);
-        self.cool_until.fetch_max(until.as_nanos(), Relaxed);
+        self.cool_until(until);
+        if let Some(hurry) = &self.hurry {
+            hurry.notify_one();
+        }
     }
 
     fn key_refused(&self, keyed: u64) {
@@ -247,15 +291,70 @@ impl Gate {
         &self.limiter
     }
 
+    /// Whether its breaker is shared with the fleet.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        self.hurry.is_some()
+    }
+
+    /// Looks at the shared breaker as it is held to here; `None`: it is not shared.
+    pub fn with_view<T>(&self, look: impl FnOnce(&mut View) -> T) -> Option<T> {
+        self.judges.lock().fleet.as_mut().map(look)
+    }
+
+    /// Holds to the fleet's record from now on, if it is newer than what is known.
+    pub fn follow(&self, record: &Record, clock: &SharedClock) {
+        let mut judges = self.judges.lock();
+        let Judges { local, fleet: Some(view) } = &mut *judges else { return };
+        let moved = view.adopt(record, clock, local, clock::now());
+        self.store(&judges);
+        drop(judges);
+        self.tell(moved);
+        // A prober that waits looks again, even where the local breaker stays as it is.
+        self.moved.notify_waiters();
+    }
+
+    /// What this sidecar has to report to the fleet.
+    #[must_use]
+    pub fn report(&self, clock: &SharedClock) -> Option<Report> {
+        self.with_view(|view| view.report(clock, clock::now()))
+    }
+
+    /// Lays in a leased probe for whoever may send it.
+    pub fn lay_in(&self, ticket: Ticket) {
+        self.with_view(|view| view.lay_in(ticket, clock::now()));
+        self.moved.notify_waiters();
+    }
+
+    /// Does what an operator says, where no fleet does so for all.
+    pub fn force(&self, mode: breaker::Mode) {
+        let mut judges = self.judges.lock();
+        let moved = judges.local.force(mode, clock::now());
+        self.store(&judges);
+        drop(judges);
+        self.tell(moved);
+    }
+
+    /// Leaves the provider alone until then, if it is not already for longer.
+    pub fn cool_until(&self, until: Moment) {
+        self.cool_until.fetch_max(until.as_nanos(), Relaxed);
+    }
+
+    /// Until when it is left alone at its own request; in the past: it is not.
+    #[must_use]
+    pub fn cools_until(&self) -> Moment {
+        Moment::from_nanos(self.cool_until.load(Relaxed))
+    }
+
     /// What there is to show.
     #[must_use]
     pub fn standing(&self) -> Standing {
         let now = clock::now();
         let cool_until = Moment::from_nanos(self.cool_until.load(Relaxed));
-        let breaker = self.breaker.lock();
+        let (state, open_until) = self.judges.lock().standing(now);
         Standing {
-            state: breaker.state(),
-            open_until: breaker.opens_until(),
+            state,
+            open_until,
             cooling: (cool_until > now).then(|| cool_until.since(now)),
             key_refused: self.key_bad.load(Relaxed),
             in_flight: self.in_flight(),
@@ -267,12 +366,12 @@ impl Gate {
         loop {
             let moved = self.moved.notified();
             let due = {
-                let mut breaker = self.breaker.lock();
+                let mut judges = self.judges.lock();
                 let now = clock::now();
-                let moved = breaker.tick(now);
-                self.store(&breaker);
-                let (wants, until) = (breaker.wants_probe(now), breaker.opens_until());
-                drop(breaker);
+                let moved = judges.local.tick(now);
+                self.store(&judges);
+                let (wants, until) = judges.wants_probe(now);
+                drop(judges);
                 self.tell(moved);
                 if wants {
                     return;
@@ -299,61 +398,5 @@ fn nanos(duration: Duration) -> u64 {
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Gate").field(&self.standing()).finish()
-    }
-}
-
-/// Leave for one call to go to the provider. Dropped without a word it judges nothing: a probe's place is free again.
-#[derive(Debug)]
-pub struct Pass {
-    gate: Arc<Gate>,
-    permit: Permit,
-    /// Which of the provider's keys the call was sent with.
-    keyed: u64,
-    judged: bool,
-}
-
-impl Pass {
-    /// The first token came, this long after the call was sent. Says if that moved the breaker, as do the others.
-    pub fn first_token(&mut self, took: Duration) -> Option<Transition> {
-        self.gate.key_worked(self.keyed);
-        self.gate.limiter.first_token(took);
-        self.gate.record(&mut self.permit, News::FirstToken { took })
-    }
-
-    /// The answer is complete and good.
-    pub fn succeeded(mut self) -> Option<Transition> {
-        self.gate.key_worked(self.keyed);
-        self.judge(News::Succeeded)
-    }
-
-    /// The answer is complete and came too slowly.
-    pub fn slow(mut self) -> Option<Transition> {
-        self.judge(News::Slow)
-    }
-
-    /// The call failed; the table says what that says of the provider.
-    pub fn failed(mut self, kind: ErrorKind, wait: Option<Duration>) -> Option<Transition> {
-        self.gate.limiter.failed(kind);
-        match kind.row().blame {
-            Blame::Breaker => return self.judge(News::Failed),
-            Blame::CoolDown => self.gate.cool_down(wait),
-            Blame::Key => self.gate.key_refused(self.keyed),
-            Blame::None => {}
-        }
-        None
-    }
-
-    fn judge(&mut self, news: News) -> Option<Transition> {
-        self.judged = true;
-        self.gate.record(&mut self.permit, news)
-    }
-}
-
-impl Drop for Pass {
-    fn drop(&mut self) {
-        if !self.judged {
-            let _ = self.gate.record(&mut self.permit, News::Unused);
-        }
-        self.gate.in_flight.fetch_sub(1, Relaxed);
     }
 }

@@ -122,6 +122,7 @@ impl From<&breaker::Transition> for Transition {
             breaker::Reason::Recovered => "it has recovered",
             breaker::Reason::OpenExpired => "its time is up",
             breaker::Reason::Forced => "an operator said so",
+            breaker::Reason::Fleet => "the fleet said so",
         };
         Self { from: moved.from.into(), to: moved.to.into(), reason }
     }
@@ -236,6 +237,16 @@ impl Telemetry {
     /// Each provider's places as they are now.
     pub fn set_places(&self, places: Vec<ProviderPlaces>) {
         self.metrics.load.set_places(places);
+    }
+
+    /// Whether the shared store answers, from now on.
+    pub fn set_fleet_connected(&self, connected: bool) {
+        self.metrics.set_fleet_connected(connected);
+    }
+
+    /// One synchronisation with the shared store took so long.
+    pub fn fleet_synchronised(&self, took: Duration) {
+        self.metrics.fleet_synchronised(took);
     }
 
     /// Calls in flight.

@@ -81,7 +81,7 @@ impl Dialer {
             .set_connection_timeout(Some(STEP_LIMIT))
             .set_response_timeout(None)
             .set_push_sender(pushes);
-        let client = self.client(host, login)?;
+        let client = self.client(host, &login)?;
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         // One that is still loading greets, and answers nothing else.
         within(STEP_LIMIT, cmd("PING").exec_async(&mut connection)).await?;
@@ -115,7 +115,7 @@ impl Dialer {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(STEP_LIMIT))
             .set_response_timeout(Some(STEP_LIMIT));
-        let client = self.client(sentinel, info(&self.0.sentinel_login))?;
+        let client = self.client(sentinel, &info(&self.0.sentinel_login))?;
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         let mut question = cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
@@ -159,8 +159,8 @@ impl Dialer {
         Ok(Wire::Cluster { connection, sharded })
     }
 
-    fn client(&self, host: &Host, login: RedisConnectionInfo) -> RedisResult<Client> {
-        let info = connection_info(host, &login, self.0.tls.is_some())?;
+    fn client(&self, host: &Host, login: &RedisConnectionInfo) -> RedisResult<Client> {
+        let info = connection_info(host, login, self.0.tls.is_some())?;
         match &self.0.tls {
             None => Client::open(info),
             Some(tls) => Client::build_with_tls(info, read(tls)?),
@@ -231,9 +231,14 @@ async fn has_sharded_channels(connection: &mut ClusterConnection) -> RedisResult
         Ok(text) => text,
         Err(_) => return Ok(true),
     };
+    Ok(is_of_7_or_later(&text))
+}
+
+/// By what `INFO server` says. Valkey names the version of Redis that it stands for.
+fn is_of_7_or_later(text: &str) -> bool {
     let version = text.lines().find_map(|line| line.strip_prefix("redis_version:"));
     let major = version.and_then(|version| version.split('.').next()?.parse::<u32>().ok());
-    Ok(major.is_none_or(|major| major >= 7))
+    major.is_none_or(|major| major >= 7)
 }
 
 fn anywhere() -> RoutingInfo {
@@ -293,4 +298,17 @@ async fn within<T>(limit: Duration, doing: impl Future<Output = RedisResult<T>>)
 
 fn failure(why: &'static str) -> RedisError {
     io::Error::other(why).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sharded_channels_are_expected_from_redis_7_on_and_of_those_who_do_not_say() {
+        assert!(!is_of_7_or_later("# Server\r\nredis_version:6.2.14\r\nredis_mode:cluster\r\n"));
+        for text in ["redis_version:7.0.15\r\n", "redis_version:10.1.0", "server_name:other", "redis_version:?"] {
+            assert!(is_of_7_or_later(text), "{text}");
+        }
+    }
 }

@@ -151,11 +151,8 @@ impl Link {
             .in_flight
             .try_acquire_many(permits)
             .map_err(|_| StoreError::not_asked("too many requests are under way"))?;
-        if let Ok(replies) = timeout(limit, batch.run(&live.wire)).await {
-            return Ok(live.judged(replies));
-        }
-        live.was_silent(|| format!("{MAX_SILENT} requests in a row were not answered"));
-        Err(StoreError::not_known(format!("no answer within {limit:?}")))
+        let answers = batch.run(&live.wire, limit).await;
+        Ok(live.judged(answers, limit))
     }
 }
 
@@ -206,39 +203,44 @@ impl Live {
         matches!(self.wire, Wire::Cluster { .. })
     }
 
-    /// The replies in our words; what they say of the connection is taken note of.
-    fn judged(&self, replies: Vec<RedisResult<Value>>) -> Vec<Result<Value, StoreError>> {
-        let mut answered = replies.is_empty();
+    /// The answers in our words; what they say of the connection is taken note of.
+    fn judged(&self, answers: Vec<Option<RedisResult<Value>>>, limit: Duration) -> Vec<Result<Value, StoreError>> {
+        let mut answered = answers.is_empty();
         let mut broken = None;
-        let replies = replies
+        let late = || StoreError::not_known(format!("no answer within {limit:?}"));
+        let replies = answers
             .into_iter()
-            .map(|reply| match reply {
-                Ok(value) => {
-                    answered = true;
-                    Ok(value)
-                }
-                Err(error) => {
-                    let (ours, fate) = classify(&error);
-                    match fate {
-                        Fate::Sound => answered = true,
-                        // A Cluster's connection looks for the new master by itself.
-                        Fate::Misled if self.is_cluster() => answered = true,
-                        Fate::Misled => self.lose(format!("not the master any more: {error}")),
-                        Fate::Broken => broken = Some(error),
+            .map(|answer| {
+                let error = match answer {
+                    None => return Err(late()),
+                    Some(Err(error)) => error,
+                    Some(Ok(value)) => {
+                        answered = true;
+                        return Ok(value);
                     }
-                    Err(ours)
+                };
+                let (ours, fate) = classify(&error);
+                match fate {
+                    Fate::Broken => broken = Some(error),
+                    // A Cluster's connection looks for the new master by itself.
+                    Fate::Misled if !self.is_cluster() => self.lose(format!("not the master any more: {error}")),
+                    Fate::Misled | Fate::Sound => answered = true,
                 }
+                Err(ours)
             })
             .collect();
         match broken {
             Some(error) if !self.is_cluster() => self.lose(error.to_string()),
-            Some(error) if !answered => self.was_silent(|| error.to_string()),
-            _ => {
-                self.silent.store(0, Ordering::Relaxed);
-                self.heard.store(true, Ordering::Relaxed);
-            }
+            _ if answered => self.was_heard(),
+            Some(error) => self.was_silent(|| error.to_string()),
+            None => self.was_silent(|| format!("{MAX_SILENT} requests in a row were not answered")),
         }
         replies
+    }
+
+    fn was_heard(&self) {
+        self.silent.store(0, Ordering::Relaxed);
+        self.heard.store(true, Ordering::Relaxed);
     }
 
     /// Nobody answered a request. Of a Cluster that may be one node's fault, so only a row of them counts.

@@ -1,8 +1,10 @@
 //! Lua scripts by their digests, and several requests sent as one.
 
-use std::sync::Arc;
+use std::{slice, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use redis::{Cmd, RedisError, RedisResult, ServerErrorKind, Value};
+use tokio::time::timeout;
 
 use super::dial::Wire;
 
@@ -75,18 +77,33 @@ impl Batch {
         self.0.is_empty()
     }
 
-    /// As many replies as requests, in their order.
-    pub(super) async fn run(&self, wire: &Wire) -> Vec<RedisResult<Value>> {
-        let mut replies = wire.send(self.0.iter().map(Call::by_digest).collect()).await;
-        let unknown: Vec<usize> = (0..replies.len()).filter(|at| replies[*at].as_ref().is_err_and(no_script)).collect();
-        if !unknown.is_empty() {
-            let whole = unknown.iter().map(|at| self.0[*at].in_full()).collect();
-            for (at, reply) in unknown.into_iter().zip(wire.send(whole).await) {
-                replies[at] = reply;
+    /// As many replies as requests, in their order; none for a request that was not answered within `limit`.
+    pub(super) async fn run(&self, wire: &Wire, limit: Duration) -> Vec<Option<RedisResult<Value>>> {
+        match wire {
+            Wire::One(_) => match timeout(limit, run(wire, &self.0)).await {
+                Ok(replies) => replies.into_iter().map(Some).collect(),
+                Err(_) => vec![None; self.len()],
+            },
+            // One node's silence is not the others'.
+            Wire::Cluster { .. } => {
+                let each = self.0.iter().map(|call| timeout(limit, run(wire, slice::from_ref(call))));
+                let answers = join_all(each).await.into_iter();
+                answers.map(|answer| answer.ok().and_then(|mut replies| replies.pop())).collect()
             }
         }
-        replies
     }
+}
+
+async fn run(wire: &Wire, calls: &[Call]) -> Vec<RedisResult<Value>> {
+    let mut replies = wire.send(calls.iter().map(Call::by_digest).collect()).await;
+    let unknown: Vec<usize> = (0..replies.len()).filter(|at| replies[*at].as_ref().is_err_and(no_script)).collect();
+    if !unknown.is_empty() {
+        let whole = unknown.iter().map(|at| calls[*at].in_full()).collect();
+        for (at, reply) in unknown.into_iter().zip(wire.send(whole).await) {
+            replies[at] = reply;
+        }
+    }
+    replies
 }
 
 impl Call {

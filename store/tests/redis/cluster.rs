@@ -1,6 +1,11 @@
 //! A Cluster of three nodes.
 
-use fusebox_store::redis::{Address, Batch, Heard, Hints, Link, Script, Value, cmd};
+use std::time::Duration;
+
+use fusebox_store::{
+    StoreError,
+    redis::{Address, Batch, Heard, Hints, Link, Script, Value, cmd},
+};
 use tokio::time::{interval, timeout};
 
 use super::{
@@ -19,8 +24,8 @@ async fn start() -> Cluster {
     let mut links = Vec::new();
     let buses: Vec<String> = (0..3).map(|_| free_port().to_string()).collect();
     for bus in &buses {
-        let settings = ["--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000"];
-        nodes.push(Server::start(&settings).await);
+        let bus = ["--cluster-port", bus, "--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "no"];
+        nodes.push(Server::start(&[&["--cluster-enabled", "yes"], &bus[..]].concat()).await);
     }
     for (index, slots) in [("0", "5460"), ("5461", "10922"), ("10923", "16383")].into_iter().enumerate() {
         let link = connected(nodes[index].address()).await;
@@ -38,7 +43,7 @@ async fn start() -> Cluster {
 }
 
 async fn agreed(link: &Link) {
-    let mut looks = interval(std::time::Duration::from_millis(50));
+    let mut looks = interval(Duration::from_millis(50));
     loop {
         looks.tick().await;
         let text = match ask(link, &["CLUSTER", "INFO"]).await {
@@ -87,11 +92,35 @@ async fn while_one_node_is_away_the_others_answer_and_without_any_the_link_is_do
     cluster.nodes[0].kill().await;
     let batch = Batch::new().command(cmd("GET").arg("b").to_owned()).command(cmd("GET").arg("a").to_owned());
     let replies = link.request(&batch, LIMIT).await;
-    assert!(replies[0].is_err(), "{replies:?}");
+    assert!(replies[0].is_err() && replies[1] == Ok(Value::Nil), "{replies:?}");
     for node in &mut cluster.nodes[1..] {
         node.kill().await;
     }
     until(&link, |state| !state.connected).await;
+}
+
+#[tokio::test]
+async fn while_one_node_is_frozen_the_others_answer_also_on_a_new_connection() {
+    let cluster = start().await;
+    let link = connected(cluster.address.clone()).await;
+    cluster.nodes[0].freeze().await;
+    let both = Batch::new().command(cmd("GET").arg("b").to_owned()).command(cmd("GET").arg("a").to_owned());
+    let replies = link.request(&both, Duration::from_millis(500)).await;
+    assert!(replies[0].is_err() && replies[1] == Ok(Value::Nil), "{replies:?}");
+    for _ in 0..3 {
+        let reply = link.command(cmd("GET").arg("b").to_owned(), Duration::from_millis(200)).await;
+        assert!(matches!(reply, Err(StoreError::Unavailable { may_have_run: true, .. })), "{reply:?}");
+    }
+    until(&link, |state| state.connected && state.generation == 2).await;
+    assert_eq!(ask(&link, &["GET", "a"]).await, Ok(Value::Nil));
+    cluster.nodes[0].thaw().await;
+    let mut looks = interval(Duration::from_millis(100));
+    let thawed = async {
+        while ask(&link, &["GET", "b"]).await != Ok(Value::Nil) {
+            looks.tick().await;
+        }
+    };
+    timeout(LONG, thawed).await.expect("the thawed node answers");
 }
 
 #[tokio::test]
@@ -113,7 +142,7 @@ async fn hints_are_heard_of_each_node_and_after_one_was_away() {
     cluster.nodes[1].restart().await;
     // In part at first, perhaps; then in whole.
     let heard = async {
-        let mut looks = interval(std::time::Duration::from_millis(100));
+        let mut looks = interval(Duration::from_millis(100));
         loop {
             tokio::select! {
                 heard = hints.next() => if heard == hint("c", b"hello") { return },

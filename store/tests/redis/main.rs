@@ -2,10 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
 
+mod alerts;
+mod alike;
 mod cluster;
+mod errors;
 mod hints;
 mod link;
+mod lock;
+mod presence;
 mod same;
 mod secure;
 mod sentinel;
 mod server;
+mod settings;

@@ -1,15 +1,19 @@
 //! Being let in: passwords, permissions, certificates.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use fusebox_store::{
     StoreError,
-    redis::{Address, Link, Value},
+    redis::{Address, Heard, Hints, Link, Value},
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
+use tokio::time::{interval, timeout};
 
-use super::server::{Server, ask, clock, connected, free_port, open, until};
+use super::{
+    hints::{hint, next},
+    server::{LONG, Server, ask, clock, connected, free_port, open, until},
+};
 
 fn parse(text: &str) -> Address {
     Address::parse(text).unwrap()
@@ -36,7 +40,7 @@ async fn a_wrong_password_is_told_without_showing_it_and_a_right_one_is_let_in()
 
 #[tokio::test]
 async fn what_a_user_may_not_do_is_refused_and_the_connection_is_kept() {
-    let server = Server::start(&["--user", "ada on >word ~* &* +@all -set"]).await;
+    let server = Server::start(&["--user", "ada", "on", ">word", "~*", "&*", "+@all", "-set"]).await;
     let link = connected(parse(&format!("redis://ada:word@127.0.0.1:{}", server.port))).await;
     let reply = ask(&link, &["SET", "k", "v"]).await;
     assert!(matches!(&reply, Err(StoreError::Refused { code, .. }) if code == "NOPERM"), "{reply:?}");
@@ -47,6 +51,8 @@ async fn what_a_user_may_not_do_is_refused_and_the_connection_is_kept() {
 fn certificates() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut params = CertificateParams::default();
+    // The same name as the certificate's would make that one look as if it had signed itself.
+    params.distinguished_name.push(DnType::CommonName, "a test's authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
@@ -87,4 +93,31 @@ async fn a_server_behind_tls_is_believed_by_its_authority_and_shown_our_certific
         let error = Link::open(parse(&format!("rediss://127.0.0.1:{port}?{wrong}")), clock()).unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_cluster_behind_tls_and_a_password_is_reached_and_listened_to() {
+    let files = certificates();
+    let [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map(|name| file(files.path(), name));
+    let [port, bus] = [free_port(), free_port()].map(|port| port.to_string());
+    let tls = ["--tls-port", &port, "--tls-ca-cert-file", &ca, "--tls-cert-file", &cert, "--tls-key-file", &key];
+    let rest = ["--tls-cluster", "yes", "--cluster-enabled", "yes", "--cluster-port", &bus, "--requirepass", "word"];
+    let _server = Server::start_on(0, &[&tls[..], &rest[..]].concat()).await;
+    let place = format!("://:word@127.0.0.1:{port}?ca={ca}&cert={cert}&key={key}");
+    let node = connected(parse(&format!("rediss{place}"))).await;
+    assert_eq!(ask(&node, &["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await, Ok(Value::Okay));
+
+    let address = parse(&format!("rediss+cluster{place}"));
+    let link = connected(address.clone()).await;
+    let set = async {
+        let mut looks = interval(Duration::from_millis(50));
+        while ask(&link, &["SET", "k", "v"]).await != Ok(Value::Okay) {
+            looks.tick().await;
+        }
+    };
+    timeout(LONG, set).await.expect("the slots are served");
+    let mut hints = Hints::open(address, vec!["k".to_owned()]).unwrap();
+    assert_eq!(next(&mut hints).await, Heard::Subscribed { generation: 1 });
+    assert_eq!(ask(&link, &[link.publish_command(), "k", "hello"]).await, Ok(Value::Int(1)));
+    assert_eq!(next(&mut hints).await, hint("k", b"hello"));
 }

@@ -130,8 +130,9 @@ impl View {
         }
         let followed = match record.state {
             State::Open => local.open_with_fleet(self.until.unwrap_or(Moment::NEVER), now),
-            // Ends by itself if nothing more is heard.
-            State::HalfOpen => local.open_with_fleet(now + HEARD_LATELY, now),
+            // Its local breaker finds out for itself, should nothing more be heard.
+            State::HalfOpen if local.state() == State::Closed => local.open_with_fleet(now, now),
+            State::HalfOpen => None,
             // Just let go after it was forced closed: it has been opened if what this sidecar saw says so.
             State::Closed if was == Mode::ForcedClosed && record.reason == Reason::Forced => None,
             State::Closed => {
@@ -154,20 +155,18 @@ impl View {
         if may_probe && self.record.state != State::Closed {
             self.asked = Some(now);
         }
-        match self.record.state {
-            State::Closed => Ruling::Local,
-            State::Open => match self.until {
-                None if self.record.mode == Mode::ForcedOpen => Ruling::Refused(self.settings.open_for),
-                Some(until) if now < until => Ruling::Refused(until.since(now)),
-                // Its time is up: the half-open record is on its way, if the store is there.
-                Some(until) if self.is_heard(now) && now.since(until) < HEARD_LATELY => Ruling::Refused(ASK_AGAIN),
-                Some(_) | None => Ruling::Local,
-            },
-            State::HalfOpen if !self.is_heard(now) => Ruling::Local,
-            State::HalfOpen => match self.ticket.take_if(|ticket| may_probe || ticket.expires <= now) {
+        if !self.decides(now) {
+            return Ruling::Local;
+        }
+        match (self.record.state, self.until) {
+            (State::HalfOpen, _) => match self.ticket.take_if(|ticket| may_probe || ticket.expires <= now) {
                 Some(ticket) if now < ticket.expires => Ruling::Probe(ticket),
                 Some(_) | None => Ruling::Refused(ASK_AGAIN),
             },
+            (_, Some(until)) if now < until => Ruling::Refused(until.since(now)),
+            // Its time is up, and the half-open record is on its way.
+            (_, Some(_)) => Ruling::Refused(ASK_AGAIN),
+            (_, None) => Ruling::Refused(self.settings.open_for),
         }
     }
 
@@ -248,6 +247,18 @@ impl View {
     #[must_use]
     pub fn report(&self, clock: &SharedClock, now: Moment) -> Report {
         self.tracker.report(clock, now)
+    }
+
+    /// Whether it decides now, and not the local breaker.
+    #[must_use]
+    pub fn decides(&self, now: Moment) -> bool {
+        match self.record.state {
+            State::Closed => false,
+            State::Open => self.until.is_none_or(|until| {
+                now < until || (self.is_heard(now) && now.since(until) < HEARD_LATELY)
+            }),
+            State::HalfOpen => self.is_heard(now),
+        }
     }
 
     /// Until when it is open, in this process's time.

@@ -71,6 +71,7 @@ impl Metrics {
             models: Registry::new(MAX_MODELS, threads),
             providers: Registry::new(MAX_PROVIDERS, threads),
             load: load::Told::default(),
+            fleet: Fleet::default(),
             started: clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
         }
     }
@@ -102,6 +103,16 @@ impl Metrics {
             let provider = providers.iter().find(|provider| provider.name == series.name);
             series.set_live(provider.map(|provider| provider.scope));
         }
+    }
+
+    /// Whether the shared store answers, from now on.
+    pub(super) fn set_fleet_connected(&self, connected: bool) {
+        self.fleet.connected.store(connected, Relaxed);
+    }
+
+    /// One synchronisation with the shared store took so long.
+    pub(super) fn fleet_synchronised(&self, took: Duration) {
+        self.fleet.took.record(&SHORT, took);
     }
 
     /// One more call in flight.
@@ -281,13 +292,14 @@ impl Metrics {
         }
     }
 
-    /// Load, and what this process has no part of: it runs alone.
+    /// Load, and how this process and its fleet get on.
     fn write_fleet(&self, text: &mut Text) {
         self.load.write(text);
-        text.single("fusebox_fleet_connected", "gauge", "Whether the shared store answers.", 0);
+        let connected = u64::from(self.fleet.connected.load(Relaxed));
+        text.single("fusebox_fleet_connected", "gauge", "Whether the shared store answers.", connected);
         let name = "fusebox_fleet_sync_seconds";
         text.family(name, "histogram", "One synchronisation with the shared store.");
-        histogram::write::<{ SHORT.len() }>(text, name, &[], &SHORT, std::iter::empty());
+        histogram::write(text, name, &[], &SHORT, std::iter::once(&self.fleet.took));
     }
 }
 

@@ -228,12 +228,13 @@ fn forced_modes_are_followed_and_left_again_whichever_records_were_missed_betwee
             let mut sidecar = Sidecar::new(SETTINGS);
             sidecar.adopt(&all[from], 6);
             sidecar.adopt(&all[to], 6);
-            let local = match all[to].state {
-                // So that it goes on by itself if nothing more is heard.
-                State::HalfOpen => State::Open,
-                state => state,
-            };
-            assert_eq!((sidecar.local.state(), sidecar.local.mode()), (local, all[to].mode), "from {from} to {to}");
+            // An open one goes on to be half-open by itself.
+            sidecar.local.tick(at(6));
+            assert_eq!(
+                (sidecar.local.state(), sidecar.local.mode()),
+                (all[to].state, all[to].mode),
+                "from {from} to {to}"
+            );
         }
     }
 }

@@ -1,0 +1,154 @@
+//! Shared breakers, synchronised: reports go out, records come back, and what they say is judged by the rules.
+
+use std::{sync::Arc, time::Duration};
+
+use fusebox_rules::{
+    breaker::{PROBE_LEASE, State},
+    fleet::{Record, Report, Ticket, View, judge},
+    moment::Moment,
+};
+use fusebox_store::{
+    StoreError,
+    breaker::{self, Commit, Condition, Cool, Lease, Probed, Seen},
+};
+use futures_util::future::join_all;
+
+use super::{Fleet, Member, jittered, until};
+use crate::clock;
+
+/// Between two synchronisations while something is to be told, or to be found out.
+const BUSY: Duration = Duration::from_millis(100);
+/// Between two while nothing is.
+const IDLE: Duration = Duration::from_secs(1);
+/// Sidecars for whom the busy pace is meant. More of them slow down, so that the store has no more to do.
+const MANY: u32 = 200;
+/// Beyond the time a probe may take, so that its lease outlives it on its way.
+const ON_THE_WAY: Duration = Duration::from_secs(1);
+/// How far apart sidecars look, at most, once a breaker's time is up.
+const SPREAD: Duration = Duration::from_millis(50);
+
+impl Fleet {
+    /// Synchronises, again and again. Does not end.
+    pub(super) async fn synchronise(self: Arc<Self>, members: Vec<Member>) {
+        if members.is_empty() {
+            return std::future::pending().await;
+        }
+        loop {
+            let began = clock::now();
+            join_all(members.iter().map(|member| self.one(member))).await;
+            self.telemetry.fleet_synchronised(clock::now().since(began));
+            let busy = jittered(BUSY).mul_f64(f64::from(self.live().max(MANY)) / f64::from(MANY));
+            tokio::select! {
+                () = self.hurry.notified() => {}
+                () = until(next_look(&members, began + busy, began + jittered(IDLE))) => {}
+            }
+            until(began + busy).await;
+        }
+    }
+
+    /// One provider. What does not come through is told again the next time: nothing is lost by it, and the trouble has
+    /// been told of.
+    async fn one(&self, member: &Member) {
+        let _ = self.exchange(member).await;
+    }
+
+    async fn exchange(&self, member: &Member) -> Result<(), StoreError> {
+        let gate = &member.gate;
+        self.tell_of_probes(member).await?;
+        let Some(report) = gate.report(&self.clock()) else { return Ok(()) };
+        let seen = self.report(member, report).await?;
+        self.share_cool_down(member, &seen).await?;
+        let wants = |view: &mut View| view.wants_ticket(clock::now()).then(|| view.record().epoch);
+        if let Some(epoch) = gate.with_view(wants).flatten() {
+            self.lease(member, epoch).await?;
+        }
+        Ok(())
+    }
+
+    /// Reports, holds to the record that comes back, and moves it if that is due.
+    async fn report(&self, member: &Member, report: Report) -> Result<Seen, StoreError> {
+        let provider = &*member.settings.name;
+        let settings = &member.settings.breaker;
+        let asked = breaker::Report { provider, sidecar: &self.id, report, window: settings.window };
+        let (now, seen) = self.ask(&asked).await?;
+        let known = member.gate.with_view(|view| {
+            view.heard(clock::now());
+            view.record().clone()
+        });
+        if let Some(known) = known.filter(|known| known.epoch > seen.record.epoch) {
+            // It has lost what is remembered here, and no reports of this epoch are with it yet.
+            self.commit(member, known, Condition::IsNewer).await?;
+            return Ok(seen);
+        }
+        self.hold_to(member, &seen.record);
+        member.gate.with_view(|view| view.hear_of_good(seen.record.epoch, seen.evidence.good_at, &self.clock()));
+        let live = self.live();
+        if live > 0
+            && let Some(next) = judge(&seen.record, &seen.evidence, settings, live, now)
+        {
+            self.commit(member, next, Condition::Replaces(seen.record.epoch)).await?;
+        }
+        Ok(seen)
+    }
+
+    async fn commit(&self, member: &Member, record: Record, condition: Condition) -> Result<(), StoreError> {
+        let (_, committed) = self.ask(&Commit { provider: &member.settings.name, record, condition }).await?;
+        self.hold_to(member, &committed.record);
+        Ok(())
+    }
+
+    fn hold_to(&self, member: &Member, record: &Record) {
+        member.gate.follow(record, &self.clock());
+    }
+
+    async fn tell_of_probes(&self, member: &Member) -> Result<(), StoreError> {
+        let mut over = member.gate.with_view(View::take_results).unwrap_or_default();
+        while let Some((ticket, good)) = over.pop() {
+            let (epoch, token) = (ticket.epoch, ticket.token);
+            let told = self.ask(&Probed { provider: &member.settings.name, epoch, token, good }).await;
+            if let Err(error) = told {
+                over.push((ticket, good));
+                member.gate.with_view(|view| view.untold(over));
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn lease(&self, member: &Member, epoch: u64) -> Result<(), StoreError> {
+        let settings = &member.settings;
+        // A probe of the sidecar's own takes no longer; a caller's call that does is not heard.
+        let lasts = settings.timeouts.total.min(PROBE_LEASE) + ON_THE_WAY;
+        let most = settings.breaker.half_open_max_calls.max(1);
+        let (token, sent) = (fastrand::u64(1..=u64::MAX >> 11), clock::now());
+        let (_, leased) = self.ask(&Lease { provider: &settings.name, epoch, token, most, lasts }).await?;
+        if leased.granted {
+            member.gate.lay_in(Ticket { token, epoch, expires: sent + lasts });
+        }
+        Ok(())
+    }
+
+    /// Of two ends of a cool-down the later wins, here and for all.
+    async fn share_cool_down(&self, member: &Member, seen: &Seen) -> Result<(), StoreError> {
+        let clock = self.clock();
+        let (here, there) = (member.gate.cools_until(), clock.moment(seen.cool_until));
+        if there > here + SPREAD && seen.cool_until.as_millis() > 0 {
+            member.gate.cool_until(there);
+        } else if here > there + SPREAD && here > clock::now() {
+            self.ask(&Cool { provider: &member.settings.name, until: clock.stamp(here) }).await?;
+        }
+        Ok(())
+    }
+}
+
+/// When to look again if nothing is rung: soon where a breaker is half-open, and as an open one's time is up.
+fn next_look(members: &[Member], busy: Moment, idle: Moment) -> Moment {
+    let due = |member: &Member| {
+        member.gate.with_view(|view| match view.record().state {
+            State::Closed => idle,
+            State::Open => view.open_until().map_or(idle, |until| until + SPREAD.mul_f64(fastrand::f64())),
+            State::HalfOpen => busy,
+        })
+    };
+    members.iter().filter_map(due).fold(idle, Moment::min)
+}
