@@ -254,9 +254,9 @@ impl View {
     pub fn decides(&self, now: Moment) -> bool {
         match self.record.state {
             State::Closed => false,
-            State::Open => self.until.is_none_or(|until| {
-                now < until || (self.is_heard(now) && now.since(until) < HEARD_LATELY)
-            }),
+            State::Open => {
+                self.until.is_none_or(|until| now < until || (self.is_heard(now) && now.since(until) < HEARD_LATELY))
+            }
             State::HalfOpen => self.is_heard(now),
         }
     }
