@@ -30,7 +30,7 @@ const MOST_EVENTS: usize = 10_000;
 const MOST_IN_PAGE: u32 = 500;
 
 /// In memory.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Held {
     firing: BTreeMap<AlertKey, u64>,
     /// By their ids.

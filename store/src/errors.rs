@@ -24,7 +24,7 @@ const MINUTES: u64 = 61;
 pub(crate) type Errors = HashMap<String, Held>;
 
 /// One provider's.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Held {
     seconds: BTreeMap<u64, Bucket>,
     minutes: BTreeMap<u64, Bucket>,
@@ -37,7 +37,7 @@ pub(crate) struct Held {
 }
 
 /// What was counted in one second, or one minute.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Bucket {
     calls: u64,
     kinds: BTreeMap<String, u64>,

@@ -23,7 +23,7 @@ use fusebox_rules::moment::Moment;
 
 pub use error::StoreError;
 pub use kept::{News, SharedTime, Store, Told};
-pub use memory::{Breakers, Memory};
+pub use memory::Memory;
 pub use operation::Operation;
 
 /// Reads the process's clock; passed in, so that tests can drive it.

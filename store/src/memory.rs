@@ -1,45 +1,24 @@
 //! The store as one process keeps it for itself: for a sidecar alone, for demonstrations, for simulations.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Debug, hash::Hash};
 
 use fusebox_rules::fleet::Stamp;
 
 use crate::{Operation, alerts, breaker, errors, lock, presence, settings};
 
 /// All that a fleet keeps. Each operation's file says what it does here.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Memory {
-    pub(crate) breakers: Breakers,
+    /// By the provider's name.
+    pub(crate) breakers: BTreeMap<String, breaker::Held>,
     /// By the provider's name.
     pub(crate) errors: errors::Errors,
     pub(crate) presence: presence::Held,
     pub(crate) settings: settings::Held,
     pub(crate) alerts: alerts::Held,
     pub(crate) locks: lock::Held,
-}
-
-/// The shared breakers in it: a value that a model can hold against another.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Breakers {
-    /// By the provider's name.
-    by_provider: BTreeMap<String, breaker::Held>,
     /// Records that were put in place, until they are fetched: what Redis would publish.
     pub(crate) news: Vec<breaker::News>,
-}
-
-impl Breakers {
-    /// Carries out one operation, which is about breakers and nothing else, at `now`.
-    pub fn run<O: Operation>(&mut self, operation: &O, now: Stamp) -> O::Reply {
-        let mut memory = Memory { breakers: std::mem::take(self), ..Memory::default() };
-        let reply = operation.apply(&mut memory, now);
-        *self = memory.breakers;
-        reply
-    }
-
-    /// The records put in place since this was last asked.
-    pub fn take_news(&mut self) -> Vec<breaker::News> {
-        std::mem::take(&mut self.news)
-    }
 }
 
 impl Memory {
@@ -50,7 +29,7 @@ impl Memory {
 
     /// The records put in place since this was last asked.
     pub fn take_news(&mut self) -> Vec<breaker::News> {
-        self.breakers.take_news()
+        std::mem::take(&mut self.news)
     }
 
     /// The settings' version, which grows when Redis would publish it.
@@ -59,7 +38,13 @@ impl Memory {
         self.settings.version()
     }
 
+    /// All that is kept of breakers, to be compared with another's: a model's states differ by it.
+    #[must_use]
+    pub fn breakers(&self) -> &(impl Debug + Eq + Hash + use<>) {
+        &self.breakers
+    }
+
     pub(crate) fn breaker(&mut self, provider: &str) -> &mut breaker::Held {
-        self.breakers.by_provider.entry(provider.to_owned()).or_default()
+        self.breakers.entry(provider.to_owned()).or_default()
     }
 }

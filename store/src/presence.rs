@@ -29,7 +29,7 @@ const KEPT: Duration = Duration::from_secs(3_600);
 const KEYS: [&str; 3] = ["beats", "live", "ids"];
 
 /// In memory: heartbeats with when they came, by when they end.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Held(Recent<(Stamp, Heartbeat)>);
 
 impl Held {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fusebox_rules::fleet::Stamp;
 
 /// Finding a name, and the earliest time, takes no longer than a tree's height.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Recent<T> {
     by_name: BTreeMap<String, (Stamp, T)>,
     by_time: BTreeSet<(Stamp, String)>,

@@ -16,7 +16,7 @@ pub use self::{
 pub use crate::breaker::Condition;
 
 /// In memory.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Held(Settings);
 
 impl Held {

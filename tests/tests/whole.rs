@@ -26,6 +26,7 @@ mod contract;
 mod drain;
 mod error_table;
 mod errors;
+mod fleet;
 mod grpc_surface;
 mod health;
 mod hedging;

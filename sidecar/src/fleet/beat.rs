@@ -1,6 +1,7 @@
 //! A heartbeat a second: that this sidecar is there, and how it is.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -12,16 +13,22 @@ use super::{Fleet, Portrait, jittered};
 
 /// Between two heartbeats.
 const EVERY: Duration = Duration::from_secs(1);
+/// Heartbeats whose highest count of sidecars counts. A store that has just lost everything knows only those that have
+/// come back, and one of them must not take itself for the whole fleet.
+const COUNTED: usize = 5;
 
 impl Fleet {
     /// Says that it is there, again and again. Does not end.
     pub(super) async fn beat(self: Arc<Self>, portrait: Portrait) {
+        let mut counts = VecDeque::from([0; COUNTED]);
         loop {
             let settings_version = self.orders.applied();
             let heartbeat = Heartbeat { id: self.id.to_string(), settings_version, ..portrait() };
             // A pause that is a little longer than was said must not look like a missed beat.
             if let Ok((_, beaten)) = self.ask(&Beat { heartbeat: &heartbeat, every: EVERY * 2 }).await {
-                self.live.store(beaten.live, Relaxed);
+                counts.pop_front();
+                counts.push_back(beaten.live);
+                self.live.store(counts.iter().copied().max().unwrap_or_default(), Relaxed);
                 let _ = self.compare_orders(beaten.settings_version).await;
             }
             tokio::time::sleep(jittered(EVERY)).await;

@@ -11,7 +11,7 @@ use crate::{
     operation::{Place, Reply, digits},
 };
 
-/// Puts a record in place, and hints at it.
+/// Puts a record in place, and hints at it. One that [`Condition::Replaces`] another has to come within [`FRESH`].
 #[derive(Debug, Clone)]
 pub struct Commit<'a> {
     /// Whose.
@@ -29,7 +29,7 @@ pub const FRESH: Duration = Duration::from_secs(1);
 /// What a record may take the place of: in either case only of an older one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// Only that of this epoch, from which it was judged, less than [`FRESH`] ago by the store's clock.
+    /// Only that of this epoch, from which it was judged.
     Replaces(u64),
     /// Any of an earlier epoch: the store has lost what this process still knows.
     IsNewer,
@@ -80,7 +80,7 @@ impl Operation for Commit<'_> {
         }
         let record = held.record.clone();
         if won {
-            memory.breakers.news.push(News { provider: self.provider.to_owned(), record: record.clone() });
+            memory.news.push(News { provider: self.provider.to_owned(), record: record.clone() });
         }
         Committed { won, record }
     }

@@ -3,18 +3,19 @@
 use fusebox_rules::{
     breaker::State,
     fleet::{
-        PROBE_REST, Reason,
+        PROBE_REST, Reason, Ruling,
         invariants::{invariant_no_call_under_an_open_record, invariant_one_state_per_epoch, invariant_probes_are_few},
     },
 };
 use stateright::Property;
 
-use super::world::{Begin, Flaw, Fleet, LEASE, SETTINGS, World, moment, stamp};
+use super::world::{Begin, Flaw, Fleet, LEASE, SETTINGS, Side, World, moment, stamp};
 
 pub(crate) const ONE_STATE: &str = "a breaker has one state per epoch, over the whole history";
 pub(crate) const EPOCHS_GROW: &str = "epochs grow, in the store and at each sidecar";
 pub(crate) const FROM_ITS_OWN: &str = "a judgement replaces only the record that was judged";
 pub(crate) const NO_CALL: &str = "no call passes at a sidecar that holds to an open record";
+pub(crate) const DECIDES: &str = "a view says truly whether it or the local breaker decides";
 pub(crate) const FEW_PROBES: &str = "no more probes are leased at a time than the settings allow";
 pub(crate) const ONE_LEASE: &str = "a lost probe keeps its place for one lease at most";
 pub(crate) const ONE_SICK: &str = "one sick sidecar opens nobody's breaker";
@@ -51,6 +52,11 @@ pub(crate) fn properties() -> Vec<Property<Fleet>> {
         Property::always(EPOCHS_GROW, |_, world: &World| world.broken != Some(EPOCHS_GROW)),
         Property::always(FROM_ITS_OWN, |_, world: &World| world.broken != Some(FROM_ITS_OWN)),
         Property::always(NO_CALL, |_, world: &World| no_call(world)),
+        Property::always(DECIDES, |_, world: &World| {
+            let now = moment(world.now);
+            let local = |side: &Side| matches!(side.view.clone().rule(true, now), Ruling::Local);
+            world.sides.iter().all(|side| side.view.decides(now) != local(side))
+        }),
         Property::always(FEW_PROBES, |_, world: &World| few_probes(world)),
         Property::always(ONE_LEASE, |fleet: &Fleet, world: &World| one_lease(fleet, world)),
         Property::always(ONE_SICK, |_, world: &World| {

@@ -40,7 +40,7 @@ impl Model for Fleet {
 /// Goes through every state within `depth` steps of the beginning, of which there must be at least `states`.
 fn hold(fleet: Fleet, depth: usize, states: usize) {
     let name = format!("{:?} with {} sidecars", fleet.begin, fleet.sidecars);
-    let checker = fleet.checker().target_max_depth(depth).threads(2).spawn_bfs().join();
+    let checker = fleet.checker().target_max_depth(depth).spawn_bfs().join();
     let seen = checker.unique_state_count();
     println!("{name}: {seen} states, {} in all, to depth {}", checker.state_count(), checker.max_depth());
     for property in checks::properties() {
@@ -53,7 +53,7 @@ fn hold(fleet: Fleet, depth: usize, states: usize) {
 /// A flaw that is put in on purpose must be found by `property`.
 fn finds(fleet: Fleet, depth: usize, property: &'static str) {
     let checker = fleet.checker().target_max_depth(depth).finish_when(HasDiscoveries::AnyOf([property].into()));
-    let checker = checker.threads(2).spawn_bfs().join();
+    let checker = checker.spawn_bfs().join();
     let found = checker.discovery(property).expect("the flaw is found");
     println!("{property}: broken by {:?}", found.into_actions());
 }

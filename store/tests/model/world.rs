@@ -15,7 +15,7 @@ use fusebox_rules::{
     moment::Moment,
 };
 use fusebox_store::{
-    Breakers, Operation,
+    Memory, Operation,
     breaker::{Commit, Committed, Condition, Lease, Probed, Report, Seen},
 };
 
@@ -119,9 +119,9 @@ pub(crate) enum Action {
 pub(crate) struct World {
     /// Seconds since the beginning.
     pub(crate) now: u64,
-    pub(crate) store: Breakers,
+    pub(crate) store: Kept,
     /// The store before its last write.
-    former: Breakers,
+    former: Kept,
     pub(crate) sides: Vec<Side>,
     /// Every record that ever was in place.
     pub(crate) history: Vec<Record>,
@@ -153,6 +153,30 @@ pub(crate) struct Side {
 enum Pending {
     Commit { record: Record, judged: Option<u64> },
     Lease { epoch: u64, asked: u64 },
+}
+
+/// A store. Nothing but breakers is kept in it here.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Kept(Memory);
+
+impl Kept {
+    pub(crate) fn run<O: Operation>(&mut self, operation: &O, now: Stamp) -> O::Reply {
+        let reply = self.0.run(operation, now);
+        self.0.take_news();
+        reply
+    }
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.breakers() == other.0.breakers()
+    }
+}
+
+impl Hash for Kept {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.breakers().hash(state);
+    }
 }
 
 /// The local breaker, which only follows here.
@@ -188,8 +212,8 @@ impl Fleet {
     pub(crate) fn begin(&self) -> World {
         let mut world = World {
             now: 2,
-            store: Breakers::default(),
-            former: Breakers::default(),
+            store: Kept::default(),
+            former: Kept::default(),
             sides: vec![Side::new(0); self.sidecars],
             history: vec![Record::default()],
             tokens: 0,
@@ -297,7 +321,7 @@ impl Fleet {
             }
             Action::Skew(at, by) => world.sides[at].skew += by,
             Action::Lose => {
-                world.store = Breakers::default();
+                world.store = Kept::default();
                 world.losses += 1;
                 world.now += 1;
             }
@@ -315,9 +339,9 @@ impl Fleet {
                 }
             }
         }
-        if world.faults == 0 && world.former != Breakers::default() {
+        if world.faults == 0 && world.former != Kept::default() {
             // Never asked for again; and so fewer states.
-            world.former = Breakers::default();
+            world.former = Kept::default();
         }
     }
 
@@ -466,7 +490,6 @@ impl World {
     fn ask<O: Operation>(&mut self, operation: &O) -> O::Reply {
         let before = self.store.clone();
         let reply = self.store.run(operation, stamp(self.now));
-        self.store.take_news();
         if self.store != before {
             self.former = before;
         }
