@@ -1,5 +1,6 @@
 //! Several sidecars and one Redis: what one of them learns of a provider, all of them know.
 
+mod alerts;
 mod faults;
 mod orders;
 

@@ -5,10 +5,12 @@
 
 mod beat;
 mod breakers;
+mod counts;
 mod hear;
 mod orders;
 mod runs;
 mod trouble;
+mod watch;
 
 use std::{
     fmt::Debug,
@@ -103,11 +105,13 @@ impl Fleet {
     /// Takes part for as long as what is returned lives, with the providers of one generation of the configuration.
     #[must_use]
     pub fn start(self: &Arc<Self>, members: Vec<Member>, portrait: Portrait) -> JoinSet<()> {
-        let shared: Vec<Member> = members.into_iter().filter(|member| member.gate.is_shared()).collect();
+        let shared: Vec<Member> = members.iter().filter(|member| member.gate.is_shared()).cloned().collect();
         let mut loops = JoinSet::new();
         loops.spawn(Arc::clone(self).hear(shared.clone()));
         loops.spawn(Arc::clone(self).synchronise(shared));
         loops.spawn(Arc::clone(self).beat(portrait));
+        loops.spawn(Arc::clone(self).count());
+        loops.spawn(Arc::clone(self).watch(members));
         loops
     }
 

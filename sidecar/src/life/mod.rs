@@ -171,11 +171,12 @@ struct Life<'a> {
 impl Life<'_> {
     /// Looks after its health, probes what is half-open, and exchanges the configuration whenever it changes. Does not end.
     async fn go_on(&mut self) {
+        let mut taking_part = None;
         loop {
+            self.take_part(&mut taking_part);
             let _probers = probe::start(&self.shared);
             let _checks = self.checks.start(&self.shared);
             let _readers = load::start(&self.shared);
-            let _fleet = self.fleet.as_ref().map(|fleet| fleet.start(members(&self.shared), self.portrait()));
             loop {
                 let done = tokio::select! {
                     _ = self.watch.changed() => self.reload(),
@@ -185,6 +186,20 @@ impl Life<'_> {
                     break;
                 }
             }
+        }
+    }
+
+    /// Takes part in the fleet with the providers of the configuration in force. What goes on goes on: connections are
+    /// not made anew for a switch or a rank.
+    fn take_part(&self, taking_part: &mut Option<(Vec<Member>, JoinSet<()>)>) {
+        let Some(fleet) = &self.fleet else { return };
+        let members = members(&self.shared);
+        let same = |(one, other): (&Member, &Member)| Arc::ptr_eq(&one.gate, &other.gate);
+        if !taking_part
+            .as_ref()
+            .is_some_and(|(now, _)| now.len() == members.len() && now.iter().zip(&members).all(same))
+        {
+            *taking_part = Some((members.clone(), fleet.start(members, self.portrait())));
         }
     }
 

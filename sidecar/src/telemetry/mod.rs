@@ -21,7 +21,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 pub use attempt::{AttemptTrace, Facts};
 pub use cache::CacheResult;
 pub use call::{CallEnd, CallTrace};
-pub use errors::{CriticalSummary, ErrorSummary, KindCount, KindRate, ReasonCount, Recent};
+pub use errors::{CriticalSummary, ErrorSummary, KindCount, KindRate, ReasonCount, Recent, Told};
 use errors::{Errors, Failed};
 use fusebox_rules::{
     breaker,
@@ -237,6 +237,11 @@ impl Telemetry {
     /// Each provider's places as they are now.
     pub fn set_places(&self, places: Vec<ProviderPlaces>) {
         self.metrics.load.set_places(places);
+    }
+
+    /// Providers' failed attempts since this was last asked. Nothing is put by before it is asked for the first time.
+    pub fn take_failures(&self) -> Vec<Told> {
+        self.errors.take_failures()
     }
 
     /// Attempts so far, by provider.

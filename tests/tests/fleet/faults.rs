@@ -24,8 +24,8 @@ async fn goes_on(one: &One) {
         one.call().await.good();
         assert!(called.elapsed() < Duration::from_secs(1), "a call waited {:?}", called.elapsed());
     }
-    let told = one.sidecar.log().matches("the fleet's store does not answer").count();
-    assert!(told <= 2, "told {told} times:\n{}", one.sidecar.log());
+    let told = one.sidecar.log().matches("the fleet's store").count();
+    assert!(told <= 6, "told {told} times:\n{}", one.sidecar.log());
 }
 
 async fn comes_back(one: &One) {

@@ -67,7 +67,18 @@ const TABLE: &[Row] = &[
     ),
     ("digest", &[]),
     ("error", &[("rules", "the kinds and their table are theirs")]),
-    ("fleet", &[("clock", "when a run was last heard of"), ("rules", "what is shared, and what it means")]),
+    (
+        "fleet",
+        &[
+            ("clock", "when a run was last heard of, and what the store's time is here"),
+            ("config", "which fleet it is, and how a provider's breaker is set"),
+            ("gate", "where what is heard is laid, for calls to find"),
+            ("proto", "the heartbeat"),
+            ("rules", "what is shared, and what it means"),
+            ("store", "where it is shared"),
+            ("telemetry", "whether the store answers; what is counted for the fleet"),
+        ],
+    ),
     (
         "gate",
         &[
@@ -97,8 +108,10 @@ const TABLE: &[Row] = &[
             ("clock", "how long ago the configuration was loaded"),
             ("config", "loaded at the start, and anew"),
             ("doors", "opened and closed"),
+            ("fleet", "joined, left, and obeyed"),
             ("gate", "taken over by the next generation"),
             ("health", "its probes and checks are started"),
+            ("proto", "the sidecar's picture of itself"),
             ("rules", "what a breaker begins with"),
             ("serve", "the listeners"),
             ("telemetry", "set up first, flushed last"),
@@ -216,7 +229,7 @@ fn known_to(code: &str) -> BTreeSet<String> {
             None => known.extend(head(&code[at + "crate::".len()..])),
         }
     }
-    let crates = ["rules", "proto"].into_iter().filter(|name| code.contains(&format!("fusebox_{name}::")));
+    let crates = ["rules", "proto", "store"].into_iter().filter(|name| code.contains(&format!("fusebox_{name}::")));
     known.extend(crates.map(str::to_owned));
     known
 }

@@ -16,7 +16,7 @@ use crate::{
 struct Shown(Mutex<(Vec<String>, Vec<ProviderView>)>, Mutex<Vec<CheckView>>);
 
 impl View for Shown {
-    fn fleet(&self) -> Option<super::FleetView> {
+    fn fleet(&self) -> Option<FleetView> {
         None
     }
 

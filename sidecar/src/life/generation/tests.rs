@@ -8,7 +8,7 @@ use crate::{
 
 fn generations() -> Generations {
     let telemetry = Telemetry::try_new(&Config::default().telemetry, 1).unwrap();
-    Generations::new(telemetry, 1, Arc::default())
+    Generations::new(telemetry, 1, Arc::default(), None)
 }
 
 fn with_tls(tls: Tls) -> Config {

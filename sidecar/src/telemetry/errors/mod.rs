@@ -6,7 +6,12 @@
 
 mod wheel;
 
-use std::{cmp::Reverse, collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use fusebox_rules::{critical::Critical, moment::Moment};
 use parking_lot::Mutex;
@@ -42,6 +47,19 @@ pub(super) struct Failed {
     pub(super) attempt: Option<u32>,
     /// When.
     pub(super) at: Moment,
+}
+
+/// How many attempts at a provider failed in one way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Who.
+    pub provider: Arc<str>,
+    /// How, by the kind's name.
+    pub kind: &'static str,
+    /// What was asked, by its name.
+    pub operation: &'static str,
+    /// How many.
+    pub count: u32,
 }
 
 /// What went wrong lately, in figures.
@@ -140,6 +158,8 @@ struct Inner {
     calls: Windows,
     attempts: Windows,
     critical: [Reason; Critical::ALL.len()],
+    /// Providers' failed attempts, by provider, kind and operation, until the fleet is told; `None`: there is none.
+    untold: Option<HashMap<(Arc<str>, &'static str, &'static str), u32>>,
 }
 
 /// The same failures over a minute and over an hour.
@@ -167,6 +187,7 @@ impl Errors {
             calls: Windows::new(),
             attempts: Windows::new(),
             critical: [Reason::default(); Critical::ALL.len()],
+            untold: None,
         };
         Self(Mutex::new(inner))
     }
@@ -178,6 +199,7 @@ impl Errors {
         let windows = if failed.attempt.is_some() { &mut inner.attempts } else { &mut inner.calls };
         windows.minute.add(failed.kind, failed.operation, failed.at);
         windows.hour.add(failed.kind, failed.operation, failed.at);
+        inner.put_by(&failed);
         let due = failed.critical.and_then(|reason| inner.critical[reason as usize].met(failed.at));
         if failed.kind == ErrorKind::Cancelled {
             return due;
@@ -193,6 +215,13 @@ impl Errors {
     /// Counts what no call met; if a line about it is due, it says how many of its reason it stands for.
     pub(super) fn alarm(&self, reason: Critical, at: Moment) -> Option<u64> {
         self.0.lock().critical[reason as usize].met(at)
+    }
+
+    /// Providers' failed attempts since this was last asked, if it ever was: before, nobody is there to be told.
+    pub(super) fn take_failures(&self) -> Vec<Told> {
+        let taken = self.0.lock().untold.replace(HashMap::new()).unwrap_or_default();
+        let told = |((provider, kind, operation), count)| Told { provider, kind, operation, count };
+        taken.into_iter().map(told).collect()
     }
 
     /// Critical failures since the process began, by reason.
@@ -225,6 +254,16 @@ impl Errors {
             },
             recent: shown(recent),
         }
+    }
+}
+
+impl Inner {
+    fn put_by(&mut self, failed: &Failed) {
+        let (Some(untold), Some(provider), Some(_)) = (&mut self.untold, &failed.provider, failed.attempt) else {
+            return;
+        };
+        let way = (Arc::clone(provider), failed.kind.name(), operation_name(failed.operation));
+        *untold.entry(way).or_default() += 1;
     }
 }
 
