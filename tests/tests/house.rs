@@ -18,8 +18,9 @@ use serde_json::Value;
 const CRATES: &[(&str, &[&str])] = &[
     ("fusebox-proto", &[]),
     ("fusebox-rules", &[]),
-    ("fusebox-sidecar", &["fusebox-proto", "fusebox-rules"]),
-    ("fusebox-tests", &["fusebox-proto"]),
+    ("fusebox-store", &["fusebox-proto", "fusebox-rules"]),
+    ("fusebox-sidecar", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
+    ("fusebox-tests", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
     ("fusebox-bench", &["fusebox-rules"]),
 ];
 

@@ -9,9 +9,7 @@ const NO_EFFECT: &str = "has no effect in this version";
 
 pub(super) fn all(config: &Config, advice: &mut Found) {
     let default = Config::default();
-    for (key, set) in [("cache.shared", config.cache.shared != default.cache.shared)] {
-        advice.add_if(set, key, NO_EFFECT);
-    }
+    advice.add_if(config.cache.shared != default.cache.shared, "cache.shared", NO_EFFECT);
     for (index, provider) in config.providers.iter().enumerate() {
         let limit = &provider.rate_limit;
         let limited = limit.requests_per_minute.is_some() || limit.tokens_per_minute.is_some();

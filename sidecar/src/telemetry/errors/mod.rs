@@ -152,6 +152,9 @@ pub struct Recent {
 #[derive(Debug)]
 pub(super) struct Errors(Mutex<Inner>);
 
+/// Who failed, how, and at what, by name.
+type Way = (Arc<str>, &'static str, &'static str);
+
 #[derive(Debug)]
 struct Inner {
     recent: VecDeque<Failed>,
@@ -159,7 +162,7 @@ struct Inner {
     attempts: Windows,
     critical: [Reason; Critical::ALL.len()],
     /// Providers' failed attempts, by provider, kind and operation, until the fleet is told; `None`: there is none.
-    untold: Option<HashMap<(Arc<str>, &'static str, &'static str), u32>>,
+    untold: Option<HashMap<Way, u32>>,
 }
 
 /// The same failures over a minute and over an hour.
