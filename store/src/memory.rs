@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fusebox_rules::fleet::Stamp;
 
-use crate::{Operation, alerts, breaker, errors, lock, presence, settings};
+use crate::{Operation, alerts, breaker, claims, errors, lock, presence, runs, settings, share, shared_cache};
 
 /// All that a fleet keeps. Each operation's file says what it does here.
 #[derive(Debug, Default)]
@@ -16,6 +16,12 @@ pub struct Memory {
     pub(crate) settings: settings::Held,
     pub(crate) alerts: alerts::Held,
     pub(crate) locks: lock::Held,
+    /// By the provider's name.
+    pub(crate) shares: share::Held,
+    /// By their ids.
+    pub(crate) runs: runs::Held,
+    pub(crate) shared_cache: shared_cache::Held,
+    pub(crate) claims: claims::Held,
 }
 
 /// The shared breakers in it: a value that a model can hold against another.
