@@ -17,6 +17,11 @@ fn exchange(share: &mut Share, store: &mut Bucket, live: u32, millis: u64) -> Dr
     drawn
 }
 
+fn lease(share: &mut Share, granted: u64, millis: u64) {
+    let (ask, drawn) = (Ask { want: granted, ..Ask::default() }, Drawn { granted, ..Drawn::default() });
+    share.hear(&ask, &drawn, at(millis), at(millis));
+}
+
 fn taken(share: &mut Share, units: u64, millis: u64) -> Portion {
     match share.take(units, at(millis)) {
         Take::Taken(portion) => portion,
@@ -76,6 +81,45 @@ fn what_was_leased_ends_if_the_store_is_not_heard_of() {
     exchange(&mut share, &mut store, 1, 100);
     assert!(share.left(at(4_099)) > 0);
     assert_eq!(share.left(at(4_100)), 0);
+}
+
+#[test]
+fn each_lease_ends_in_its_own_time_and_those_within_half_a_second_with_the_first() {
+    let mut share = share(60_000);
+    for (units, millis) in [(10, 0), (20, 499), (40, 500), (80, 999), (160, 3_000)] {
+        lease(&mut share, units, millis);
+    }
+    let left = [3_999, 4_000, 4_499, 4_500, 6_999, 7_000].map(|millis| share.left(at(millis)));
+    assert_eq!(left, [310, 280, 280, 160, 160, 0]);
+    share.hear(&Ask::default(), &Drawn { granted: 9, ..Drawn::default() }, at(8_000), at(12_000));
+    assert_eq!(share.left(at(12_000)), 0, "it came when it had ended");
+}
+
+#[test]
+fn what_comes_back_fills_no_lease_beyond_what_it_was() {
+    let mut share = share(60_000);
+    lease(&mut share, 100, 0);
+    let first = taken(&mut share, 100, 0);
+    lease(&mut share, 50, 3_500);
+    let second = taken(&mut share, 20, 3_500);
+    share.settle(first, 10, at(5_000));
+    assert_eq!(share.left(at(5_000)), 50, "30 and the 20 that were taken of it");
+    share.settle(second, 0, at(5_000));
+    assert_eq!(share.left(at(5_000)), 50);
+    assert_eq!(share.ask(1, at(5_000)).unwrap().put, 90, "70 of the first and 20 of the second");
+}
+
+#[test]
+fn sidecars_that_know_how_many_they_are_keep_to_the_limit_without_a_store() {
+    let mut fleet: Vec<Share> = (0..10).map(|_| share(600)).collect();
+    let mut all = 0;
+    for tick in 0..1_200 {
+        for share in &mut fleet {
+            share.ask(10, at(tick * 50));
+            all += u64::from(matches!(share.take(1, at(tick * 50)), Take::Taken(_)));
+        }
+    }
+    assert!((600..=660).contains(&all), "{all}");
 }
 
 #[test]
