@@ -6,7 +6,7 @@ use super::{
     bucket::Terms,
     share::{Portion, Share, Take},
 };
-use crate::moment::Moment;
+use crate::{come_back::left::AllLeft, moment::Moment};
 
 /// What a provider allows the whole fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -92,6 +92,15 @@ impl Allowance {
         settle(self.tokens.as_mut(), taken.tokens, tokens, now);
     }
 
+    /// The provider said, with an answer, what is left of its limits. It only ever corrects downwards.
+    pub fn correct(&mut self, said: &AllLeft, now: Moment) {
+        for (share, left) in [(&mut self.requests, said.requests), (&mut self.tokens, said.tokens)] {
+            if let (Some(share), Some(left)) = (share, left) {
+                share.correct(left.units, left.resets_in, now);
+            }
+        }
+    }
+
     /// Both shares that there are.
     pub fn shares(&mut self) -> impl Iterator<Item = &mut Share> {
         self.requests.iter_mut().chain(self.tokens.iter_mut())
@@ -111,6 +120,7 @@ fn settle(share: Option<&mut Share>, portion: Portion, used: u64, now: Moment) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::come_back::left::Left;
 
     const NOW: Moment = Moment::from_nanos(1);
 
@@ -127,6 +137,16 @@ mod tests {
         allowance.settle(first, Outcome::Sent { tokens: Some(100) }, NOW);
         allowance.settle(second, Outcome::NotSent, NOW);
         assert!(matches!(allowance.take(900, NOW), Allowed::Taken(_)));
+    }
+
+    #[test]
+    fn what_the_provider_says_is_left_is_all_that_is_taken_alone() {
+        let limits = RateLimits { requests_per_minute: Some(600), tokens_per_minute: None };
+        let mut allowance = Allowance::new(&limits);
+        let left = Left { units: 2, resets_in: Duration::from_secs(1) };
+        allowance.correct(&AllLeft { requests: Some(left), tokens: Some(left) }, NOW);
+        let taken = (0..9).filter(|_| matches!(allowance.take(100, NOW), Allowed::Taken(_))).count();
+        assert_eq!(taken, 2);
     }
 
     #[test]

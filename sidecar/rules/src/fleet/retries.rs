@@ -5,7 +5,7 @@
 
 use super::{
     bucket::{Ask, Drawn, Terms},
-    share::{Portion, Share, Take},
+    share::{Share, Take},
 };
 use crate::{
     budget::{Amounts, Budget, Payment, RETRY, Settings},
@@ -52,11 +52,8 @@ impl Retries {
             return self.local.withdraw(now);
         }
         match self.share.take(RETRY, now) {
-            Take::Taken(portion) => {
-                // A retry that was paid for is never paid back.
-                let _spent: Portion = portion;
-                Payment::Paid
-            }
+            // What was taken is not settled: a retry that was paid for is never paid back.
+            Take::Taken(_) => Payment::Paid,
             Take::Short { .. } => Payment::Refused,
         }
     }
