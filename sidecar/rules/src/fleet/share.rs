@@ -8,8 +8,11 @@
 //! lost, or found, costs at most one more filling of the bucket; without it sidecars that know how many they are keep
 //! to the limit together. How shares and the store's bucket speak to each other is decided elsewhere.
 
+mod lots;
+
 use std::time::Duration;
 
+use self::lots::Lots;
 use super::{
     Stamp,
     bucket::{Ask, Bucket, Drawn, MOST_UNITS, Terms},
@@ -31,10 +34,7 @@ const EXCHANGE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub struct Share {
     terms: Terms,
-    /// In the order in which they were asked for; at most `LASTS / TOGETHER` and one.
-    lots: Vec<Lot>,
-    /// Given back, of no lot that could still be used.
-    spare: u64,
+    lots: Lots,
     /// Used beyond what was leased, and not yet charged.
     debt: u64,
     /// Whether a call went on credit since the store was last heard of.
@@ -80,16 +80,6 @@ pub enum Take {
     },
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Lot {
-    asked: Moment,
-    held: u64,
-    /// What calls may still bring back to it.
-    taken: u64,
-    /// To be given back.
-    back: u64,
-}
-
 #[derive(Debug, Clone, Copy, Default)]
 struct Heard {
     /// Whether the store answers.
@@ -116,8 +106,7 @@ impl Share {
     pub fn new(terms: Terms) -> Self {
         Self {
             terms: terms.bounded(),
-            lots: Vec::new(),
-            spare: 0,
+            lots: Lots::default(),
             debt: 0,
             on_credit: false,
             told: None,
@@ -145,9 +134,9 @@ impl Share {
     pub fn take(&mut self, units: u64, now: Moment) -> Take {
         let units = units.min(self.terms.per_minute.max(self.terms.burst));
         self.usage.note(units, now);
-        self.forget(now);
-        if self.held() >= units {
-            return Take::Taken(self.take_leased(units));
+        self.lots.forget(now);
+        if self.lots.held() >= units {
+            return Take::Taken(Portion { leased: self.lots.take(units), alone: 0 });
         }
         if !self.heard.well {
             return self.take_alone(units, now);
@@ -169,14 +158,16 @@ impl Share {
         if alone > 0 {
             let (put, charge) = (alone.saturating_sub(used), used.saturating_sub(alone));
             self.draw_alone(&Ask { put, charge, ..Ask::default() }, now);
-        } else if used > leased {
-            self.forget(now);
-            let more = used - leased;
-            let portion = self.take_leased(more.min(self.held()));
-            self.debt = self.debt.saturating_add(more - portion.leased);
-        } else {
-            self.bring_back(leased - used, now);
+            return;
         }
+        self.lots.forget(now);
+        let more = used.saturating_sub(leased);
+        self.debt = self.debt.saturating_add(more - self.lots.take(more));
+        // What was used on credit is not owed if it was not used.
+        let less = leased.saturating_sub(used);
+        let owed = less.min(self.debt);
+        self.debt -= owed;
+        self.lots.bring_back(less - owed);
     }
 
     /// The provider says that `remaining` units are left of its own limit, which starts afresh after `resets_in`.
@@ -201,27 +192,25 @@ impl Share {
     pub fn ask(&mut self, live: u32, now: Moment) -> Option<Ask> {
         self.alone.pass(self.live, now);
         self.live = live.max(1);
-        self.forget(now);
+        self.lots.forget(now);
         let desired = self.desired(now);
-        let fresh = self.turn_over(desired, now);
-        let put = self.lots.iter().map(|lot| lot.back).fold(self.spare, u64::saturating_add);
+        let fresh = self.lots.turn_over(desired, now);
         let remaining = self.told.take().filter(|(_, until)| *until > now).map(|(units, _)| units);
-        let least = self.needed.saturating_sub(self.held());
+        let least = self.needed.saturating_sub(self.lots.held());
         let want = desired.saturating_sub(fresh).max(least);
         let least = if want > 0 { least.max(1) } else { 0 };
-        let ask = Ask { put, charge: self.debt, remaining, want, least };
-        self.lots.iter_mut().for_each(|lot| lot.back = 0);
-        (self.spare, self.debt, self.needed) = (0, 0, 0);
+        let ask = Ask { put: self.lots.take_back(), charge: self.debt, remaining, want, least };
+        (self.debt, self.needed) = (0, 0);
         (!ask.is_empty() || !self.heard.well).then_some(ask)
     }
 
     /// The store answered `ask`, which was sent at `sent`, with `drawn`, at `now`.
     pub fn hear(&mut self, ask: &Ask, drawn: &Drawn, sent: Moment, now: Moment) {
-        let scarce = drawn.granted < ask.want;
+        let scarce = if ask.want > 0 { drawn.granted < ask.want } else { self.heard.scarce };
         self.heard = Heard { well: true, scarce, left: drawn.left, ready: now + drawn.ready_in };
         self.on_credit = false;
         if drawn.granted > 0 && now < sent + LASTS {
-            self.lease(drawn.granted, sent);
+            self.lots.add(drawn.granted, sent);
         }
     }
 
@@ -232,14 +221,14 @@ impl Share {
 
     /// The store did not even see `ask`: all that it says still is to be told.
     pub fn untold(&mut self, ask: &Ask) {
-        self.spare = self.spare.saturating_add(ask.put);
+        self.lots.give_back(ask.put);
         self.debt = self.debt.saturating_add(ask.charge);
     }
 
     /// Units that can be taken now.
     #[must_use]
     pub fn left(&self, now: Moment) -> u64 {
-        self.lots.iter().filter(|lot| now < lot.asked + LASTS).map(|lot| lot.held).sum()
+        self.lots.held_at(now)
     }
 
     /// What it should hold: twice what calls asked for in the last second, and two calls more; where there is little,
@@ -253,66 +242,6 @@ impl Share {
             self.terms.burst / 2
         };
         desired.min(most).max(self.needed)
-    }
-
-    /// Marks what is too much to be given back, the oldest first; says how much is left of what is not old.
-    fn turn_over(&mut self, desired: u64, now: Moment) -> u64 {
-        let (mut kept, mut fresh) = (0, 0);
-        for lot in self.lots.iter_mut().rev() {
-            let is_old = now.since(lot.asked) >= TURNED_OVER;
-            let room = if is_old { desired } else { desired.saturating_mul(2) };
-            let keep = lot.held.min(room.saturating_sub(kept));
-            lot.back += lot.held - keep;
-            lot.held = keep;
-            kept += keep;
-            if !is_old {
-                fresh += keep;
-            }
-        }
-        fresh
-    }
-
-    fn lease(&mut self, units: u64, asked: Moment) {
-        match self.lots.last_mut().filter(|lot| asked.since(lot.asked) < TOGETHER) {
-            Some(lot) => lot.held += units,
-            None => self.lots.push(Lot { asked, held: units, taken: 0, back: 0 }),
-        }
-    }
-
-    fn forget(&mut self, now: Moment) {
-        self.lots.retain(|lot| now < lot.asked + LASTS);
-    }
-
-    fn held(&self) -> u64 {
-        self.lots.iter().map(|lot| lot.held).sum()
-    }
-
-    /// From those that end first.
-    fn take_leased(&mut self, units: u64) -> Portion {
-        let mut missing = units;
-        for lot in &mut self.lots {
-            let part = lot.held.min(missing);
-            lot.held -= part;
-            lot.taken += part;
-            missing -= part;
-        }
-        Portion { leased: units - missing, alone: 0 }
-    }
-
-    /// To those that end last, for use, and no more than was taken of them; what is beyond goes to the store.
-    fn bring_back(&mut self, units: u64, now: Moment) {
-        self.forget(now);
-        // What was used on credit is not owed if it was not used.
-        let owed = units.min(self.debt);
-        self.debt -= owed;
-        let mut spare = units - owed;
-        for lot in self.lots.iter_mut().rev() {
-            let part = lot.taken.min(spare);
-            lot.taken -= part;
-            lot.held += part;
-            spare -= part;
-        }
-        self.spare = self.spare.saturating_add(spare);
     }
 
     fn take_alone(&mut self, units: u64, now: Moment) -> Take {
