@@ -47,3 +47,23 @@ pub const EVENTS: &str = include_str!("../scripts/events.lua");
 pub const LOCK: &str = include_str!("../scripts/lock.lua");
 /// Gives a lock back.
 pub const UNLOCK: &str = include_str!("../scripts/unlock.lua");
+
+/// Draws from a bucket: of what a provider allows, or of retries.
+pub const DRAW: &str = include_str!("../scripts/draw.lua");
+
+/// Reads what a run has spent.
+pub const LOOK: &str = concat!(include_str!("../scripts/others.lua"), include_str!("../scripts/look.lua"));
+/// Takes in a sidecar's part of a run; returns what all parts amount to.
+pub const TELL: &str = concat!(include_str!("../scripts/others.lua"), include_str!("../scripts/tell.lua"));
+
+/// Looks for an answer that is kept for all.
+pub const FETCH: &str = include_str!("../scripts/fetch.lua");
+/// Keeps an answer for all.
+pub const KEEP: &str = include_str!("../scripts/keep.lua");
+
+/// Claims a call, or learns whose it is, or what came of it.
+pub const CLAIM: &str = include_str!("../scripts/claim.lua");
+/// Puts an answer in the place of a claim.
+pub const FINISH: &str = include_str!("../scripts/finish.lua");
+/// Gives a claim back.
+pub const RELEASE: &str = include_str!("../scripts/release.lua");

@@ -5,7 +5,10 @@
 //! `redis` holds connections to Redis and is the only place that names the crate of that name.
 
 pub mod alerts;
+pub mod body;
 pub mod breaker;
+pub mod claims;
+pub mod digest;
 pub mod error;
 pub mod errors;
 mod kept;
@@ -15,7 +18,10 @@ pub mod operation;
 pub mod presence;
 mod recent;
 pub mod redis;
+pub mod runs;
 pub mod settings;
+pub mod share;
+pub mod shared_cache;
 
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Debug, hash::Hash};
 
 use fusebox_rules::fleet::Stamp;
 
-use crate::{Operation, alerts, breaker, errors, lock, presence, settings};
+use crate::{Operation, alerts, breaker, claims, errors, lock, presence, runs, settings, share, shared_cache};
 
 /// All that a fleet keeps. Each operation's file says what it does here.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +17,12 @@ pub struct Memory {
     pub(crate) settings: settings::Held,
     pub(crate) alerts: alerts::Held,
     pub(crate) locks: lock::Held,
+    /// By the provider's name.
+    pub(crate) shares: share::Held,
+    /// By their ids.
+    pub(crate) runs: runs::Held,
+    pub(crate) shared_cache: shared_cache::Held,
+    pub(crate) claims: claims::Held,
     /// Records that were put in place, until they are fetched: what Redis would publish.
     pub(crate) news: Vec<breaker::News>,
 }

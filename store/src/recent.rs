@@ -29,10 +29,14 @@ impl<T> Recent<T> {
         self.by_time.insert((at, name.to_owned()));
     }
 
-    pub(crate) fn remove(&mut self, name: &str) {
-        if let Some((name, (at, _))) = self.by_name.remove_entry(name) {
-            self.by_time.remove(&(at, name));
-        }
+    pub(crate) fn remove(&mut self, name: &str) -> Option<T> {
+        let (name, (at, kept)) = self.by_name.remove_entry(name)?;
+        self.by_time.remove(&(at, name));
+        Some(kept)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_name.len()
     }
 
     /// Forgets some whose time is `end` or earlier, the earliest first.
@@ -41,14 +45,14 @@ impl<T> Recent<T> {
             if self.by_time.first().is_none_or(|(at, _)| *at > end) {
                 return;
             }
-            self.forget_first();
+            self.pop_first();
         }
     }
 
     /// Forgets the earliest, while there are more than `most`.
     pub(crate) fn keep(&mut self, most: usize) {
         while self.by_name.len() > most {
-            self.forget_first();
+            self.pop_first();
         }
     }
 
@@ -64,9 +68,9 @@ impl<T> Recent<T> {
         self.by_name.range::<str, _>((from, Unbounded)).map(|(name, (at, kept))| (name, *at, kept))
     }
 
-    fn forget_first(&mut self) {
-        if let Some((_, name)) = self.by_time.pop_first() {
-            self.by_name.remove(&name);
-        }
+    /// Forgets the earliest.
+    pub(crate) fn pop_first(&mut self) -> Option<T> {
+        let (_, name) = self.by_time.pop_first()?;
+        self.by_name.remove(&name).map(|(_, kept)| kept)
     }
 }

@@ -16,7 +16,7 @@ pub struct Settings {
 }
 
 /// One retry, in the bucket's unit.
-const RETRY: u64 = 1_000;
+pub(crate) const RETRY: u64 = 1_000;
 /// How many seconds' worth of free retries it saves up.
 const FREE_SECONDS_KEPT: u64 = 10;
 /// How many calls' worth of paid retries it saves up.
@@ -44,13 +44,31 @@ pub enum Payment {
     Refused,
 }
 
+/// What settings come to, in thousandths of a retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Amounts {
+    pub(crate) per_call: u64,
+    pub(crate) per_second: u64,
+    /// Free ones that are saved up.
+    pub(crate) free: u64,
+    /// Those paid for that are saved up.
+    pub(crate) paid: u64,
+}
+
+impl Settings {
+    pub(crate) fn amounts(&self) -> Amounts {
+        let (per_call, per_second) = (thousandths(self.ratio), thousandths(self.minimum_per_second));
+        let free = per_second.saturating_mul(FREE_SECONDS_KEPT);
+        Amounts { per_call, per_second, free, paid: per_call.saturating_mul(CALLS_KEPT) }
+    }
+}
+
 impl Budget {
     /// A budget that begins at `now`.
     #[must_use]
     pub fn new(settings: &Settings, now: Moment) -> Self {
-        let (per_call, per_second) = (thousandths(settings.ratio), thousandths(settings.minimum_per_second));
-        let free = per_second.saturating_mul(FREE_SECONDS_KEPT);
-        let most = free.saturating_add(per_call.saturating_mul(CALLS_KEPT));
+        let Amounts { per_call, per_second, free, paid } = settings.amounts();
+        let most = free.saturating_add(paid);
         // A bucket that could never hold one retry would never allow one, however much was paid in.
         let most = if most == 0 { 0 } else { most.max(RETRY) };
         Self { per_call, per_second, most, held: free, filled_to: now }

@@ -3,6 +3,7 @@
 //! Ask only after a refusal: most of these headers come with answers too. What is not credible is as if it had not been
 //! said: a time that is past, something negative, anything over [`MAX_WAIT`].
 
+pub mod left;
 #[cfg(test)]
 mod tests;
 mod times;

@@ -1,16 +1,21 @@
 //! What the fleet decides together: the shared breaker of a provider, as pure functions of its record, of what the
-//! sidecars report, and of the shared time; what operators have set; and what a person must hear of.
+//! sidecars report, and of the shared time; what operators have set; what a person must hear of; and how what a
+//! provider allows, and what retries are paid for, is shared out.
 //!
 //! The store keeps records, sums up reports, leases probes and compares and sets; it decides nothing. Every sidecar
 //! judges by [`judge`] alone, and so do the simulation and the model. Leaves out: how records and reports travel.
 
 mod alert;
+pub mod allowance;
+pub mod bucket;
 mod clock;
 mod evidence;
 pub mod invariants;
 mod judge;
 mod record;
+pub mod retries;
 pub mod settings;
+pub mod share;
 mod spike;
 mod tracker;
 mod view;

@@ -1,7 +1,10 @@
 //! An agent run's budget: what all calls under one run id may spend together, and when a run goes in circles.
 //!
 //! A call is counted as it begins, so that calls at once cannot be more than are allowed; what it used is known, and
-//! counted, at its end. Where runs are kept, and for how many sidecars, is decided elsewhere.
+//! counted, at its end. A run's calls may come to several sidecars: see [`others`]. Where runs are kept is decided
+//! elsewhere.
+
+pub mod others;
 
 use std::time::Duration;
 
@@ -122,7 +125,10 @@ pub struct Run {
     began: Moment,
     touched: Moment,
     under_way: u32,
+    /// Here.
     spent: Spent,
+    /// By other sidecars, as last heard of.
+    others: Spent,
     /// In the order last asked for.
     asked: Vec<Asked>,
     /// What was asked for most often.
@@ -134,15 +140,44 @@ pub struct Run {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Asked {
     print: u64,
+    /// Here.
     times: u32,
+    /// Of other sidecars, as last heard of.
+    others: u32,
+}
+
+impl Spent {
+    const NOTHING: Self = Self { calls: 0, tool_calls: 0, tokens: 0, cost_nanos: 0 };
+
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_add(other.calls),
+            tool_calls: self.tool_calls.saturating_add(other.tool_calls),
+            tokens: self.tokens.saturating_add(other.tokens),
+            cost_nanos: self.cost_nanos.saturating_add(other.cost_nanos),
+        }
+    }
+
+    /// What is left of it without `part`, which is some of it.
+    #[must_use]
+    pub const fn without(self, part: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_sub(part.calls),
+            tool_calls: self.tool_calls.saturating_sub(part.tool_calls),
+            tokens: self.tokens.saturating_sub(part.tokens),
+            cost_nanos: self.cost_nanos.saturating_sub(part.cost_nanos),
+        }
+    }
 }
 
 impl Run {
     /// A run whose first call comes at `now`.
     #[must_use]
     pub const fn new(now: Moment) -> Self {
-        let spent = Spent { calls: 0, tool_calls: 0, tokens: 0, cost_nanos: 0 };
-        Self { began: now, touched: now, under_way: 0, spent, asked: Vec::new(), worst: None, latest: None }
+        let (spent, others) = (Spent::NOTHING, Spent::NOTHING);
+        Self { began: now, touched: now, under_way: 0, spent, others, asked: Vec::new(), worst: None, latest: None }
     }
 
     /// A call of the run wants to begin; `shown` is what its own conversation repeats.
@@ -150,7 +185,7 @@ impl Run {
         self.touched = self.touched.max(now);
         let ran = now.since(self.began);
         if let Some(why) = self.spent_by(limits, shown, ran) {
-            return Verdict::Refused(Refusal { why, spent: self.spent, ran });
+            return Verdict::Refused(Refusal { why, spent: self.spent(), ran });
         }
         self.spent.calls += 1;
         self.under_way = self.under_way.saturating_add(1);
@@ -177,10 +212,10 @@ impl Run {
         }
     }
 
-    /// What it has spent.
+    /// What it has spent, here and as far as is known elsewhere.
     #[must_use]
     pub const fn spent(&self) -> Spent {
-        self.spent
+        self.spent.plus(self.others)
     }
 
     /// When it was last heard of.
@@ -203,7 +238,7 @@ impl Run {
     }
 
     fn spent_by(&self, limits: &Limits, shown: Option<&Repeat>, ran: Duration) -> Option<Why> {
-        let Spent { calls, tool_calls, tokens, cost_nanos } = self.spent;
+        let Spent { calls, tool_calls, tokens, cost_nanos } = self.spent();
         if let Some(worst) = more(shown, self.worst.as_ref()).filter(|worst| worst.times >= limits.max_repeats) {
             return Some(Why::Repeats(worst.clone()));
         }
@@ -220,16 +255,15 @@ impl Run {
 
     /// Counts a tool call, and says how often it has been asked for.
     fn note(&mut self, print: u64) -> u32 {
-        let times = match self.asked.iter().position(|asked| asked.print == print) {
-            Some(known) => self.asked.remove(known).times.saturating_add(1),
-            None => 1,
-        };
+        let known = self.asked.iter().position(|asked| asked.print == print);
+        let known = known.map_or(Asked { print, times: 0, others: 0 }, |known| self.asked.remove(known));
+        let asked = Asked { times: known.times.saturating_add(1), ..known };
         if self.asked.len() >= MAX_DISTINCT {
             let least = self.asked.iter().enumerate().min_by_key(|(_, asked)| asked.times).map(|(place, _)| place);
             self.asked.remove(least.unwrap_or_default());
         }
-        self.asked.push(Asked { print, times });
-        times
+        self.asked.push(asked);
+        asked.times.saturating_add(asked.others)
     }
 }
 

@@ -4,14 +4,18 @@
 
 mod alerts;
 mod alike;
+mod cache;
+mod claims;
 mod cluster;
 mod errors;
 mod hints;
 mod link;
 mod lock;
 mod presence;
+mod runs;
 mod same;
 mod secure;
 mod sentinel;
 mod server;
 mod settings;
+mod shares;
