@@ -17,6 +17,8 @@ pub struct Gate {
     pub in_flight: u32,
     /// How often the local breaker moved, of itself or with the fleet: whoever waits for that looks again.
     pub moves: u64,
+    /// Whether the ramp after a recovery counts no sidecar's calls under way.
+    pub ramps_together: bool,
     /// Whether a call was let through that the shared breaker forbids.
     pub broken: bool,
 }
@@ -51,7 +53,14 @@ impl Gate {
     #[must_use]
     pub fn new(settings: &Settings, shared: bool) -> Self {
         let fleet = shared.then(|| View::new(settings.clone()));
-        Self { local: Breaker::new(settings.clone()), fleet, in_flight: 0, moves: 0, broken: false }
+        Self {
+            local: Breaker::new(settings.clone()),
+            fleet,
+            in_flight: 0,
+            moves: 0,
+            ramps_together: false,
+            broken: false,
+        }
     }
 
     /// May a call go?
@@ -82,7 +91,8 @@ impl Gate {
         }
         let moved = self.local.tick(now);
         self.moves += u64::from(moved.is_some());
-        match self.local.admit(asker, self.in_flight, now, dice) {
+        let in_flight = if self.ramps_together { u32::MAX } else { self.in_flight };
+        match self.local.admit(asker, in_flight, now, dice) {
             Admission::Granted(permit) => Some(Leave { permit, epoch, ticket: None }),
             Admission::Refused { .. } => None,
         }

@@ -14,5 +14,6 @@ pub mod redis;
 pub mod report;
 pub mod scenario;
 pub mod sidecar;
+pub mod trial;
 pub mod watch;
 pub mod world;

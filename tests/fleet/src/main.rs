@@ -6,6 +6,7 @@ use clap::Parser;
 use fusebox_fleet_sim::{
     plot, report,
     scenario::{self, Scale},
+    trial::Trial,
 };
 
 /// Simulates a fleet of sidecars in virtual time. Ends with status 1 where something does not hold that must.
@@ -21,6 +22,9 @@ struct Args {
     /// Of chance: the same one gives the same histories.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Tries what the rules might do instead: see `trial`.
+    #[arg(long)]
+    trial: bool,
     /// Only these scenarios.
     #[arg(long)]
     only: Vec<String>,
@@ -45,7 +49,8 @@ fn main() -> ExitCode {
 
 /// Whether all holds that must.
 fn run(args: &Args) -> std::io::Result<bool> {
-    let scale = Scale { sidecars: args.sidecars.max(1), calls: args.calls.max(0.001), seed: args.seed };
+    let trial = if args.trial { Trial::ALL } else { Trial::default() };
+    let scale = Scale { sidecars: args.sidecars.max(1), calls: args.calls.max(0.001), trial, seed: args.seed };
     let mut page = report::head(scale);
     let mut holds = true;
     println!("{page}");
@@ -53,7 +58,8 @@ fn run(args: &Args) -> std::io::Result<bool> {
         if !args.only.is_empty() && !args.only.iter().any(|only| only == scenario.name) {
             continue;
         }
-        let histories: Vec<_> = scenario.alternatives().into_iter().map(|sharing| scenario.live(scale, sharing)).collect();
+        let histories: Vec<_> =
+            scenario.alternatives().into_iter().map(|sharing| scenario.live(scale, sharing)).collect();
         let section = report::section(&histories);
         println!("{section}");
         page.push_str(&section);

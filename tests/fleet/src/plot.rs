@@ -11,7 +11,10 @@ const PANEL: f64 = 120.0;
 const GAP: f64 = 46.0;
 const TOP: f64 = 74.0;
 /// More points than this say no more at this width.
-const POINTS: usize = 260;
+const POINTS: usize = 190;
+
+/// Seconds between two that are named.
+const TICKS: [u64; 5] = [10, 20, 30, 60, 100];
 
 /// One panel: what it shows of each history.
 type Panel<'a> = (&'a str, Vec<(Sharing, Vec<u64>)>);
@@ -21,7 +24,8 @@ type Panel<'a> = (&'a str, Vec<(Sharing, Vec<u64>)>);
 pub fn picture(histories: &[Lived<'_>]) -> String {
     let Some(first) = histories.first() else { return String::new() };
     let scenario = first.scenario;
-    let of = |series: fn(&Lived<'_>) -> Vec<u64>| histories.iter().map(|lived| (lived.sharing, series(lived))).collect();
+    let of =
+        |series: fn(&Lived<'_>) -> Vec<u64>| histories.iter().map(|lived| (lived.sharing, series(lived))).collect();
     let mut panels: Vec<Panel<'_>> = vec![
         ("attempts a second at the provider", of(|lived| lived.world.watch.attempts.by_second().to_vec())),
         ("calls answered a second", of(|lived| lived.world.watch.answered.by_second().to_vec())),
@@ -72,11 +76,17 @@ fn legend(text: &mut String, histories: &[Lived<'_>]) {
     for lived in histories {
         let (class, name) = (class(lived.sharing), column(lived.sharing));
         let (to, label) = (left + 26.0, left + 32.0);
-        let _ = writeln!(text, "<path class=\"l {class}\" d=\"M{left} 40H{to}\"/><text x=\"{label}\" y=\"44\">{name}</text>");
+        let _ = writeln!(
+            text,
+            "<path class=\"l {class}\" d=\"M{left} 40H{to}\"/><text x=\"{label}\" y=\"44\">{name}</text>"
+        );
         left += 140.0;
     }
     let label = left + 24.0;
-    let _ = writeln!(text, "<rect class=\"t\" x=\"{left}\" y=\"33\" width=\"18\" height=\"14\"/><text x=\"{label}\" y=\"44\">the trouble's cause</text>");
+    let _ = writeln!(
+        text,
+        "<rect class=\"t\" x=\"{left}\" y=\"33\" width=\"18\" height=\"14\"/><text x=\"{label}\" y=\"44\">the trouble's cause</text>"
+    );
 }
 
 fn draw(text: &mut String, (title, lines): &Panel<'_>, top: f64, lasts: u64) {
@@ -92,17 +102,18 @@ fn draw(text: &mut String, (title, lines): &Panel<'_>, top: f64, lasts: u64) {
         top + 10.0,
         LEFT - 6.0
     );
-    for part in 0..=6_u64 {
-        let second = lasts * part / 6;
+    let tick = TICKS.into_iter().find(|tick| lasts / tick < 8).unwrap_or(lasts.max(1));
+    for second in (0..=lasts / tick).map(|number| number * tick) {
         let _ = writeln!(
             text,
             "<text class=\"s\" x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\">{second} s</text>",
-            LEFT + (RIGHT - LEFT) * share(part, 6),
+            LEFT + (RIGHT - LEFT) * share(second, lasts),
             bottom + 15.0
         );
     }
     for (sharing, series) in lines {
-        let _ = writeln!(text, "<path class=\"l {}\" d=\"{}\"/>", class(*sharing), path(series, lasts, highest, bottom));
+        let _ =
+            writeln!(text, "<path class=\"l {}\" d=\"{}\"/>", class(*sharing), path(series, lasts, highest, bottom));
     }
 }
 

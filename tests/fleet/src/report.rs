@@ -7,7 +7,7 @@ use crate::{figures, scenario::Lived, scenario::Scale, sidecar::Sharing};
 /// The head of the page.
 #[must_use]
 pub fn head(scale: Scale) -> String {
-    let Scale { sidecars, calls, seed } = scale;
+    let Scale { sidecars, calls, seed, .. } = scale;
     format!(
         "# A fleet of {sidecars} sidecars, simulated\n\nVirtual time; {calls} calls a second at each sidecar; breakers as \
          configured by default; seed {seed}.\n"

@@ -8,6 +8,7 @@ use crate::{
     figures::back_to_normal,
     provider::Health,
     sidecar::Sharing,
+    trial::Trial,
     world::{Plan, Step, World, defaults},
 };
 
@@ -57,6 +58,8 @@ pub struct Scale {
     pub sidecars: usize,
     /// Calls a second at each.
     pub calls: f64,
+    /// What the fleet that shares tries.
+    pub trial: Trial,
     /// Of chance.
     pub seed: u64,
 }
@@ -65,7 +68,7 @@ pub struct Scale {
 const PROBES: u32 = 3;
 
 /// All of them.
-pub const ALL: [Scenario; 9] = [
+pub const ALL: [Scenario; 10] = [
     Scenario {
         name: "death",
         title: "The provider dies at once and stays dead for ten minutes",
@@ -122,6 +125,17 @@ pub const ALL: [Scenario; 9] = [
         lasts: 120,
         without: false,
         steps: |_| vec![(10, Step::Provider(Health::Failing(0.1)))],
+        expects: |lived| vec![(lived.shares_or(lived.world.openings() == 0), "the fleet's breaker stays closed")],
+        loses_first_opening: false,
+    },
+    Scenario {
+        name: "a-hundredth-fails",
+        title: "One call in a hundred fails",
+        trouble: 10,
+        over: 120,
+        lasts: 120,
+        without: false,
+        steps: |_| vec![(10, Step::Provider(Health::Failing(0.01)))],
         expects: |lived| vec![(lived.shares_or(lived.world.openings() == 0), "the fleet's breaker stays closed")],
         loses_first_opening: false,
     },
@@ -238,6 +252,7 @@ impl Scenario {
             lasts: Duration::from_secs(self.lasts),
             steps: steps.collect(),
             loses_first_opening: self.loses_first_opening && sharing == Sharing::Fleet,
+            trial: scale.trial,
             seed: scale.seed,
         });
         world.run();

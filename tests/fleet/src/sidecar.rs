@@ -9,7 +9,7 @@ use fusebox_rules::{
     moment::Moment,
 };
 
-use crate::{dice::Dice, gate::Gate};
+use crate::{dice::Dice, gate::Gate, trial::Trial};
 
 // The sidecar's own numbers, from its `fleet` and `health` rooms.
 /// Between two synchronisations while something is to be told, or to be found out.
@@ -98,6 +98,8 @@ pub struct Sidecar {
     pub began: Moment,
     /// How long that takes at least.
     pub busy: Duration,
+    /// Rounds since the fleet's breaker became half-open, or a lease was last refused.
+    pub rounds: u32,
     /// Probes that it has not told of yet.
     pub over: Vec<(Ticket, Option<bool>)>,
     /// Where its prober is.
@@ -137,6 +139,7 @@ impl Sidecar {
             turn: 0,
             began: Moment::ZERO,
             busy: Duration::ZERO,
+            rounds: 0,
             over: Vec::new(),
             prober: Prober::Waiting,
             prober_turn: 0,
@@ -155,16 +158,27 @@ impl Sidecar {
 
     /// How long a round of its loop takes at least, drawn anew.
     pub fn draw_busy(&mut self, dice: &mut Dice) {
-        self.busy = dice.jittered(BUSY).mul_f64(f64::from(self.live.max(MANY)) / f64::from(MANY));
+        self.busy = dice.jittered(BUSY).mul_f64(self.stretch());
+    }
+
+    /// By how much the busy pace is stretched, so that the store of a large fleet has no more to do.
+    #[must_use]
+    pub fn stretch(&self) -> f64 {
+        f64::from(self.live.max(MANY)) / f64::from(MANY)
     }
 
     /// When to look again if nothing is rung.
-    pub fn next_look(&self, dice: &mut Dice) -> Moment {
+    pub fn next_look(&self, trial: Trial, dice: &mut Dice) -> Moment {
         let idle = self.began + dice.jittered(IDLE);
         let Some(view) = &self.gate.fleet else { return idle };
+        let spread = if trial.keeps_calm { SPREAD.mul_f64(self.stretch()) } else { SPREAD };
         let due = match view.record().state {
             State::Closed => idle,
-            State::Open => view.open_until().map_or(idle, |until| until + SPREAD.mul_f64(dice.share())),
+            State::Open => view.open_until().map_or(idle, |until| until + spread.mul_f64(dice.share())),
+            State::HalfOpen if trial.keeps_calm => {
+                let asks = trial.asks(self.rounds, view.settings(), self.live);
+                if dice.share() < asks || view.has_ticket(self.began) { self.began + self.busy } else { idle }
+            }
             State::HalfOpen => self.began + self.busy,
         };
         due.min(idle)

@@ -19,6 +19,7 @@ use crate::{
     provider::{Health, Provider},
     redis::{Answer, Question, Redis},
     sidecar::{BEAT, IDLE, Sharing, Sidecar},
+    trial::Trial,
     watch::Watch,
 };
 
@@ -61,6 +62,8 @@ pub struct Plan {
     /// Whether the store's first server dies as soon as it has told of the first opening, and one takes over 5 s later
     /// that never heard of it.
     pub loses_first_opening: bool,
+    /// What is tried.
+    pub trial: Trial,
     /// Of chance.
     pub seed: u64,
 }
@@ -165,7 +168,11 @@ impl World {
     /// The beginning of the history that `plan` says.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
-        let sides = (0..plan.sidecars).map(|number| Sidecar::new(number, &plan.settings, plan.sharing)).collect();
+        let mut sides: Vec<Sidecar> =
+            (0..plan.sidecars).map(|number| Sidecar::new(number, &plan.settings, plan.sharing)).collect();
+        for side in &mut sides {
+            side.gate.ramps_together = plan.trial.ramps_together && plan.sharing == Sharing::Fleet;
+        }
         let mut world = Self {
             now: Moment::ZERO,
             agenda: Agenda::default(),

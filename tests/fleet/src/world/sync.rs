@@ -63,7 +63,8 @@ impl World {
     fn end_round(&mut self, side: usize) {
         let own = &mut self.sides[side];
         own.draw_busy(&mut self.dice);
-        let due = own.next_look(&mut self.dice);
+        own.rounds += 1;
+        let due = own.next_look(self.plan.trial, &mut self.dice);
         if std::mem::take(&mut own.rung) {
             return self.rest(side);
         }
@@ -146,14 +147,32 @@ impl World {
         if self.sides[side].clock.is_set() {
             self.follow(side, record);
         }
-        self.ring(side);
+        if self.plan.trial.keeps_calm { self.look_again(side) } else { self.ring(side) }
+    }
+
+    /// What is due next may have changed.
+    fn look_again(&mut self, side: usize) {
+        let own = &mut self.sides[side];
+        if own.phase != Phase::Looking {
+            return;
+        }
+        let due = own.next_look(self.plan.trial, &mut self.dice);
+        own.turn += 1;
+        self.agenda.put(due.max(self.now), Event::Wake(side, own.turn));
     }
 
     fn follow(&mut self, side: usize, record: &Record) {
         let own = &mut self.sides[side];
         let Some(view) = &mut own.gate.fleet else { return };
         let before = view.record().clone();
+        if before.epoch < record.epoch {
+            own.rounds = 0;
+        }
         let moved = view.adopt(record, &own.clock, &mut own.gate.local, self.now);
+        if let (State::Open, Some(until), true) = (view.record().state, view.open_until(), before != *view.record()) {
+            let later = self.plan.trial.later(view.record().lasts(), self.dice.share());
+            let _ = own.gate.local.open_with_fleet(until + later, self.now);
+        }
         let grows = invariant_epochs_grow(&before, view.record());
         let same = invariant_one_state_per_epoch(&before, record);
         // The prober is woken by every record, whether the local breaker moves by it or not.
@@ -199,7 +218,9 @@ impl World {
                 self.lease(side);
             }
             Answer::Leased(leased) => {
-                if let (true, Phase::Leasing { epoch, token, sent }) = (leased.granted, self.sides[side].phase.clone()) {
+                self.sides[side].rounds = 0;
+                if let (true, Phase::Leasing { epoch, token, sent }) = (leased.granted, self.sides[side].phase.clone())
+                {
                     self.lay_in(side, Ticket { token, epoch, expires: sent + LEASE });
                 }
                 self.end_round(side);
@@ -223,7 +244,10 @@ impl World {
             view.hear_of_good(seen.record.epoch, seen.evidence.good_at, &own.clock);
         }
         let next = (own.live > 0).then(|| judge(&seen.record, &seen.evidence, &self.plan.settings, own.live, stamp));
-        match next.flatten() {
+        let (trial, stretch) = (self.plan.trial, own.stretch());
+        let next =
+            next.flatten().filter(|next| !trial.waits(next, &seen.evidence, &self.plan.settings, stretch, stamp));
+        match next {
             Some(next) => {
                 own.phase = Phase::Committing;
                 self.send(side, Question::Commit(next, Condition::Replaces(seen.record.epoch)));

@@ -1,0 +1,67 @@
+//! What the rules might do instead, tried beside what they do. What is taken over into the rules is to go from here.
+
+use std::time::Duration;
+
+use fusebox_rules::{
+    breaker::Settings,
+    fleet::{Evidence, Reason, Record, Stamp},
+};
+
+/// Which of these a fleet tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Trial {
+    /// A run of failures counts only once a good call would have been heard of.
+    pub hears_out: bool,
+    /// A hint moves what is due next, and does not ring; few sidecars ask for a probe's lease; those that look as a
+    /// breaker's time is up are spread with their number.
+    pub keeps_calm: bool,
+    /// After a recovery each sidecar lets through the share that the ramp says, however few of its calls are under way.
+    pub ramps_together: bool,
+    /// Without the store, sidecars do not all probe as a breaker's time is up.
+    pub spreads_alone: bool,
+}
+
+/// Good calls that one expects to have heard of, before that none was means anything.
+const EXPECTED: f64 = 20.0;
+/// The longest that a good call is kept to oneself: the idle pace with its jitter.
+const UNTOLD: Duration = Duration::from_millis(1_200);
+/// Sidecars that ask for a probe's lease at a time, for each that may be out.
+const ASKERS: f64 = 4.0;
+/// A share of the time for which a breaker was open, over which sidecars without a store begin to probe.
+const ALONE: f64 = 0.2;
+
+impl Trial {
+    /// All of it.
+    pub const ALL: Self = Self { hears_out: true, keeps_calm: true, ramps_together: true, spreads_alone: true };
+
+    /// Whether `next` is to be held back. Failures are told at once and good calls within a second: between the two, a
+    /// busy provider seems to fail in a row. Good calls known by now, of those since a time `quiet` ago, are
+    /// `rate * quiet^2 / (2 * pace)`.
+    #[must_use]
+    pub fn waits(self, next: &Record, seen: &Evidence, settings: &Settings, stretch: f64, now: Stamp) -> bool {
+        if !self.hears_out || next.reason != Reason::ConsecutiveFailures {
+            return false;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "calls of a window are far below 2^52")]
+        let rate = seen.calls.saturating_sub(seen.failures) as f64 / settings.window.as_secs_f64();
+        let pace = UNTOLD.as_secs_f64().max(0.12 * stretch);
+        let quiet = (2.0 * EXPECTED * pace / rate.max(f64::MIN_POSITIVE)).sqrt().min(pace);
+        now.since(seen.good_at).as_secs_f64() < quiet
+    }
+
+    /// The share of sidecars that ask for a lease at a time, in the round so many after the last refusal.
+    #[must_use]
+    pub fn asks(self, rounds: u32, settings: &Settings, live: u32) -> f64 {
+        if !self.keeps_calm {
+            return 1.0;
+        }
+        let share = ASKERS * f64::from(settings.half_open_max_calls.max(1)) / f64::from(live.max(1));
+        share * 2_f64.powi(i32::try_from(rounds.min(30)).unwrap_or(0))
+    }
+
+    /// How much later than the fleet's breaker the local one that follows it gives up waiting. `dice` is from 0 to 1.
+    #[must_use]
+    pub fn later(self, lasts: Duration, dice: f64) -> Duration {
+        if self.spreads_alone { lasts.mul_f64(ALONE * dice) } else { Duration::ZERO }
+    }
+}
