@@ -70,7 +70,9 @@ mod tests {
     fn events_come_by_time_and_then_in_the_order_in_which_they_were_put_down() {
         let at = |millis| Moment::ZERO + Duration::from_millis(millis);
         let mut agenda = Agenda::default();
-        [(5, 'c'), (1, 'a'), (5, 'd'), (2, 'b'), (9, 'e')].map(|(due, what)| agenda.put(at(due), what));
+        for (due, what) in [(5, 'c'), (1, 'a'), (5, 'd'), (2, 'b'), (9, 'e')] {
+            agenda.put(at(due), what);
+        }
         let came: String = std::iter::from_fn(|| agenda.next_by(at(8))).map(|(_, what)| what).collect();
         assert_eq!(came, "abcd");
     }

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
 
 /// Whether all holds that must.
 fn run(args: &Args) -> std::io::Result<bool> {
-    let trial = if args.trial { Trial::ALL } else { Trial::default() };
+    let trial = if args.trial { Trial::ALL } else { Trial::NONE };
     let scale = Scale { sidecars: args.sidecars.max(1), calls: args.calls.max(0.001), trial, seed: args.seed };
     let mut page = report::head(scale);
     let mut holds = true;

@@ -8,8 +8,10 @@ use fusebox_rules::{
 };
 
 /// Which of these a fleet tries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trial {
+    /// A heartbeat that was answered is word from the store as well.
+    pub hears_beats: bool,
     /// A run of failures counts only once a good call would have been heard of.
     pub hears_out: bool,
     /// A hint moves what is due next, and does not ring; few sidecars ask for a probe's lease; those that look as a
@@ -31,8 +33,15 @@ const ASKERS: f64 = 4.0;
 const ALONE: f64 = 0.2;
 
 impl Trial {
+    /// The rules as they are.
+    pub const NONE: Self = Self::all_or_none(false);
+
     /// All of it.
-    pub const ALL: Self = Self { hears_out: true, keeps_calm: true, ramps_together: true, spreads_alone: true };
+    pub const ALL: Self = Self::all_or_none(true);
+
+    const fn all_or_none(on: bool) -> Self {
+        Self { hears_beats: on, hears_out: on, keeps_calm: on, ramps_together: on, spreads_alone: on }
+    }
 
     /// Whether `next` is to be held back. Failures are told at once and good calls within a second: between the two, a
     /// busy provider seems to fail in a row. Good calls known by now, of those since a time `quiet` ago, are
@@ -63,5 +72,37 @@ impl Trial {
     #[must_use]
     pub fn later(self, lasts: Duration, dice: f64) -> Duration {
         if self.spreads_alone { lasts.mul_f64(ALONE * dice) } else { Duration::ZERO }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::defaults;
+
+    fn run_at(now: Stamp) -> Record {
+        Record { reason: Reason::ConsecutiveFailures, since: now, ..Record::default() }
+    }
+
+    #[test]
+    fn a_run_counts_once_a_good_call_would_have_been_heard_of() {
+        let at = Stamp::from_millis;
+        let waits = |calls, good_at, now: u64| {
+            let seen = Evidence { calls, failures: 5, good_at: at(good_at), ..Evidence::default() };
+            Trial::ALL.waits(&run_at(at(now)), &seen, &defaults(), 1.0, at(now))
+        };
+        assert!(waits(120_005, 10_000, 10_100), "of 2,000 good calls a second one is heard of all the time");
+        assert!(!waits(120_005, 10_000, 10_200));
+        assert!(waits(65, 10_000, 11_100), "of one a second, only when it is told");
+        assert!(!waits(65, 10_000, 11_200));
+        assert!(!waits(5, 0, 1_300), "there never was one");
+    }
+
+    #[test]
+    fn few_ask_for_a_lease_at_first_and_all_in_the_end() {
+        let asks = |rounds, live| Trial::ALL.asks(rounds, &defaults(), live);
+        assert!((asks(0, 1_200) - 0.01).abs() < 1e-9, "{}", asks(0, 1_200));
+        assert!(asks(7, 1_200) >= 1.0 && asks(0, 10) >= 1.0);
+        assert!(Trial::NONE.asks(0, &defaults(), 1_200) >= 1.0);
     }
 }

@@ -117,7 +117,7 @@ enum Event {
     Second,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Call {
     side: usize,
     began: Moment,

@@ -208,7 +208,12 @@ impl World {
         self.sides[side].clock.hear(sent, self.now, stamp);
         match answer {
             Answer::Beaten(beaten) => {
-                self.sides[side].live = beaten.live;
+                let now = self.now;
+                let own = &mut self.sides[side];
+                own.live = beaten.live;
+                if let Some(view) = own.gate.fleet.as_mut().filter(|_| self.plan.trial.hears_beats) {
+                    view.heard(now);
+                }
                 self.beat_again(side);
             }
             Answer::Noted => self.tell_next(side),
