@@ -6,6 +6,7 @@ use clap::Parser;
 use fusebox_fleet_sim::{
     plot, report,
     scenario::{self, Scale},
+    sidecar::Sharing,
     trial::Trial,
 };
 
@@ -25,6 +26,9 @@ struct Args {
     /// Tries what the rules might do instead: see `trial`.
     #[arg(long)]
     trial: bool,
+    /// Only the fleet that shares: what the others do is known, and takes long at large sizes.
+    #[arg(long)]
+    shared_only: bool,
     /// Only these scenarios.
     #[arg(long)]
     only: Vec<String>,
@@ -58,8 +62,9 @@ fn run(args: &Args) -> std::io::Result<bool> {
         if !args.only.is_empty() && !args.only.iter().any(|only| only == scenario.name) {
             continue;
         }
-        let histories: Vec<_> =
-            scenario.alternatives().into_iter().map(|sharing| scenario.live(scale, sharing)).collect();
+        let mut compared = scenario.alternatives();
+        compared.retain(|sharing| *sharing == Sharing::Fleet || !args.shared_only);
+        let histories: Vec<_> = compared.into_iter().map(|sharing| scenario.live(scale, sharing)).collect();
         let section = report::section(&histories);
         println!("{section}");
         page.push_str(&section);

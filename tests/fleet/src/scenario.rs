@@ -88,13 +88,13 @@ pub const ALL: [Scenario; 10] = [
     },
     Scenario {
         name: "recovery",
-        title: "It comes back after 40 s with a fifth of the capacity it needs, which grows to 1.3 times that in 60 s",
+        title: "It comes back after 40 s with a twentieth of what it needs, which grows to 1.3 times that in 90 s",
         trouble: 10,
         over: 50,
         lasts: 400,
         without: false,
         steps: |demand| {
-            let growing = Health::Limited { from: demand * 0.2, to: demand * 1.3, within: Duration::from_secs(60) };
+            let growing = Health::Limited { from: demand * 0.05, to: demand * 1.3, within: Duration::from_secs(90) };
             let (dies, comes) = (Step::Provider(Health::Dead), Step::Provider(growing));
             vec![(10, dies), (10, Step::NoteShut), (50, comes), (50, Step::NoteLet)]
         },

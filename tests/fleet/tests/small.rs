@@ -18,7 +18,7 @@ fn live(scenario: &Scenario, scale: Scale) {
         let lived = scenario.live(scale, sharing);
         let broken = lived.broken();
         assert!(broken.is_empty(), "{}, {}, {scale:?}: not so that {broken:?}", scenario.name, report::column(sharing));
-        assert!(lived.world.events > 10_000, "{}: nothing happened", scenario.name);
+        assert!(lived.world.events > 5_000, "{}: nothing happened", scenario.name);
     }
 }
 
@@ -32,7 +32,9 @@ fn what_must_hold_holds_by_the_rules_as_they_are() {
 #[test]
 fn what_must_hold_holds_with_all_that_is_tried() {
     for scenario in &ALL {
-        [1, 2].map(|seed| live(scenario, Scale { trial: Trial::ALL, seed, ..SCALE }));
+        for seed in [1, 2] {
+            live(scenario, Scale { trial: Trial::ALL, seed, ..SCALE });
+        }
     }
 }
 
