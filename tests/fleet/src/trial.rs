@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use fusebox_rules::{
     breaker::Settings,
-    fleet::{Evidence, Reason, Record, Stamp},
+    fleet::{Reason, Record},
 };
+use fusebox_store::breaker;
 
 /// Which of these a fleet tries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,19 +44,21 @@ impl Trial {
         Self { hears_beats: on, hears_out: on, keeps_calm: on, ramps_together: on, spreads_alone: on }
     }
 
-    /// Whether `next` is to be held back. Failures are told at once and good calls within a second: between the two, a
+    /// Whether `next`, which was judged from what is `seen`, is to be held back. Failures are told at once and good calls within a second: between the two, a
     /// busy provider seems to fail in a row. Good calls known by now, of those since a time `quiet` ago, are
     /// `rate * quiet^2 / (2 * pace)`.
     #[must_use]
-    pub fn waits(self, next: &Record, seen: &Evidence, settings: &Settings, stretch: f64, now: Stamp) -> bool {
+    pub fn waits(self, next: &Record, seen: &breaker::Seen, settings: &Settings, stretch: f64) -> bool {
         if !self.hears_out || next.reason != Reason::ConsecutiveFailures {
             return false;
         }
         #[expect(clippy::cast_precision_loss, reason = "calls of a window are far below 2^52")]
-        let rate = seen.calls.saturating_sub(seen.failures) as f64 / settings.window.as_secs_f64();
+        let rate = seen.evidence.calls.saturating_sub(seen.evidence.failures) as f64 / settings.window.as_secs_f64();
         let pace = UNTOLD.as_secs_f64().max(0.12 * stretch);
         let quiet = (2.0 * EXPECTED * pace / rate.max(f64::MIN_POSITIVE)).sqrt().min(pace);
-        now.since(seen.good_at).as_secs_f64() < quiet
+        // In a new epoch nothing has been heard of yet.
+        let heard_from = seen.evidence.good_at.max(seen.record.since);
+        next.since.since(heard_from).as_secs_f64() < quiet
     }
 
     /// The share of sidecars that ask for a lease at a time, in the round so many after the last refusal.
@@ -77,6 +80,8 @@ impl Trial {
 
 #[cfg(test)]
 mod tests {
+    use fusebox_rules::fleet::{Evidence, Stamp};
+
     use super::*;
     use crate::world::defaults;
 
@@ -88,14 +93,17 @@ mod tests {
     fn a_run_counts_once_a_good_call_would_have_been_heard_of() {
         let at = Stamp::from_millis;
         let waits = |calls, good_at, now: u64| {
-            let seen = Evidence { calls, failures: 5, good_at: at(good_at), ..Evidence::default() };
-            Trial::ALL.waits(&run_at(at(now)), &seen, &defaults(), 1.0, at(now))
+            let evidence = Evidence { calls, failures: 5, good_at: at(good_at), ..Evidence::default() };
+            let record = Record { since: at(5_000), ..Record::default() };
+            let seen = breaker::Seen { record, evidence, cool_until: Stamp::default() };
+            Trial::ALL.waits(&run_at(at(now)), &seen, &defaults(), 1.0)
         };
         assert!(waits(120_005, 10_000, 10_100), "of 2,000 good calls a second one is heard of all the time");
         assert!(!waits(120_005, 10_000, 10_200));
         assert!(waits(65, 10_000, 11_100), "of one a second, only when it is told");
         assert!(!waits(65, 10_000, 11_200));
-        assert!(!waits(5, 0, 1_300), "there never was one");
+        assert!(!waits(5, 0, 6_300), "there never was one");
+        assert!(waits(5, 0, 5_900), "there cannot have been one yet");
     }
 
     #[test]

@@ -250,8 +250,7 @@ impl World {
         }
         let next = (own.live > 0).then(|| judge(&seen.record, &seen.evidence, &self.plan.settings, own.live, stamp));
         let (trial, stretch) = (self.plan.trial, own.stretch());
-        let next =
-            next.flatten().filter(|next| !trial.waits(next, &seen.evidence, &self.plan.settings, stretch, stamp));
+        let next = next.flatten().filter(|next| !trial.waits(next, seen, &self.plan.settings, stretch));
         match next {
             Some(next) => {
                 own.phase = Phase::Committing;
