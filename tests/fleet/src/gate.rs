@@ -17,6 +17,8 @@ pub struct Gate {
     pub in_flight: u32,
     /// How often the local breaker moved, of itself or with the fleet: whoever waits for that looks again.
     pub moves: u64,
+    /// Whether a leased probe is over of which the store has not been told.
+    results: bool,
     /// Whether the ramp after a recovery counts no sidecar's calls under way.
     pub ramps_together: bool,
     /// Whether a call was let through that the shared breaker forbids.
@@ -58,6 +60,7 @@ impl Gate {
             fleet,
             in_flight: 0,
             moves: 0,
+            results: false,
             ramps_together: false,
             broken: false,
         }
@@ -122,6 +125,7 @@ impl Gate {
             let urgent = view.judge(leave.epoch, leave.permit.began, meaning, now);
             return Followed { urgent, opened: self.judge(leave, meaning, now) };
         };
+        self.results = true;
         match meaning {
             Meaning::Started | Meaning::Answered => view.probed(ticket, true, now),
             Meaning::NotStarted | Meaning::Broke => view.probed(ticket, false, now),
@@ -143,6 +147,18 @@ impl Gate {
             Some(_) => false,
             None => self.local.state() == State::Closed,
         }
+    }
+
+    /// Whether a leased probe is over of which the store has not been told.
+    #[must_use]
+    pub const fn has_results(&self) -> bool {
+        self.results
+    }
+
+    /// What the store is to be told of leased probes that are over.
+    pub fn take_results(&mut self) -> Vec<(Ticket, Option<bool>)> {
+        self.results = false;
+        self.fleet.as_mut().map(View::take_results).unwrap_or_default()
     }
 
     /// Whether it lets every call through.

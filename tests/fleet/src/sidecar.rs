@@ -98,6 +98,8 @@ pub struct Sidecar {
     pub began: Moment,
     /// How long that takes at least.
     pub busy: Duration,
+    /// Whether it is one of the few that ask for a lease now.
+    pub drawn: bool,
     /// Rounds since the fleet's breaker became half-open, or a lease was last refused.
     pub rounds: u32,
     /// Probes that it has not told of yet.
@@ -139,6 +141,7 @@ impl Sidecar {
             turn: 0,
             began: Moment::ZERO,
             busy: Duration::ZERO,
+            drawn: false,
             rounds: 0,
             over: Vec::new(),
             prober: Prober::Waiting,
@@ -168,7 +171,7 @@ impl Sidecar {
     }
 
     /// When to look again if nothing is rung.
-    pub fn next_look(&self, trial: Trial, dice: &mut Dice) -> Moment {
+    pub fn next_look(&mut self, trial: Trial, dice: &mut Dice) -> Moment {
         let idle = self.began + dice.jittered(IDLE);
         let Some(view) = &self.gate.fleet else { return idle };
         let spread = if trial.keeps_calm { SPREAD.mul_f64(self.stretch()) } else { SPREAD };
@@ -176,8 +179,8 @@ impl Sidecar {
             State::Closed => idle,
             State::Open => view.open_until().map_or(idle, |until| until + spread.mul_f64(dice.share())),
             State::HalfOpen if trial.keeps_calm => {
-                let asks = trial.asks(self.rounds, view.settings(), self.live);
-                if dice.share() < asks || view.has_ticket(self.began) { self.began + self.busy } else { idle }
+                self.drawn = dice.share() < trial.asks(self.rounds, view.settings(), self.live);
+                if self.drawn { self.began } else { idle }
             }
             State::HalfOpen => self.began + self.busy,
         };

@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 use fusebox_rules::{
     breaker::State,
     fleet::{
-        Record, Stamp, Ticket, View,
+        Record, Stamp, Ticket,
         invariants::{invariant_epochs_grow, invariant_one_state_per_epoch},
         judge,
     },
@@ -50,13 +50,16 @@ impl World {
         let own = &mut self.sides[side];
         own.phase = Phase::Resting;
         own.turn += 1;
-        self.agenda.put((own.began + own.busy).max(self.now), Event::Wake(side, own.turn));
+        // What only a few have to say does not wait for its turn.
+        let few = self.plan.trial.keeps_calm && (own.drawn || own.gate.has_results());
+        let at = if few { self.now } else { (own.began + own.busy).max(self.now) };
+        self.agenda.put(at, Event::Wake(side, own.turn));
     }
 
     fn begin_round(&mut self, side: usize) {
         let own = &mut self.sides[side];
         own.began = self.now;
-        own.over = own.gate.fleet.as_mut().map(View::take_results).unwrap_or_default();
+        own.over = own.gate.take_results();
         self.tell_next(side);
     }
 
@@ -263,7 +266,8 @@ impl World {
     fn lease(&mut self, side: usize) {
         let (now, token) = (self.now, self.dice.token());
         let own = &mut self.sides[side];
-        let Some(view) = own.gate.fleet.as_ref().filter(|view| view.wants_ticket(now)) else {
+        let drawn = std::mem::take(&mut own.drawn) || !self.plan.trial.keeps_calm;
+        let Some(view) = own.gate.fleet.as_ref().filter(|view| drawn && view.wants_ticket(now)) else {
             return self.end_round(side);
         };
         let epoch = view.record().epoch;
