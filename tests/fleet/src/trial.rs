@@ -44,9 +44,9 @@ impl Trial {
         Self { hears_beats: on, hears_out: on, keeps_calm: on, ramps_together: on, spreads_alone: on }
     }
 
-    /// Whether `next`, which was judged from what is `seen`, is to be held back. Failures are told at once and good calls within a second: between the two, a
-    /// busy provider seems to fail in a row. Good calls known by now, of those since a time `quiet` ago, are
-    /// `rate * quiet^2 / (2 * pace)`.
+    /// Whether `next`, which was judged from what is `seen`, is to be held back. Failures are told at once and good
+    /// calls within a second: between the two, a busy provider seems to fail in a row. Good calls known by now, of those
+    /// since a time `quiet` ago, are `rate * quiet^2 / (2 * pace)`.
     #[must_use]
     pub fn waits(self, next: &Record, seen: &breaker::Seen, settings: &Settings, stretch: f64) -> bool {
         if !self.hears_out || next.reason != Reason::ConsecutiveFailures {
