@@ -15,8 +15,8 @@ pub struct Trial {
     pub hears_beats: bool,
     /// A run of failures counts only once a good call would have been heard of.
     pub hears_out: bool,
-    /// A hint moves what is due next, and does not ring; few sidecars ask for a probe's lease; those that look as a
-    /// breaker's time is up are spread with their number.
+    /// A hint moves what is due next, and does not ring; few sidecars ask for a probe's lease, and these do not wait for
+    /// their turn; those that look as a breaker's time is up are spread with their number.
     pub keeps_calm: bool,
     /// After a recovery each sidecar lets through the share that the ramp says, however few of its calls are under way.
     pub ramps_together: bool,
@@ -45,8 +45,8 @@ impl Trial {
     }
 
     /// Whether `next`, which was judged from what is `seen`, is to be held back. Failures are told at once and good
-    /// calls within a second: between the two, a busy provider seems to fail in a row. Good calls known by now, of those
-    /// since a time `quiet` ago, are `rate * quiet^2 / (2 * pace)`.
+    /// calls within a second: between the two, a busy provider seems to fail in a row. Good calls known by now, of
+    /// those since a time `quiet` ago, are `rate * quiet^2 / (2 * pace)`.
     #[must_use]
     pub fn waits(self, next: &Record, seen: &breaker::Seen, settings: &Settings, stretch: f64) -> bool {
         if !self.hears_out || next.reason != Reason::ConsecutiveFailures {

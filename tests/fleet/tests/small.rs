@@ -38,7 +38,8 @@ fn what_must_hold_holds_with_all_that_is_tried() {
 
 #[test]
 fn a_fleet_of_three_lives_through_everything_as_well() {
-    // A third of them sick is no sick pod; and of six failures in ten, each own breaker may know before the fleet's does.
+    // A third of them sick is no sick pod; and of six failures in ten each own breaker may know before the fleet's
+    // does.
     for scenario in ALL.iter().filter(|scenario| !["sick-pod", "most-fail"].contains(&scenario.name)) {
         live(scenario, Scale { sidecars: 3, calls: 10.0, trial: Trial::ALL, ..SCALE });
     }
