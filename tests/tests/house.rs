@@ -22,6 +22,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("fusebox-sidecar", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
     ("fusebox-tests", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
     ("fusebox-bench", &["fusebox-rules"]),
+    ("fusebox-fleet-sim", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
 ];
 
 /// The commands of the README that a test below tries, but for `curl`, whose body is the README's own.
@@ -116,7 +117,7 @@ async fn the_commands_of_the_readme_do_what_it_says() {
     assert!(status.status.success() && said(&status).contains("simulated"), "{}", said(&status));
 
     let executable = |path: &str| fs::metadata(root().join(path)).unwrap().permissions().mode() & 0o111 == 0o111;
-    for script in ["tests/run", "tests/bench/run", "tests/fuzz/run", "tests/soak/run"] {
+    for script in ["tests/run", "tests/bench/run", "tests/fleet/run", "tests/fuzz/run", "tests/soak/run"] {
         assert!(executable(script), "{script}");
     }
 

@@ -1,0 +1,56 @@
+//! Every scenario with a hundred sidecars, and two seeds: what must hold of any fleet.
+
+use fusebox_fleet_sim::{
+    report,
+    scenario::{ALL, Scale, Scenario},
+    sidecar::Sharing,
+    trial::Trial,
+};
+
+const SCALE: Scale = Scale { sidecars: 100, calls: 2.0, trial: Trial::NONE, seed: 1 };
+
+/// In these a run of failures that nobody had is seen, because good calls are told later than failures: only what
+/// [`Trial::hears_out`] tries holds.
+const SEEM_IN_A_ROW: [&str; 2] = ["a-tenth-fails", "a-hundredth-fails"];
+
+fn live(scenario: &Scenario, scale: Scale) {
+    for sharing in scenario.alternatives() {
+        let lived = scenario.live(scale, sharing);
+        let broken = lived.broken();
+        assert!(broken.is_empty(), "{}, {}, {scale:?}: not so that {broken:?}", scenario.name, report::column(sharing));
+        assert!(lived.world.events > 5_000, "{}: nothing happened", scenario.name);
+    }
+}
+
+#[test]
+fn what_must_hold_holds_by_the_rules_as_they_are() {
+    for scenario in ALL.iter().filter(|scenario| !SEEM_IN_A_ROW.contains(&scenario.name)) {
+        live(scenario, SCALE);
+    }
+}
+
+#[test]
+fn what_must_hold_holds_with_all_that_is_tried() {
+    for scenario in &ALL {
+        live(scenario, Scale { trial: Trial::ALL, seed: 2, ..SCALE });
+    }
+}
+
+#[test]
+fn a_fleet_of_three_lives_through_everything_as_well() {
+    // A third of them sick is no sick pod; and of six failures in ten each own breaker may know before the fleet's
+    // does.
+    for scenario in ALL.iter().filter(|scenario| !["sick-pod", "most-fail"].contains(&scenario.name)) {
+        live(scenario, Scale { sidecars: 3, calls: 10.0, trial: Trial::ALL, ..SCALE });
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_history_and_another_one_another() {
+    let events = |seed| {
+        let lived = ALL[0].live(Scale { sidecars: 20, seed, ..SCALE }, Sharing::Fleet);
+        (lived.world.events, report::section(&[lived]))
+    };
+    assert_eq!(events(1), events(1));
+    assert_ne!(events(1), events(2));
+}
