@@ -178,6 +178,8 @@ pub struct Breaker {
     until: Option<Moment>,
     /// When it closed, while the ramp since then is not over.
     ramp_since: Option<Moment>,
+    /// Whether the ramp is one of many that began together: then few calls here are many there.
+    ramps_with_fleet: bool,
     /// Recoveries that failed since it was last closed with its ramp over.
     failed_recoveries: u32,
     window: Window,
@@ -203,6 +205,7 @@ impl Breaker {
             generation: 0,
             until: None,
             ramp_since: None,
+            ramps_with_fleet: false,
             failed_recoveries: 0,
             unstarted: 0,
             unfinished: 0,
@@ -226,7 +229,7 @@ impl Breaker {
         self.end_ramp_if_over(now);
         match self.state {
             State::Closed => match self.ramp_since {
-                Some(since) if in_flight >= self.max_probes() && dice >= self.share(since, now) => {
+                Some(since) if !self.lets_some(in_flight) && dice >= self.share(since, now) => {
                     Admission::Refused { why: Refusal::Ramping, retry_after: ASK_AGAIN }
                 }
                 Some(_) | None => Admission::Granted(Permit::free(self.generation, now)),
@@ -311,7 +314,7 @@ impl Breaker {
             return None;
         }
         let moved = self.go(State::Closed, Reason::Fleet, now);
-        self.ramp_since = recovered;
+        (self.ramp_since, self.ramps_with_fleet) = (recovered, true);
         self.failed_recoveries = 0;
         self.end_ramp_if_over(now);
         Some(moved)
@@ -456,7 +459,7 @@ impl Breaker {
                 self.until = Some(now + self.open_for());
             }
             (State::Closed, _) => {
-                self.ramp_since = Some(now);
+                (self.ramp_since, self.ramps_with_fleet) = (Some(now), false);
                 self.end_ramp_if_over(now);
             }
         }
@@ -466,6 +469,11 @@ impl Breaker {
     fn open_for(&self) -> Duration {
         let doubled = 1_u32.checked_shl(self.failed_recoveries).unwrap_or(u32::MAX);
         self.settings.open_for.saturating_mul(doubled).min(self.settings.max_open_for)
+    }
+
+    /// Whether a call is let through in a ramp, whatever the dice say: with next to nothing under way it must begin.
+    fn lets_some(&self, in_flight: u32) -> bool {
+        !self.ramps_with_fleet && in_flight < self.max_probes()
     }
 
     fn share(&self, since: Moment, now: Moment) -> f64 {

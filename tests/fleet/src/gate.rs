@@ -19,8 +19,6 @@ pub struct Gate {
     pub moves: u64,
     /// Whether a leased probe is over of which the store has not been told.
     results: bool,
-    /// Whether the ramp after a recovery counts no sidecar's calls under way.
-    pub ramps_together: bool,
     /// Whether a call was let through that the shared breaker forbids.
     pub broken: bool,
 }
@@ -55,15 +53,7 @@ impl Gate {
     #[must_use]
     pub fn new(settings: &Settings, shared: bool) -> Self {
         let fleet = shared.then(|| View::new(settings.clone()));
-        Self {
-            local: Breaker::new(settings.clone()),
-            fleet,
-            in_flight: 0,
-            moves: 0,
-            results: false,
-            ramps_together: false,
-            broken: false,
-        }
+        Self { local: Breaker::new(settings.clone()), fleet, in_flight: 0, moves: 0, results: false, broken: false }
     }
 
     /// May a call go?
@@ -94,8 +84,7 @@ impl Gate {
         }
         let moved = self.local.tick(now);
         self.moves += u64::from(moved.is_some());
-        let in_flight = if self.ramps_together { u32::MAX } else { self.in_flight };
-        match self.local.admit(asker, in_flight, now, dice) {
+        match self.local.admit(asker, self.in_flight, now, dice) {
             Admission::Granted(permit) => Some(Leave { permit, epoch, ticket: None }),
             Admission::Refused { .. } => None,
         }

@@ -15,7 +15,7 @@ use fusebox_rules::{
     moment::Moment,
 };
 use fusebox_store::{
-    Breakers, Memory,
+    Memory,
     breaker::{self, Commit, Committed, Condition, Lease, Leased, Probed, Seen},
     presence::{Beat, Beaten},
 };
@@ -82,9 +82,9 @@ pub struct Done {
 /// The store.
 #[derive(Debug)]
 pub struct Redis {
-    breakers: Breakers,
+    breakers: Memory,
     /// The breakers before the last record was put in place: what a replica knows that is a write behind.
-    behind: Breakers,
+    behind: Memory,
     presence: Memory,
     settings: fusebox_rules::breaker::Settings,
     gone: bool,
@@ -136,8 +136,8 @@ impl Redis {
     #[must_use]
     pub fn new(settings: fusebox_rules::breaker::Settings) -> Self {
         Self {
-            breakers: Breakers::default(),
-            behind: Breakers::default(),
+            breakers: Memory::default(),
+            behind: Memory::default(),
             presence: Memory::default(),
             settings,
             gone: false,

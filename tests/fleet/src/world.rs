@@ -168,11 +168,8 @@ impl World {
     /// The beginning of the history that `plan` says.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
-        let mut sides: Vec<Sidecar> =
+        let sides: Vec<Sidecar> =
             (0..plan.sidecars).map(|number| Sidecar::new(number, &plan.settings, plan.sharing)).collect();
-        for side in &mut sides {
-            side.gate.ramps_together = plan.trial.ramps_together && plan.sharing == Sharing::Fleet;
-        }
         let mut world = Self {
             now: Moment::ZERO,
             agenda: Agenda::default(),

@@ -1,5 +1,7 @@
 //! Whether a shared breaker's state changes, given all that the fleet knows.
 
+use std::time::Duration;
+
 use super::{Evidence, Reason, Record, Stamp};
 use crate::breaker::{Mode, Settings, State};
 
@@ -16,7 +18,7 @@ pub fn judge(record: &Record, seen: &Evidence, settings: &Settings, live: u32, n
         return None;
     }
     let (state, reason) = match record.state {
-        State::Closed => (State::Open, reason_to_open(seen, settings, live)?),
+        State::Closed => (State::Open, reason_to_open(record, seen, settings, live, now)?),
         State::Open if record.waits(now) => return None,
         State::Open => (State::HalfOpen, Reason::OpenExpired),
         State::HalfOpen if seen.probes_bad >= live.clamp(1, PROBES_AGAINST) => (State::Open, Reason::ProbeFailed),
@@ -41,8 +43,31 @@ pub fn force(record: &Record, mode: Mode, settings: &Settings, now: Stamp) -> Op
     Some(Record { mode, ..record.next(state, Reason::Forced, settings, now) })
 }
 
-fn reason_to_open(seen: &Evidence, settings: &Settings, live: u32) -> Option<Reason> {
-    if seen.balanced_run(live) >= u64::from(settings.failure_threshold.max(1)) {
+/// How long good calls may go untold: sidecars report failures at once, and those within a second or, where there are
+/// very many, within their stretched pace.
+const UNTOLD: Duration = Duration::from_millis(1_200);
+/// The same for each sidecar beyond the many for whom the pace was meant.
+const UNTOLD_EACH: Duration = Duration::from_micros(600);
+/// Good calls that should have been heard of before their absence says something.
+const EXPECTED: f64 = 20.0;
+
+/// Whether a good call would have been heard of by now, had there been any: until then a provider that serves many well
+/// seems to fail in a row, for only its failures have been told.
+///
+/// Of good calls at a steady rate, reported at random within `untold`, those known by now of a span `quiet` that has just
+/// gone by number `rate * quiet^2 / (2 * untold)`.
+fn would_have_heard(record: &Record, seen: &Evidence, settings: &Settings, live: u32, now: Stamp) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "counts of a window are far below 2^52")]
+    let rate = seen.calls.saturating_sub(seen.failures) as f64 / settings.window.as_secs_f64().max(1e-3);
+    let untold = UNTOLD.max(UNTOLD_EACH * live).as_secs_f64();
+    let quiet = (2.0 * EXPECTED * untold / rate.max(f64::MIN_POSITIVE)).sqrt().min(untold);
+    // In a new epoch nothing has been heard of yet.
+    now.since(seen.good_at.max(record.since)).as_secs_f64() >= quiet
+}
+
+fn reason_to_open(record: &Record, seen: &Evidence, settings: &Settings, live: u32, now: Stamp) -> Option<Reason> {
+    let in_a_row = seen.balanced_run(live) >= u64::from(settings.failure_threshold.max(1));
+    if in_a_row && would_have_heard(record, seen, settings, live, now) {
         return Some(Reason::ConsecutiveFailures);
     }
     let (calls, failures) = seen.balanced(live);

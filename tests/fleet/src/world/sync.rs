@@ -252,9 +252,7 @@ impl World {
             view.hear_of_good(seen.record.epoch, seen.evidence.good_at, &own.clock);
         }
         let next = (own.live > 0).then(|| judge(&seen.record, &seen.evidence, &self.plan.settings, own.live, stamp));
-        let (trial, stretch) = (self.plan.trial, own.stretch());
-        let next = next.flatten().filter(|next| !trial.waits(next, seen, &self.plan.settings, stretch));
-        match next {
+        match next.flatten() {
             Some(next) => {
                 own.phase = Phase::Committing;
                 self.send(side, Question::Commit(next, Condition::Replaces(seen.record.epoch)));

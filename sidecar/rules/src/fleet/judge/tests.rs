@@ -167,3 +167,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_run_counts_only_once_a_good_call_would_have_been_heard_of() {
+    let record = Record { since: at(0), ..Record::default() };
+    let opens = |good: u64, good_at, millis: u64, live| {
+        let seen = Evidence { calls: 10 + good, good_at, ..failing(&[5, 5]) };
+        judge(&record, &seen, &EVERY, live, at(0) + Duration::from_millis(millis)).is_some()
+    };
+    let heard = at(10);
+    assert!(!opens(60_000, heard, 10_100, 2), "of 2,000 good calls a second one is heard of all the time");
+    assert!(opens(60_000, heard, 10_200, 2));
+    assert!(!opens(30, heard, 11_100, 2) && opens(30, heard, 11_200, 2), "of one a second, only when it is told");
+    assert!(!opens(30, heard, 15_900, 10_000) && opens(30, heard, 16_000, 10_000), "in a large fleet later still");
+    assert!(!opens(0, Stamp::default(), 900, 2), "in a new epoch nothing has been told yet");
+    assert!(opens(0, Stamp::default(), 1_200, 2), "there never was one");
+}

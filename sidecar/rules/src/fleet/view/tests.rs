@@ -218,7 +218,7 @@ fn forced_modes_are_followed_and_left_again_whichever_records_were_missed_betwee
     let let_go = force(&forced_open, Mode::Auto, &SETTINGS, stamp(2)).unwrap();
     let seen = Evidence { probes_good: 1, ..Evidence::default() };
     let closed = judge(&let_go, &seen, &SETTINGS, 2, stamp(3)).unwrap();
-    let open = judge(&closed, &bad(), &SETTINGS, 2, stamp(4)).unwrap();
+    let open = judge(&closed, &bad(), &SETTINGS, 2, stamp(5)).unwrap();
     let forced_closed = force(&open, Mode::ForcedClosed, &SETTINGS, stamp(5)).unwrap();
     let open_again = Record { epoch: forced_closed.epoch + 1, until: Some(stamp(30)), ..open.clone() };
 
