@@ -17,6 +17,7 @@ mod load;
 mod stage;
 
 use std::{
+    process::ExitCode,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -35,7 +36,7 @@ const CALLERS: u64 = 24;
 const READING: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() {
+async fn main() -> ExitCode {
     let minutes: f64 = std::env::args().nth(1).map_or(60.0, |text| text.parse().expect("minutes, as a number"));
     let length = Duration::from_secs_f64(minutes * 60.0);
     let stage = Stage::start().await;
@@ -72,7 +73,5 @@ async fn main() {
     stage.inspect(&verdict);
     verdict.judge_the_end(&metrics, stage.asked(), &resident);
     println!("{}", verdict.report(began.elapsed(), &resident));
-    if verdict.broken() {
-        std::process::exit(1);
-    }
+    ExitCode::from(u8::from(verdict.broken()))
 }

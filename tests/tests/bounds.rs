@@ -159,7 +159,8 @@ async fn a_providers_huge_answer_is_no_answer_and_takes_no_memory() {
 async fn a_providers_huge_error_is_cut_short() {
     let page = document(500, "text/html", vec![b'x'; 32 * MIB]);
     let grown = growth(page, ["provider_error"; 4]).await;
-    assert!(grown < 16 * MIB as u64, "{grown} bytes");
+    // Less than one of the four: what the first calls of a process take for good counts too.
+    assert!(grown < 24 * MIB as u64, "{grown} bytes");
 }
 
 #[tokio::test]

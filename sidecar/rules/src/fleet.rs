@@ -12,6 +12,7 @@ mod clock;
 mod evidence;
 pub mod invariants;
 mod judge;
+pub mod pace;
 mod record;
 pub mod retries;
 pub mod settings;

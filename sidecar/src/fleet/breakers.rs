@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use fusebox_rules::{
     breaker::{PROBE_LEASE, State},
-    fleet::{Record, Report, Ticket, View, force, judge},
+    fleet::{Record, Report, Ticket, View, force, judge, pace},
     moment::Moment,
 };
 use fusebox_store::{
@@ -16,16 +16,10 @@ use futures_util::future::join_all;
 use super::{Fleet, Member, jittered, until};
 use crate::clock;
 
-/// Between two synchronisations while something is to be told, or to be found out.
-const BUSY: Duration = Duration::from_millis(100);
-/// Between two while nothing is.
-const IDLE: Duration = Duration::from_secs(1);
-/// Sidecars for whom the busy pace is meant. More of them slow down, so that the store has no more to do.
-const MANY: u32 = 200;
 /// Beyond the time a probe may take, so that its lease outlives it on its way.
 const ON_THE_WAY: Duration = Duration::from_secs(1);
-/// How far apart sidecars look, at most, once a breaker's time is up.
-const SPREAD: Duration = Duration::from_millis(50);
+/// Of two ends of a cool-down that lie no further apart, neither is the later.
+const SAME: Duration = Duration::from_millis(50);
 
 impl Fleet {
     /// Synchronises, again and again. Does not end.
@@ -37,10 +31,10 @@ impl Fleet {
             let began = clock::now();
             join_all(members.iter().map(|member| self.one(member))).await;
             self.telemetry.fleet_synchronised(clock::now().since(began));
-            let busy = jittered(BUSY).mul_f64(f64::from(self.live().max(MANY)) / f64::from(MANY));
+            let busy = jittered(pace::busy(self.live()));
             tokio::select! {
                 () = self.hurry.notified() => {}
-                () = until(next_look(&members, began + busy, began + jittered(IDLE))) => {}
+                () = until(next_look(&members, self.live(), began + busy, began + jittered(pace::IDLE))) => {}
             }
             until(began + busy).await;
         }
@@ -58,9 +52,13 @@ impl Fleet {
         let Some(report) = gate.report(&self.clock()) else { return Ok(()) };
         let seen = self.report(member, report).await?;
         self.share_cool_down(member, &seen).await?;
-        let wants = |view: &mut View| view.wants_ticket(clock::now()).then(|| view.record().epoch);
-        if let Some(epoch) = gate.with_view(wants).flatten() {
-            self.lease(member, epoch).await?;
+        let wants =
+            |view: &mut View| view.wants_ticket(clock::now()).then(|| (view.record().epoch, view.record().since));
+        if let Some((epoch, since)) = gate.with_view(wants).flatten() {
+            let most = member.settings.breaker.half_open_max_calls;
+            if fastrand::f64() < pace::asks_for_lease(self.live(), most, self.now().since(since)) {
+                self.lease(member, epoch).await?;
+            }
         }
         Ok(())
     }
@@ -72,7 +70,7 @@ impl Fleet {
         let asked = breaker::Report { provider, sidecar: &self.id, report, window: settings.window };
         let (now, seen) = self.ask(&asked).await?;
         let known = member.gate.with_view(|view| {
-            view.heard(clock::now());
+            view.heard(self.live(), clock::now());
             view.record().clone()
         });
         if let Some(known) = known.filter(|known| known.epoch > seen.record.epoch) {
@@ -132,9 +130,9 @@ impl Fleet {
     async fn share_cool_down(&self, member: &Member, seen: &Seen) -> Result<(), StoreError> {
         let clock = self.clock();
         let (here, there) = (member.gate.cools_until(), clock.moment(seen.cool_until));
-        if there > here + SPREAD && seen.cool_until.as_millis() > 0 {
+        if there > here + SAME && seen.cool_until.as_millis() > 0 {
             member.gate.cool_until(there);
-        } else if here > there + SPREAD && here > clock::now() {
+        } else if here > there + SAME && here > clock::now() {
             self.ask(&Cool { provider: &member.settings.name, until: clock.stamp(here) }).await?;
         }
         Ok(())
@@ -142,11 +140,11 @@ impl Fleet {
 }
 
 /// When to look again if nothing is rung: soon where a breaker is half-open, and as an open one's time is up.
-fn next_look(members: &[Member], busy: Moment, idle: Moment) -> Moment {
+fn next_look(members: &[Member], live: u32, busy: Moment, idle: Moment) -> Moment {
     let due = |member: &Member| {
         member.gate.with_view(|view| match view.record().state {
             State::Closed => idle,
-            State::Open => view.open_until().map_or(idle, |until| until + SPREAD.mul_f64(fastrand::f64())),
+            State::Open => view.open_until().map_or(idle, |until| until + pace::spread(live).mul_f64(fastrand::f64())),
             State::HalfOpen => busy,
         })
     };

@@ -23,7 +23,7 @@ use std::{
 
 use fusebox_proto::store::Heartbeat;
 use fusebox_rules::{
-    fleet::{SharedClock, Stamp},
+    fleet::{SharedClock, Stamp, pace},
     moment::Moment,
     run::{Limits, Repeat, Used, Verdict},
 };
@@ -181,9 +181,9 @@ fn name(pod: Option<&str>) -> Arc<str> {
     format!("{}-{drawn}", if own.is_empty() { "sidecar" } else { own }).into()
 }
 
-/// A wait of about `about`: within a fifth of it, so that sidecars do not keep step.
+/// A wait of about `about`, so that sidecars do not keep step.
 fn jittered(about: Duration) -> Duration {
-    about.mul_f64(0.8 + 0.4 * fastrand::f64())
+    about.mul_f64(1.0 + pace::JITTER * (2.0 * fastrand::f64() - 1.0))
 }
 
 /// Waits until `moment`.

@@ -518,7 +518,7 @@ impl World {
         let (now, clock) = (moment(self.now), self.sides[at].clock(self.now));
         let side = &mut self.sides[at];
         let before = side.view.record().clone();
-        side.view.heard(now);
+        side.view.heard(2, now);
         side.view.adopt(record, &clock, &mut side.local.0, now);
         if !invariant_epochs_grow(&before, side.view.record()) {
             self.broken = Some(checks::EPOCHS_GROW);

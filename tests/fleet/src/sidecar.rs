@@ -5,21 +5,13 @@ use std::time::Duration;
 use fusebox_rules::{
     breaker::{Breaker, Mode, Settings, State},
     budget::{self, Budget},
-    fleet::{Record, SharedClock, Ticket},
+    fleet::{Record, SharedClock, Ticket, pace},
     moment::Moment,
 };
 
 use crate::{dice::Dice, gate::Gate, trial::Trial};
 
 // The sidecar's own numbers, from its `fleet` and `health` rooms.
-/// Between two synchronisations while something is to be told, or to be found out.
-pub const BUSY: Duration = Duration::from_millis(100);
-/// Between two while nothing is.
-pub const IDLE: Duration = Duration::from_secs(1);
-/// Sidecars for whom the busy pace is meant.
-const MANY: u32 = 200;
-/// How far apart sidecars look, at most, once a breaker's time is up.
-pub const SPREAD: Duration = Duration::from_millis(50);
 /// Between two heartbeats.
 pub const BEAT: Duration = Duration::from_secs(1);
 /// How long the store may take to answer.
@@ -161,20 +153,14 @@ impl Sidecar {
 
     /// How long a round of its loop takes at least, drawn anew.
     pub fn draw_busy(&mut self, dice: &mut Dice) {
-        self.busy = dice.jittered(BUSY).mul_f64(self.stretch());
-    }
-
-    /// By how much the busy pace is stretched, so that the store of a large fleet has no more to do.
-    #[must_use]
-    pub fn stretch(&self) -> f64 {
-        f64::from(self.live.max(MANY)) / f64::from(MANY)
+        self.busy = dice.jittered(pace::busy(self.live));
     }
 
     /// When to look again if nothing is rung.
     pub fn next_look(&mut self, trial: Trial, dice: &mut Dice) -> Moment {
-        let idle = self.began + dice.jittered(IDLE);
+        let idle = self.began + dice.jittered(pace::IDLE);
         let Some(view) = &self.gate.fleet else { return idle };
-        let spread = if trial.keeps_calm { SPREAD.mul_f64(self.stretch()) } else { SPREAD };
+        let spread = pace::spread(self.live);
         let due = match view.record().state {
             State::Closed => idle,
             State::Open => view.open_until().map_or(idle, |until| until + spread.mul_f64(dice.share())),

@@ -8,7 +8,7 @@ use std::{rc::Rc, time::Duration};
 use fusebox_rules::{
     breaker::{self, Probe, State},
     error::ErrorKind,
-    fleet::{Record, Stamp},
+    fleet::{Record, Stamp, pace},
     moment::Moment,
 };
 
@@ -18,7 +18,7 @@ use crate::{
     gate::Leave,
     provider::{Health, Provider},
     redis::{Answer, Question, Redis},
-    sidecar::{BEAT, IDLE, Sharing, Sidecar},
+    sidecar::{BEAT, Sharing, Sidecar},
     trial::Trial,
     watch::Watch,
 };
@@ -195,7 +195,7 @@ impl World {
             let first = self.dice.until_next(self.plan.calls);
             self.put(first, Event::Call(side));
             if self.plan.sharing == Sharing::Fleet {
-                let (sync, beat) = (IDLE.mul_f64(self.dice.share()), BEAT.mul_f64(self.dice.share()));
+                let (sync, beat) = (pace::IDLE.mul_f64(self.dice.share()), BEAT.mul_f64(self.dice.share()));
                 self.put(sync, Event::Wake(side, 0));
                 self.put(beat, Event::Beat(side));
             }

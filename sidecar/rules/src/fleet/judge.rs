@@ -1,8 +1,6 @@
 //! Whether a shared breaker's state changes, given all that the fleet knows.
 
-use std::time::Duration;
-
-use super::{Evidence, Reason, Record, Stamp};
+use super::{Evidence, Reason, Record, Stamp, pace};
 use crate::breaker::{Mode, Settings, State};
 
 /// Failed probes that open a half-open breaker again, where two sidecars are live. One may come from the sick pod; it
@@ -43,11 +41,6 @@ pub fn force(record: &Record, mode: Mode, settings: &Settings, now: Stamp) -> Op
     Some(Record { mode, ..record.next(state, Reason::Forced, settings, now) })
 }
 
-/// How long good calls may go untold: sidecars report failures at once, and those within a second or, where there are
-/// very many, within their stretched pace.
-const UNTOLD: Duration = Duration::from_millis(1_200);
-/// The same for each sidecar beyond the many for whom the pace was meant.
-const UNTOLD_EACH: Duration = Duration::from_micros(600);
 /// Good calls that should have been heard of before their absence says something.
 const EXPECTED: f64 = 20.0;
 
@@ -59,7 +52,7 @@ const EXPECTED: f64 = 20.0;
 fn would_have_heard(record: &Record, seen: &Evidence, settings: &Settings, live: u32, now: Stamp) -> bool {
     #[expect(clippy::cast_precision_loss, reason = "counts of a window are far below 2^52")]
     let rate = seen.calls.saturating_sub(seen.failures) as f64 / settings.window.as_secs_f64().max(1e-3);
-    let untold = UNTOLD.max(UNTOLD_EACH * live).as_secs_f64();
+    let untold = pace::untold(live).as_secs_f64();
     let quiet = (2.0 * EXPECTED * untold / rate.max(f64::MIN_POSITIVE)).sqrt().min(untold);
     // In a new epoch nothing has been heard of yet.
     now.since(seen.good_at.max(record.since)).as_secs_f64() >= quiet

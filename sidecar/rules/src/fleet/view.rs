@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Reason, Record, Report, SharedClock, Stamp, Tracker};
+use super::{Reason, Record, Report, SharedClock, Stamp, Tracker, pace};
 use crate::{
     breaker::{ASK_AGAIN, Breaker, MAX_PROBES, Meaning, Mode, Probe, Settings, State, Transition},
     moment::Moment,
@@ -17,9 +17,6 @@ use crate::{
 
 /// How long a sidecar whose probe failed leases no other in the same epoch: a sick pod must not answer for all.
 pub const PROBE_REST: Duration = Duration::from_secs(5);
-
-/// Without a word from the store for so long, a half-open breaker is left to each sidecar.
-const HEARD_LATELY: Duration = Duration::from_secs(3);
 
 /// Without a call that would probe for so long, a sidecar leases none: a ticket that nobody uses is kept from another.
 const ASKED_LATELY: Duration = Duration::from_secs(3);
@@ -54,6 +51,8 @@ pub struct View {
     /// The record's end of being open, in this process's time.
     until: Option<Moment>,
     heard: Option<Moment>,
+    /// Without a word from the store for so long, a breaker that is not closed is left to each sidecar.
+    silence: Duration,
     /// When a call last came that would have gone as a probe.
     asked: Option<Moment>,
     tracker: Tracker,
@@ -74,6 +73,7 @@ impl View {
             record: Record::default(),
             until: None,
             heard: None,
+            silence: pace::silence(0),
             asked: None,
             ticket: None,
             rest_until: Moment::ZERO,
@@ -93,9 +93,10 @@ impl View {
         &self.settings
     }
 
-    /// The store answered. What it says is in [`View::adopt`].
-    pub const fn heard(&mut self, now: Moment) {
+    /// The store answered one of `live` sidecars. What it says is in [`View::adopt`].
+    pub fn heard(&mut self, live: u32, now: Moment) {
         self.heard = Some(now);
+        self.silence = pace::silence(live);
     }
 
     /// Holds to `record` from now on, and lets `local` follow it, unless it is older than what is known. Of two records
@@ -255,7 +256,7 @@ impl View {
         match self.record.state {
             State::Closed => false,
             State::Open => {
-                self.until.is_none_or(|until| now < until || (self.is_heard(now) && now.since(until) < HEARD_LATELY))
+                self.until.is_none_or(|until| now < until || (self.is_heard(now) && now.since(until) < self.silence))
             }
             State::HalfOpen => self.is_heard(now),
         }
@@ -275,7 +276,7 @@ impl View {
     }
 
     fn is_heard(&self, now: Moment) -> bool {
-        self.heard.is_some_and(|heard| now.since(heard) < HEARD_LATELY)
+        self.heard.is_some_and(|heard| now.since(heard) < self.silence)
     }
 }
 

@@ -11,6 +11,9 @@ use crate::{
     error::{Failure, FieldFault},
 };
 
+/// What the names of Fusebox's own headers begin with.
+const OWN: &str = "x-fusebox-";
+
 /// Trace context as it came.
 pub(super) fn trace(headers: &HeaderMap) -> TraceContext {
     TraceContext { parent: headers.get("traceparent").cloned(), state: headers.get("tracestate").cloned() }
@@ -21,7 +24,8 @@ pub(super) fn trace(headers: &HeaderMap) -> TraceContext {
 /// # Errors
 /// Every header that cannot be understood, at once.
 pub(super) fn options(headers: &HeaderMap) -> Result<(Options, Option<Duration>), Failure> {
-    let mut read = Reader { headers, faults: Vec::new() };
+    let own = headers.keys().any(|name| name.as_str().starts_with(OWN));
+    let mut read = Reader { headers, own, faults: Vec::new() };
     let timeout = read.take("x-fusebox-timeout-ms", "a whole number of milliseconds, 1 or more", |text| {
         text.parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis)
     });
@@ -59,11 +63,16 @@ pub(super) fn options(headers: &HeaderMap) -> Result<(Options, Option<Duration>)
 
 struct Reader<'a> {
     headers: &'a HeaderMap,
+    /// Whether there are any of Fusebox's own: most calls have none, and one look at all is less than one for each.
+    own: bool,
     faults: Vec<FieldFault>,
 }
 
 impl Reader<'_> {
     fn take<T>(&mut self, name: &'static str, right: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+        if !self.own && name.starts_with(OWN) {
+            return None;
+        }
         let value: &HeaderValue = self.headers.get(name)?;
         let taken = value.to_str().ok().and_then(|text| read(text.trim()));
         if taken.is_none() {

@@ -215,7 +215,7 @@ impl World {
                 let own = &mut self.sides[side];
                 own.live = beaten.live;
                 if let Some(view) = own.gate.fleet.as_mut().filter(|_| self.plan.trial.hears_beats) {
-                    view.heard(now);
+                    view.heard(own.live, now);
                 }
                 self.beat_again(side);
             }
@@ -240,7 +240,7 @@ impl World {
         let now = self.now;
         let own = &mut self.sides[side];
         let Some(view) = &mut own.gate.fleet else { return };
-        view.heard(now);
+        view.heard(own.live, now);
         let known = view.record().clone();
         if known.epoch > seen.record.epoch {
             own.phase = Phase::Committing;

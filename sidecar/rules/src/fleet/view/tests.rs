@@ -58,7 +58,7 @@ impl Sidecar {
     }
 
     fn adopt(&mut self, record: &Record, now: u64) -> Option<Transition> {
-        self.view.heard(at(now));
+        self.view.heard(2, at(now));
         self.view.adopt(record, &self.clock, &mut self.local, at(now))
     }
 
@@ -79,7 +79,7 @@ fn while_it_is_open_nothing_goes_and_when_nobody_moves_it_on_the_local_one_decid
     assert_eq!(sidecar.view.rule(true, at(1)), Ruling::Local);
     sidecar.adopt(&opened(1), 2);
     assert_eq!(sidecar.view.rule(true, at(2)), refused(9));
-    sidecar.view.heard(at(11));
+    sidecar.view.heard(2, at(11));
     assert_eq!(sidecar.view.rule(true, at(11)), Ruling::Refused(ASK_AGAIN));
     assert_eq!(sidecar.view.rule(true, at(14)), Ruling::Local);
     assert_eq!(sidecar.local.tick(at(14)).unwrap().to, State::HalfOpen);
@@ -130,7 +130,7 @@ fn a_ticket_is_for_one_probe_of_its_epoch_until_it_ends() {
     assert!(sidecar.view.has_ticket(at(13)) && !sidecar.view.has_ticket(at(14)));
     assert_eq!(sidecar.view.rule(true, at(12)), Ruling::Probe(ticket));
     assert_eq!(sidecar.view.rule(true, at(12)), Ruling::Refused(ASK_AGAIN));
-    sidecar.view.heard(at(13));
+    sidecar.view.heard(2, at(13));
     sidecar.lay_in(2, record.epoch, 14, 13);
     assert_eq!(sidecar.view.rule(true, at(14)), Ruling::Refused(ASK_AGAIN));
 }
@@ -208,7 +208,7 @@ fn half_open_and_nothing_heard_any_more_each_sidecar_probes_for_itself() {
     assert_eq!(sidecar.view.rule(true, at(13)), Ruling::Refused(ASK_AGAIN));
     assert_eq!(sidecar.view.rule(true, at(14)), Ruling::Local);
     assert_eq!(sidecar.local.tick(at(14)).unwrap().to, State::HalfOpen);
-    sidecar.view.heard(at(15));
+    sidecar.view.heard(2, at(15));
     assert_eq!(sidecar.view.rule(true, at(15)), Ruling::Refused(ASK_AGAIN));
 }
 
