@@ -165,7 +165,7 @@ impl Sidecar {
             State::Closed => idle,
             State::Open => view.open_until().map_or(idle, |until| until + spread.mul_f64(dice.share())),
             State::HalfOpen if trial.keeps_calm => {
-                self.drawn = dice.share() < trial.asks(self.rounds, view.settings(), self.live);
+                self.drawn = dice.share() < Trial::asks(self.rounds, view.settings(), self.live);
                 if self.drawn { self.began } else { idle }
             }
             State::HalfOpen => self.began + self.busy,

@@ -7,7 +7,7 @@ use fusebox_rules::{
     fleet::{
         Record, Stamp, Ticket,
         invariants::{invariant_epochs_grow, invariant_one_state_per_epoch},
-        judge,
+        judge, pace,
     },
     moment::Moment,
 };
@@ -264,10 +264,15 @@ impl World {
     fn lease(&mut self, side: usize) {
         let (now, token) = (self.now, self.dice.token());
         let own = &mut self.sides[side];
-        let drawn = std::mem::take(&mut own.drawn) || !self.plan.trial.keeps_calm;
-        let Some(view) = own.gate.fleet.as_ref().filter(|view| drawn && view.wants_ticket(now)) else {
+        let drawn = std::mem::take(&mut own.drawn);
+        let Some(view) = own.gate.fleet.as_ref().filter(|view| view.wants_ticket(now)) else {
             return self.end_round(side);
         };
+        let after = own.clock.stamp(now).since(view.record().since);
+        let chance = pace::asks_for_lease(own.live, view.settings().half_open_max_calls, after);
+        if !(if self.plan.trial.keeps_calm { drawn } else { self.dice.share() < chance }) {
+            return self.end_round(side);
+        }
         let epoch = view.record().epoch;
         own.phase = Phase::Leasing { epoch, token, sent: now };
         self.send(side, Question::Lease { epoch, token, lasts: LEASE });
