@@ -74,16 +74,15 @@ impl Fleet {
             let (_, placed) = self.ask(&put).await?;
             self.orders.hear(placed.settings);
         } else if version > newest.version {
-            let (_, settings) = self.ask(&GetSettings).await?;
-            self.orders.hear(settings);
+            self.fetch_orders().await?;
         }
         Ok(())
     }
 
-    /// They have changed.
-    pub(super) async fn fetch_orders(&self) {
-        if let Ok((_, settings)) = self.ask(&GetSettings).await {
-            self.orders.hear(settings);
-        }
+    /// Holds to what the store has, if it is newer.
+    pub(super) async fn fetch_orders(&self) -> Result<(), StoreError> {
+        let (_, settings) = self.ask(&GetSettings).await?;
+        self.orders.hear(settings);
+        Ok(())
     }
 }

@@ -101,9 +101,7 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     addresses.announce()?;
     let following = Arc::clone(&shared);
     let (config, ordered) = (shared.current.load().plan.config.clone(), Ordered::by(fleet.clone()));
-    let fleet_of = fleet.clone();
-    let mut life =
-        Life { shared, story, generations, watch, log: &log, access, checks, fleet: fleet_of, config, ordered };
+    let mut life = Life { shared, story, generations, watch, log: &log, access, checks, fleet, config, ordered };
     let why = tokio::select! {
         () = life.go_on() => Ok(()),
         () = models.follow(&following, &moved) => Ok(()),
@@ -119,7 +117,7 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     life.story.enter(Phase::Draining);
     health.drain(models.names()).await;
     draining.cancel();
-    if let Some(fleet) = fleet {
+    if let Some(fleet) = &life.fleet {
         fleet.leave().await;
     }
     tokio::select! {
