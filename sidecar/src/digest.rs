@@ -30,15 +30,6 @@ impl Digest {
         digester.finish()
     }
 
-    /// The sum of both: the same whichever comes first.
-    #[must_use]
-    pub const fn plus(self, other: Self) -> Self {
-        Self(self.0.wrapping_add(other.0))
-    }
-
-    /// What adds nothing.
-    pub const ZERO: Self = Self(0);
-
     /// Which of `count` parts it falls into.
     #[must_use]
     pub fn part(self, count: usize) -> usize {
@@ -80,6 +71,16 @@ impl Digester {
         self.0.write(bytes);
     }
 
+    /// Adds what the pieces are together, wherever they were cut, and how many bytes that is.
+    pub fn pieces<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) {
+        let mut length = 0_u64;
+        for piece in pieces {
+            length += piece.len() as u64;
+            self.0.write(piece);
+        }
+        self.number(length);
+    }
+
     /// Adds what another digest stands for.
     pub fn digest(&mut self, digest: Digest) {
         self.0.write(&digest.0.to_le_bytes());
@@ -119,6 +120,17 @@ mod tests {
         assert_eq!(two(b"ab", b"c"), two(b"ab", b"c"));
         assert_ne!(two(b"ab", b"c"), two(b"a", b"bc"));
         assert_ne!(Digest::of(b""), Digest::of(b"\0"));
+    }
+
+    #[test]
+    fn where_pieces_were_cut_makes_no_difference() {
+        let digest = |pieces: &[&[u8]]| {
+            let mut digester = Digester::new();
+            digester.pieces(pieces.iter().copied());
+            digester.finish()
+        };
+        assert_eq!(digest(&[b"a piece of", b"", b" text"]), digest(&[b"a piece", b" of text"]));
+        assert_ne!(digest(&[b"a piece of"]), digest(&[b"a piece o"]));
     }
 
     #[test]

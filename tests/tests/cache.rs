@@ -115,7 +115,7 @@ async fn a_caller_that_did_not_ask_for_the_count_of_tokens_does_not_get_it() {
 }
 
 #[tokio::test]
-async fn order_and_space_do_not_count_and_whatever_shapes_the_answer_does() {
+async fn what_has_no_part_in_the_answer_does_not_count_and_whatever_else_stands_there_does() {
     let provider = Provider::start(tokens(1)).await;
     let (sidecar, _doors) = cached(&provider, "prefer").await;
     let source = async |body: String| {
@@ -126,9 +126,9 @@ async fn order_and_space_do_not_count_and_whatever_shapes_the_answer_does() {
     let one = format!(r#"{{"model":"chat","messages":[{turn}],"temperature":0.5}}"#);
     assert_eq!(source(one).await, "primary");
     for same in [
-        format!(r#"{{ "temperature" : 0.5, "messages" : [ {turn} ], "model" : "chat" }}"#),
-        r#"{"messages":[{"content":"hi","role":"user"}],"temperature":0.5,"user":"u","seed":null}"#.to_string(),
-        format!(r#"{{"messages":[{turn}],"temperature":0.5,"metadata":{{"a":"b"}}}}"#),
+        format!(r#"{{"messages":[{turn}],"model":"chat","temperature":0.5}}"#),
+        format!(r#"{{"user":"u","messages":[{turn}],"temperature":0.5,"stream":false,"store":true}}"#),
+        format!(r#"{{"messages":[{turn}], "metadata":{{"a":"b"}}, "temperature":0.5}}"#),
     ] {
         assert_eq!(source(same.clone()).await, "cache", "{same}");
     }
@@ -137,6 +137,7 @@ async fn order_and_space_do_not_count_and_whatever_shapes_the_answer_does() {
         format!(r#"{{"messages":[{turn}],"temperature":0.5,"max_tokens":5}}"#),
         format!(r#"{{"messages":[{turn},{turn}],"temperature":0.5}}"#),
         format!(r#"{{"messages":[{turn}],"temperature":0.5,"some_providers_own":1}}"#),
+        format!(r#"{{"temperature":0.5,"messages":[{turn}]}}"#),
         r#"{"messages":[{"role":"system","content":"hi"}],"temperature":0.5}"#.to_owned(),
     ] {
         assert_eq!(source(other.clone()).await, "primary", "{other}");

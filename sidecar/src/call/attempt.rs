@@ -97,7 +97,7 @@ impl<'a> Asker<'a> {
         let started = clock::now();
         let trace = self.trace.attempt(seat.upstream.index, seat.model.as_deref(), self.number);
         self.number = self.number.saturating_add(1);
-        let question = Question::new(self.call, seat, changes, self.deadline.since(started), others);
+        let question = Question::new(self.call, seat, changes, (started, self.deadline), others);
         Asking {
             question: Question { holdback: self.holdback, checker: self.checker, ..question },
             provider: seat.upstream.client(self.worker),
@@ -150,8 +150,9 @@ pub(super) struct Begun {
 }
 
 impl<'a> Question<'a> {
-    fn new(call: &'a Call, seat: &'a Seat, changes: &Changes, remaining: Duration, others: u32) -> Self {
-        let now = clock::now();
+    /// `from`, `until`: when it is asked, and the call's deadline.
+    fn new(call: &'a Call, seat: &'a Seat, changes: &Changes, (from, until): (Moment, Moment), others: u32) -> Self {
+        let remaining = until.since(from);
         let timeouts = &seat.upstream.settings.timeouts;
         let (own, first, longest) = match call.request.stream {
             true => {
@@ -173,7 +174,7 @@ impl<'a> Question<'a> {
             holdback: Holdback::NONE,
             others: others > 0,
             settings: &seat.upstream.settings,
-            ends: (now + longest, now + remaining),
+            ends: (from + longest, until.max(from)),
             cost: Cost::default(),
         }
     }

@@ -111,11 +111,11 @@ impl Way {
     async fn ask(&mut self, seat: &Seat, rest: &[&Seat]) -> Asked {
         let gate = &seat.upstream.gate;
         let began = clock::now();
+        let mut begun = began;
         let mut asked = 0u32;
         let mut next = Next::default();
-        gate.deposit();
+        gate.deposit(began);
         loop {
-            let begun = clock::now();
             if begun >= self.deadline {
                 return Asked::GiveUp(too_late());
             }
@@ -166,6 +166,7 @@ impl Way {
                     if !wait.is_zero() {
                         tokio::time::sleep(wait).await;
                     }
+                    begun = clock::now();
                     self.reprompts_left -= u32::from(change == Change::SayWhatWasWrong);
                     next.changes.add(change, &mut failure, rewritten);
                     next.waited += wait;

@@ -160,7 +160,7 @@ impl Way {
         };
         // Another provider is failed over to; one that was asked before is asked again, which must be paid for.
         if self.asked(seat) == 0 {
-            upstream.gate.deposit();
+            upstream.gate.deposit(clock::now());
         } else if !upstream.gate.withdraw() {
             return None;
         }

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    Answered, Refused, Reply, Sidecar,
+    Answered, Refused, Reply, Sidecar, Token,
     outcome::{Outcome, Quality, Source},
     recall::{self, Ready},
     resent::Replay,
@@ -70,7 +70,7 @@ impl Sharing {
         let call = &way.call;
         if let Some(key) = &call.options.idempotency_key {
             let (mut id, mut asked) = (Digester::new(), Digester::new());
-            id.digest(call.options.token.unwrap_or(Digest::ZERO));
+            Token::write(call.options.token.as_ref(), &mut id);
             id.bytes(key.as_bytes());
             asked.bytes(call.request.operation.name().as_bytes());
             asked.bytes(&call.request.body);

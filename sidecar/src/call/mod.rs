@@ -29,6 +29,7 @@ mod source;
 mod spent;
 pub mod stream;
 mod told;
+mod token;
 mod way;
 
 use std::{
@@ -44,6 +45,7 @@ use arc_swap::ArcSwap;
 use fusebox_rules::{deadline, holdback::Holdback, moment::Moment};
 use tokio_util::sync::CancellationToken;
 
+pub use self::token::Token;
 use self::{
     attempt::Answer,
     chain::Found,
@@ -58,7 +60,6 @@ use self::{
 use crate::{
     chat::{answer::Whole, request::Request},
     config::CacheMode,
-    digest::Digest,
     error::{ErrorKind, Failure},
     fleet::{self, Runs},
     telemetry::{Door, Labels, Refusal, Telemetry},
@@ -118,8 +119,8 @@ pub struct Options {
     pub holdback: Option<Holdback>,
     /// The agent run whose budget the call is counted against.
     pub run_id: Option<Arc<str>>,
-    /// Which bearer token the caller showed: what one holder was answered is no other's to read.
-    pub token: Option<Digest>,
+    /// The bearer token that the caller showed.
+    pub token: Option<Token>,
 }
 
 /// Who gives way under load.

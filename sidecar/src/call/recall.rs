@@ -1,7 +1,7 @@
 //! Answers of before to equal questions: which are kept, when they are read, and how they are told again.
 //!
-//! Two questions are equal if they ask the same of the same model for the same holder of a token; how the answer is to
-//! be sent makes no difference. Any provider's answer stands for the model, as the configuration says it may. Callers
+//! Two questions are equal if they ask the same, in the same bytes, of the same model for the same holder of a token; how
+//! the answer is to be sent makes no difference. Any provider's answer stands for the model, as the configuration says it may. Callers
 //! are told apart by their bearer tokens and by nothing else, so those without one share.
 
 use std::{sync::Arc, time::Duration};
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use memchr::memmem;
 
 use super::{
-    Answered, Call, Reply,
+    Answered, Call, Reply, Token,
     outcome::{Quality, Source},
     resent::Replay,
     stream::Stream,
@@ -20,7 +20,8 @@ use crate::{
     cache::{Found, Kept, Store, Weigh},
     chat::{
         answer::{Chunk, Finish, Usage, Whole},
-        canon, replay,
+        aside::Aside,
+        replay,
         request::Request,
     },
     clock,
@@ -29,22 +30,8 @@ use crate::{
     telemetry::CacheResult,
 };
 
-/// Bytes of a request beyond which it is not looked for: reading it once more would hold up the thread's other calls.
+/// Bytes of a request beyond which it is not looked for: its digest would hold up the thread's other calls.
 const MAX_READ: usize = 4 << 20;
-
-/// Members of a request that do not shape its answer. The model is not among them: it counts as resolved.
-const ASIDE: &[&str] = &[
-    "model",
-    "stream",
-    "stream_options",
-    "user",
-    "metadata",
-    "store",
-    "service_tier",
-    "safety_identifier",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-];
 
 /// An answer that is kept.
 #[derive(Debug)]
@@ -99,8 +86,8 @@ pub(super) fn mode(call: &Call, config: &Config) -> CacheMode {
 /// needed, and so not on the way to a provider.
 #[derive(Debug)]
 pub(super) enum Question {
-    /// The request's body, as it was asked first.
-    Unread(Bytes),
+    /// The request's body, as it was asked first, and what of it does not shape the answer.
+    Unread(Bytes, Aside),
     /// By this key.
     Read(Digest),
 }
@@ -109,17 +96,17 @@ pub(super) enum Question {
 pub(super) fn question(call: &Call, config: &Config) -> Option<Question> {
     let body = &call.request.body;
     let is_off = mode(call, config) == CacheMode::Off || config.cache.capacity == 0 || body.len() > MAX_READ;
-    (!is_off).then(|| Question::Unread(body.clone()))
+    if is_off { None } else { Some(Question::Unread(body.clone(), call.request.aside.clone()?)) }
 }
 
-/// The key of a question with this `body`; `None`: it has none.
-fn key(call: &Call, body: &[u8], config: &Config) -> Option<Digest> {
+/// The key of a question with this `body`.
+fn key(call: &Call, body: &[u8], aside: &Aside, config: &Config) -> Digest {
     let mut digester = Digester::new();
-    digester.digest(call.options.token.unwrap_or(Digest::ZERO));
+    Token::write(call.options.token.as_ref(), &mut digester);
     digester.bytes(call.request.operation.name().as_bytes());
     digester.bytes(model(&call.request, config).as_bytes());
-    canon::write(body, ASIDE, &mut digester)?;
-    Some(digester.finish())
+    digester.pieces(aside.rest(body));
+    digester.finish()
 }
 
 /// Bytes of the largest answer that is kept.
@@ -155,10 +142,10 @@ impl Way {
     }
 
     fn read(&self) -> Option<Digest> {
-        match self.question.as_ref()? {
-            Question::Unread(body) => key(&self.call, body, &self.plan().config),
-            Question::Read(key) => Some(*key),
-        }
+        Some(match self.question.as_ref()? {
+            Question::Unread(body, aside) => key(&self.call, body, aside, &self.plan().config),
+            Question::Read(key) => *key,
+        })
     }
 
     /// The answer of before, and in the outcome how it came about.

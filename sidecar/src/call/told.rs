@@ -253,7 +253,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_listener_hears_how_a_stream_came_about_as_a_whole() {
         let begun = Outcome::untried(&"c".into());
-        let told = Arc::new(Told::new(Digest::ZERO));
+        let told = Arc::new(Told::new(Digest::of(b"")));
         told.begin(Head::Stream(begun.clone()));
         let mut listener = Listener::new(Arc::clone(&told), None, begun.clone(), None);
         assert!(!told.go_on(Some(Ok(Chunk::default())), &begun));
@@ -268,10 +268,10 @@ mod tests {
     #[tokio::test]
     async fn whoever_tells_and_falls_silent_leaves_nobody_waiting() {
         let outcome = Outcome::untried(&"c".into());
-        let told = Arc::new(Told::new(Digest::ZERO));
+        let told = Arc::new(Told::new(Digest::of(b"")));
         told.fall_silent(too_long(), &outcome);
         assert!(matches!(told.head(None).await, Some(Head::Refused(..))));
-        let told = Arc::new(Told::new(Digest::ZERO));
+        let told = Arc::new(Told::new(Digest::of(b"")));
         told.begin(Head::Stream(outcome.clone()));
         let mut listener = Listener::new(Arc::clone(&told), None, outcome.clone(), None);
         told.fall_silent(too_long(), &outcome);

@@ -127,7 +127,7 @@ impl<'de> Check<'_, 'de> {
                 let name = lasting.map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed);
                 self.walk.mark(mark, name, self.path);
             }
-            Shape::Prose(need) | Shape::Prompt(need) | Shape::PromptItem(need) => return self.prose(text, need),
+            Shape::Prose(need) | Shape::Prompt(need) | Shape::PromptItem(need) => return self.prose(text, need, lasting.is_some()),
             Shape::TextOr(shape, _) => return Check { shape: *shape, ..*self }.string(text, lasting),
             Shape::Media(holder) => self.media(holder, text),
             _ => self.wrong("a string"),
@@ -144,9 +144,10 @@ impl<'de> Check<'_, 'de> {
         }
     }
 
-    fn prose(&self, text: &str, need: Need) -> Seen {
+    /// `bare`: it is written without escapes.
+    fn prose(&self, text: &str, need: Need, bare: bool) -> Seen {
         self.walk.count(text);
-        let unwanted = clean::holds_unwanted(text);
+        let unwanted = (!bare || self.walk.may_hold_unwanted()) && clean::holds_unwanted(text);
         if unwanted {
             self.walk.found_unwanted();
         }
@@ -273,12 +274,9 @@ impl<'de> Visitor<'de> for Check<'_, 'de> {
         };
         let mut fields = Fields::new(table);
         while let Some(key) = map.next_key_seed(KeyIn(table))? {
-            let index = match key {
-                Key::Known(index) => index,
-                Key::Other(name) => {
-                    self.walk.unread(&Path::Key(self.path, &name), map.next_value()?);
-                    continue;
-                }
+            let Key { index: Some(index), .. } = key else {
+                self.walk.unread(&Path::Key(self.path, &key.name), map.next_value()?);
+                continue;
             };
             let field = &table.fields[index];
             let path = Path::Key(self.path, field.name);
@@ -292,8 +290,7 @@ impl<'de> Visitor<'de> for Check<'_, 'de> {
 impl<'de> Check<'_, 'de> {
     fn map<A: MapAccess<'de>>(&self, keys: Keys, shape: Shape, mut map: A) -> Result<Seen, A::Error> {
         static NOTHING: Table = Table { fields: &[], rule: Rule::None };
-        while let Some(key) = map.next_key_seed(KeyIn(&NOTHING))? {
-            let Key::Other(name) = key else { continue };
+        while let Some(Key { name, .. }) = map.next_key_seed(KeyIn(&NOTHING))? {
             let path = Path::Key(self.path, &name);
             if keys == Keys::Tokens
                 && !(1..=10).contains(&name.len()) | !name.bytes().all(|digit| digit.is_ascii_digit())

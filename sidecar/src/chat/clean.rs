@@ -10,10 +10,15 @@ pub(super) const fn is_unwanted(letter: char) -> bool {
     matches!(letter, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}')
 }
 
+/// Whether a JSON document may hold any of them as they are: those below U+0020 can only be escaped.
+pub(super) fn is_suspicious(json: &[u8]) -> bool {
+    // The second is the first byte of U+0080 to U+00BF.
+    memchr::memchr2(0x7f, 0xc2, json).is_some()
+}
+
 /// Whether `text` holds any of them. One pass without a branch for the commonest text, which holds nothing that may be one.
 pub(super) fn holds_unwanted(text: &str) -> bool {
     let suspicious = text.bytes().fold(false, |found, byte| {
-        // The last is the first byte of U+0080 to U+00BF.
         found | ((byte < 0x20) & (byte != b'\t') & (byte != b'\n') & (byte != b'\r')) | (byte == 0x7f) | (byte == 0xc2)
     });
     suspicious && text.chars().any(is_unwanted)

@@ -14,11 +14,11 @@ use super::{
 pub(super) struct KeyIn(pub(super) &'static Table);
 
 /// A key of an object.
-pub(super) enum Key<'de> {
-    /// The table's field of this index.
-    Known(usize),
-    /// None of the table's.
-    Other(Cow<'de, str>),
+pub(super) struct Key<'de> {
+    /// Which of the table's fields it names; `None`: none of them.
+    pub(super) index: Option<usize>,
+    /// Borrowed from the document where it is written there without escapes.
+    pub(super) name: Cow<'de, str>,
 }
 
 impl<'de> DeserializeSeed<'de> for KeyIn {
@@ -30,8 +30,8 @@ impl<'de> DeserializeSeed<'de> for KeyIn {
 }
 
 impl KeyIn {
-    fn find(&self, key: &str) -> Option<usize> {
-        self.0.fields.iter().position(|field| field.name == key)
+    fn find<'de>(&self, name: Cow<'de, str>) -> Key<'de> {
+        Key { index: self.0.fields.iter().position(|field| field.name == name), name }
     }
 }
 
@@ -43,11 +43,11 @@ impl<'de> Visitor<'de> for KeyIn {
     }
 
     fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
-        Ok(self.find(key).map_or(Key::Other(Cow::Borrowed(key)), Key::Known))
+        Ok(self.find(Cow::Borrowed(key)))
     }
 
     fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
-        Ok(self.find(key).map_or_else(|| Key::Other(Cow::Owned(key.to_owned())), Key::Known))
+        Ok(self.find(Cow::Owned(key.to_owned())))
     }
 }
 
@@ -114,9 +114,8 @@ impl Fields {
     /// By its role, a message says something, calls tools, or answers a tool's call.
     fn close_message(&self, path: &Path<'_>, walk: &Walk<'_>) {
         let Some(role) = self.first.and_then(|index| tables::ROLES.get(usize::from(index))) else { return };
-        let calls = self.has("tool_calls") || self.has("function_call") || self.has("refusal") || self.has("audio");
-        let silent = *role == "assistant" && calls;
-        if !self.has("content") && !silent {
+        let calls = || self.has("tool_calls") || self.has("function_call") || self.has("refusal") || self.has("audio");
+        if !self.has("content") && !(*role == "assistant" && calls()) {
             let message = match *role {
                 "assistant" => "is required where there are no tool_calls",
                 _ => "is required",

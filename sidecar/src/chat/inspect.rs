@@ -7,7 +7,10 @@ use serde::{
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::answer::{Finish, Usage};
+use super::{
+    answer::{Finish, Usage},
+    json,
+};
 
 /// What one chunk of a stream, or one whole answer, says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -38,7 +41,7 @@ pub struct Facts<'a> {
 /// # Errors
 /// What is wrong with `json` as JSON of that kind.
 pub fn inspect(json: &[u8]) -> Result<Facts<'_>, serde_json::Error> {
-    let document: Document<'_> = serde_json::from_slice(json)?;
+    let document: Document<'_> = json::read(json)?;
     let choices = document.choices.unwrap_or_default();
     let data = document.data.unwrap_or_default();
     Ok(Facts {

@@ -6,9 +6,9 @@
 
 mod amend;
 pub mod answer;
+pub mod aside;
 pub mod batch;
 pub mod bounds;
-pub mod canon;
 mod check;
 mod clean;
 pub mod continuation;
@@ -19,6 +19,7 @@ pub mod fixed;
 mod image;
 pub mod inspect;
 pub mod joined;
+pub mod json;
 pub mod length;
 pub mod media;
 pub mod parse;

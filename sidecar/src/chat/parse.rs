@@ -4,9 +4,10 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde_json::{de::Read, value::RawValue};
 
 use super::{
+    aside::{Aside, Noting},
     bounds::Bounds,
     check::Check,
     clean,
@@ -60,7 +61,7 @@ pub fn admit(operation: Operation, body: Bytes, bounds: Bounds) -> Result<Reques
 }
 
 /// A walk that found no fault.
-struct Read {
+struct Sound {
     request: Request,
     /// Whether there are characters to be taken out of its texts.
     unwanted: bool,
@@ -87,14 +88,14 @@ impl Refused {
     }
 }
 
-fn walked(table: &'static Table, body: &Bytes, bounds: Bounds) -> Result<Read, Refused> {
+fn walked(table: &'static Table, body: &Bytes, bounds: Bounds) -> Result<Sound, Refused> {
     let walk = Walk::new(body, bounds);
     let found = found(table, body, &walk).map_err(Refused::NotJson)?;
     walk.close(table.fields.iter().find(|field| field.required).map_or("", |field| field.name));
     found.close(&walk);
     let (unwanted, request) = (walk.has_unwanted(), found.located(body));
     let faults = walk.into_faults();
-    if faults.is_empty() { Ok(Read { request, unwanted }) } else { Err(Refused::Fields(Failure::fields(faults))) }
+    if faults.is_empty() { Ok(Sound { request, unwanted }) } else { Err(Refused::Fields(Failure::fields(faults))) }
 }
 
 /// `body` without the control characters in its texts, and how many there were.
@@ -106,10 +107,13 @@ fn cleaned(table: &'static Table, body: &Bytes) -> Result<(Bytes, u32), Failure>
 }
 
 fn found<'de>(table: &'static Table, body: &'de [u8], walk: &Walk<'de>) -> Result<Found<'de>, Failure> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let found = json.deserialize_map(Top { table, walk, found: Found::default() }).map_err(|error| not_json(&error))?;
-    json.end().map_err(|error| not_json(&error))?;
-    Ok(found)
+    let top = Top { table, walk, aside: Noting::new(body), found: Found::default() };
+    // As in `json::read`.
+    match std::str::from_utf8(body) {
+        Ok(text) => top.walk_over(serde_json::Deserializer::from_str(text)),
+        Err(_) => top.walk_over(serde_json::Deserializer::from_slice(body)),
+    }
+    .map_err(|error| not_json(&error))
 }
 
 fn not_json(error: &serde_json::Error) -> Failure {
@@ -138,6 +142,7 @@ struct Found<'de> {
     logprobs: bool,
     top_logprobs: bool,
     best_of: Option<u32>,
+    aside: Option<Aside>,
 }
 
 impl Found<'_> {
@@ -155,7 +160,7 @@ impl Found<'_> {
         }
     }
 
-    fn located(&self, body: &Bytes) -> Request {
+    fn located(self, body: &Bytes) -> Request {
         let model = self.model.map(RawValue::get).filter(|text| *text != "null");
         let max_tokens = self.max_tokens.map(RawValue::get);
         let there = |value: Option<&RawValue>| {
@@ -177,6 +182,7 @@ impl Found<'_> {
                 functions: there(self.functions),
             },
             removed: 0,
+            aside: self.aside,
         }
     }
 }
@@ -194,7 +200,16 @@ fn prompts_in(seen: Seen) -> u32 {
 struct Top<'a, 'de> {
     table: &'static Table,
     walk: &'a Walk<'de>,
+    aside: Noting<'de>,
     found: Found<'de>,
+}
+
+impl<'de> Top<'_, 'de> {
+    fn walk_over<R: Read<'de>>(self, mut json: serde_json::Deserializer<R>) -> serde_json::Result<Found<'de>> {
+        let found = json.deserialize_map(self)?;
+        json.end()?;
+        Ok(found)
+    }
 }
 
 impl<'de> Visitor<'de> for Top<'_, 'de> {
@@ -207,14 +222,13 @@ impl<'de> Visitor<'de> for Top<'_, 'de> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Found<'de>, A::Error> {
         let mut fields = Fields::new(self.table);
         while let Some(key) = map.next_key_seed(KeyIn(self.table))? {
-            let index = match key {
-                Key::Known(index) => index,
-                Key::Other(name) => {
-                    self.walk.unread(&Path::Key(&Path::Root, &name), map.next_value()?);
-                    continue;
-                }
+            let Key { index: Some(index), .. } = key else {
+                self.aside.meet(&key.name, false);
+                self.walk.unread(&Path::Key(&Path::Root, &key.name), map.next_value()?);
+                continue;
             };
             let field = &self.table.fields[index];
+            self.aside.meet(&key.name, field.aside);
             let path = Path::Key(&Path::Root, field.name);
             let check = Check { shape: field.shape, path: &path, walk: self.walk, nullable: !field.required };
             let seen = match field.name {
@@ -248,6 +262,7 @@ impl<'de> Visitor<'de> for Top<'_, 'de> {
             fields.saw(index, seen, &path, self.walk);
         }
         fields.close(&Path::Root, self.walk);
+        self.found.aside = self.aside.close();
         Ok(self.found)
     }
 }

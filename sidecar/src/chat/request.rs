@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::edit::{Edit, edited};
+use super::{
+    aside::Aside,
+    edit::{Edit, edited},
+};
 
 /// Which of OpenAI's endpoints a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,6 +77,8 @@ pub struct Request {
     pub formats: Formats,
     /// Control characters, and halves of characters, that were taken out of its texts.
     pub removed: u32,
+    /// What of `body` does not shape the answer; `None`: that cannot be told.
+    pub aside: Option<Aside>,
 }
 
 /// Where in a request's body it says what form its answer is to have. What is absent or null has no place.

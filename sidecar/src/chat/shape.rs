@@ -104,6 +104,8 @@ pub(super) struct Field {
     pub(super) name: &'static str,
     pub(super) shape: Shape,
     pub(super) required: bool,
+    /// Whether it has no part in the answer.
+    pub(super) aside: bool,
 }
 
 /// What holds between an object's fields.

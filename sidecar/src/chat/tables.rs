@@ -21,11 +21,16 @@ pub(super) const ROLES: &[&str] = &["system", "developer", "user", "assistant", 
 pub(super) const PARTS: &[&str] = &["text", "image_url", "input_audio", "file", "refusal", "video_url", "audio_url"];
 
 const fn may(name: &'static str, shape: Shape) -> Field {
-    Field { name, shape, required: false }
+    Field { name, shape, required: false, aside: false }
+}
+
+/// A field that has no part in the answer. The model is one: which of them answers is told by what its name stands for.
+const fn aside(name: &'static str, shape: Shape) -> Field {
+    Field { aside: true, ..may(name, shape) }
 }
 
 const fn must(name: &'static str, shape: Shape) -> Field {
-    Field { name, shape, required: true }
+    Field { required: true, ..may(name, shape) }
 }
 
 const fn plain(fields: &'static [Field]) -> Table {
@@ -35,13 +40,13 @@ const fn plain(fields: &'static [Field]) -> Table {
 
 /// `/chat/completions`
 pub(super) static CHAT: Table = plain(&[
-    may("model", NAME),
+    aside("model", NAME),
     may("max_tokens", Whole(1, i64::MAX)),
     may("max_completion_tokens", Whole(1, i64::MAX)),
-    may("stream", Flag),
+    aside("stream", Flag),
     may("n", Whole(1, 128)),
     must("messages", List(1, usize::MAX, &Object(&MESSAGE))),
-    may("stream_options", Object(&STREAM_OPTIONS)),
+    aside("stream_options", Object(&STREAM_OPTIONS)),
     may("temperature", Number(0.0, 2.0)),
     may("top_p", Number(0.0, 1.0)),
     may("stop", TextOr(&Word, &Word)),
@@ -55,17 +60,18 @@ pub(super) static CHAT: Table = plain(&[
     may("logprobs", Flag),
     may("top_logprobs", MANY_LOGPROBS),
     may("logit_bias", Map(Keys::Tokens, &Number(-100.0, 100.0))),
-    may("user", NAME),
-    may("metadata", Map(Keys::Any, &Line(0, 4096))),
+    aside("user", NAME),
+    aside("metadata", Map(Keys::Any, &Line(0, 4096))),
     may("modalities", List(0, 16, &Word)),
     may("audio", Object(&ANYTHING)),
     may("prediction", Object(&ANYTHING)),
     may("reasoning_effort", Word),
     may("verbosity", Word),
-    may("service_tier", Word),
-    may("store", Flag),
-    may("prompt_cache_key", NAME),
-    may("safety_identifier", NAME),
+    aside("service_tier", Word),
+    aside("store", Flag),
+    aside("prompt_cache_key", NAME),
+    aside("prompt_cache_retention", Word),
+    aside("safety_identifier", NAME),
     may("web_search_options", Object(&ANYTHING)),
     may("functions", List(0, 1024, &Object(&OLD_FUNCTION))),
     may("function_call", WordOr(&["none", "auto"], &NAMED)),
@@ -73,12 +79,12 @@ pub(super) static CHAT: Table = plain(&[
 
 /// `/completions`
 pub(super) static COMPLETION: Table = plain(&[
-    may("model", NAME),
+    aside("model", NAME),
     may("max_tokens", Whole(0, i64::MAX)),
-    may("stream", Flag),
+    aside("stream", Flag),
     may("n", Whole(1, 128)),
     must("prompt", Prompt(Need::Words)),
-    may("stream_options", Object(&STREAM_OPTIONS)),
+    aside("stream_options", Object(&STREAM_OPTIONS)),
     may("temperature", Number(0.0, 2.0)),
     may("top_p", Number(0.0, 1.0)),
     may("stop", TextOr(&Word, &Word)),
@@ -90,22 +96,22 @@ pub(super) static COMPLETION: Table = plain(&[
     may("best_of", Whole(1, 128)),
     may("echo", Flag),
     may("suffix", Prose(Need::Nothing)),
-    may("user", NAME),
+    aside("user", NAME),
 ]);
 
 /// `/embeddings`
 pub(super) static EMBEDDING: Table = plain(&[
-    may("model", NAME),
+    aside("model", NAME),
     must("input", Prompt(Need::Text)),
     may("encoding_format", OneOf(&["float", "base64"])),
     may("dimensions", Whole(1, i64::MAX)),
-    may("user", NAME),
+    aside("user", NAME),
 ]);
 
 /// `/images/generations`, with what diffusion servers add to it.
 pub(super) static IMAGE: Table = Table {
     fields: &[
-        may("model", NAME),
+        aside("model", NAME),
         must("prompt", Prose(Need::Words)),
         may("n", Whole(1, MAX_IMAGES)),
         may("size", Size),
@@ -117,9 +123,9 @@ pub(super) static IMAGE: Table = Table {
         may("response_format", OneOf(&["url", "b64_json"])),
         may("negative_prompt", Prose(Need::Nothing)),
         may("seed", Whole(i64::MIN, i64::MAX)),
-        may("user", NAME),
+        aside("user", NAME),
         // Partial images are not passed on.
-        may("stream", Off),
+        aside("stream", Off),
     ],
     rule: Rule::Image,
 };

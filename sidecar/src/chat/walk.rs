@@ -52,6 +52,8 @@ pub(super) struct Walk<'de> {
     counts: bool,
     faults: RefCell<Vec<FieldFault>>,
     characters: Cell<usize>,
+    /// Whether its texts may hold what is unwanted without escapes.
+    suspicious: bool,
     unwanted: Cell<bool>,
     edits: RefCell<Vec<Edit>>,
     removed: Cell<u32>,
@@ -77,6 +79,7 @@ impl<'de> Walk<'de> {
             counts: body.len() > bounds.max_input_chars,
             faults: RefCell::default(),
             characters: Cell::new(0),
+            suspicious: clean::is_suspicious(body),
             unwanted: Cell::new(false),
             edits: RefCell::default(),
             removed: Cell::new(0),
@@ -108,6 +111,11 @@ impl<'de> Walk<'de> {
         if faults.len() < MAX_FAULTS {
             faults.push(FieldFault { path: path(), message: message.into() });
         }
+    }
+
+    /// Whether a text written without escapes may hold characters that must be taken out.
+    pub(super) const fn may_hold_unwanted(&self) -> bool {
+        self.suspicious
     }
 
     /// Notes that a text holds characters that must be taken out.

@@ -1,9 +1,5 @@
 //! What callers say of themselves in the same words through either door.
 
-use http::{HeaderMap, header::AUTHORIZATION};
-
-use crate::digest::Digest;
-
 /// Longer idempotency keys and run ids are refused: they are kept.
 const MAX_KEY: usize = 256;
 
@@ -25,35 +21,9 @@ pub(super) fn key(sent: &[u8]) -> Option<&str> {
     if fits { std::str::from_utf8(sent).ok() } else { None }
 }
 
-/// The token of `authorization: Bearer TOKEN`.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-/// What stands for the bearer token, if there is one, where answers are remembered for its holder.
-pub(super) fn token(headers: &HeaderMap) -> Option<Digest> {
-    bearer(headers).map(|token| Digest::of(token.as_bytes()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_a_bearers_token_is_a_token() {
-        let table = [
-            (Some("Bearer abc"), Some("abc")),
-            (Some("bearer  abc "), Some("abc")),
-            (Some("Basic abc"), None),
-            (Some("Bearer"), None),
-            (None, None),
-        ];
-        for (sent, expected) in table {
-            let headers = sent.map(|value| (AUTHORIZATION, value.parse().unwrap())).into_iter().collect();
-            assert_eq!(bearer(&headers), expected, "{sent:?}");
-        }
-    }
 
     #[test]
     fn a_key_is_short_and_visible() {

@@ -249,8 +249,8 @@ impl Gate {
     }
 
     /// Notes that a call came, which pays for a share of a retry.
-    pub fn deposit(&self) {
-        self.budget.lock().deposit(clock::now());
+    pub fn deposit(&self, now: Moment) {
+        self.budget.lock().deposit(now);
     }
 
     /// Whether one more retry is paid for; takes it.

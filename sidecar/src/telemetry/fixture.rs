@@ -106,6 +106,7 @@ pub(super) fn call(model: &str) -> Call {
         max_tokens_span: None,
         formats: crate::chat::request::Formats::default(),
         removed: 0,
+        aside: None,
         may_be_empty: false,
     };
     Call {

@@ -30,9 +30,9 @@ use super::{
     status,
 };
 use crate::{
-    call::{Engine, correlation},
+    call::{Engine, Token, correlation},
     clock,
-    doors::{Bounded, MaxBody, caller},
+    doors::{Bounded, MaxBody},
     error::{ErrorKind, Failure},
     telemetry::{Door, Refusal},
 };
@@ -93,7 +93,7 @@ impl<E: Engine> Service<Request<Body>> for Guard<E> {
         let (engine, who) = (Arc::clone(&self.engine), said.who.clone());
         let patience = said.timeout.unwrap_or(MAX_DEADLINE).min(MAX_DEADLINE);
         let asked = Arc::new(AtomicBool::new(false));
-        let work = if (self.authorize)(caller::bearer(request.headers())) {
+        let work = if (self.authorize)(said.token.as_ref().map(Token::as_str)) {
             let streams = request.uri().path().ends_with("/StreamGenerate");
             Work::Serving(self.service(said, Arc::clone(&asked), streams).call(request))
         } else {

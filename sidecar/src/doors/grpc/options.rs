@@ -8,9 +8,8 @@ use http::{HeaderMap, HeaderValue};
 
 use super::faults::Faults;
 use crate::{
-    call::{Options, Priority, TraceContext, correlation},
+    call::{Options, Priority, Token, TraceContext, correlation},
     config::{CacheMode, units},
-    digest::Digest,
     doors::caller,
 };
 
@@ -37,7 +36,7 @@ pub(super) struct Caller {
     pub(super) trace: TraceContext,
     retries_before: u32,
     run_id: Option<Arc<str>>,
-    token: Option<Digest>,
+    pub(super) token: Option<Token>,
     /// What is wrong with the metadata.
     pub(super) faults: Faults,
 }
@@ -71,7 +70,7 @@ impl Caller {
             // A transport writes this, not a person: what it does not say right, it does not say.
             retries_before: text("grpc-previous-rpc-attempts").and_then(|sent| sent.parse().ok()).unwrap_or(0),
             run_id,
-            token: caller::token(metadata),
+            token: Token::of(metadata),
             faults,
         }
     }
@@ -105,7 +104,7 @@ pub(super) fn allowed(sent: Option<v1::CallOptions>, caller: &Caller, faults: &m
         simplified_prompt: sent.simplified_prompt.map(Arc::from),
         priority: priority(sent.priority, faults),
         run_id: caller.run_id.clone(),
-        token: caller.token,
+        token: caller.token.clone(),
         holdback: holdback(&sent.holdback, faults),
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderValue};
 
 use crate::{
-    call::{Options, Priority, TraceContext},
+    call::{Options, Priority, TraceContext, correlation},
     config::{CacheMode, units::holdback},
     doors::caller,
     error::{Failure, FieldFault},
@@ -14,75 +14,118 @@ use crate::{
 /// What the names of Fusebox's own headers begin with.
 const OWN: &str = "x-fusebox-";
 
-/// Trace context as it came.
-pub(super) fn trace(headers: &HeaderMap) -> TraceContext {
-    TraceContext { parent: headers.get("traceparent").cloned(), state: headers.get("tracestate").cloned() }
+/// The headers that say something of a call. They are found in one pass: most requests have few headers, and fewer of
+/// these.
+#[derive(Debug, Default)]
+pub(super) struct Head<'a> {
+    pub(super) correlation_id: Option<&'a HeaderValue>,
+    trace_parent: Option<&'a HeaderValue>,
+    trace_state: Option<&'a HeaderValue>,
+    content_encoding: Option<&'a HeaderValue>,
+    idempotency_key: Option<&'a HeaderValue>,
+    retry_count: Option<&'a HeaderValue>,
+    /// Fusebox's own, by name.
+    own: Vec<(&'a str, &'a HeaderValue)>,
 }
 
-/// The call's options, and how long its caller waits.
-///
-/// # Errors
-/// Every header that cannot be understood, at once.
-pub(super) fn options(headers: &HeaderMap) -> Result<(Options, Option<Duration>), Failure> {
-    let own = headers.keys().any(|name| name.as_str().starts_with(OWN));
-    let mut read = Reader { headers, own, faults: Vec::new() };
-    let timeout = read.take("x-fusebox-timeout-ms", "a whole number of milliseconds, 1 or more", |text| {
-        text.parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis)
-    });
-    let _: Option<()> = read.take("content-encoding", "absent: bodies are read as they are", |text| {
-        text.eq_ignore_ascii_case("identity").then_some(())
-    });
-    let options = Options {
-        cache: read.take("x-fusebox-cache", "off, fallback or prefer", |text| match text {
-            "off" => Some(CacheMode::Off),
-            "fallback" => Some(CacheMode::Fallback),
-            "prefer" => Some(CacheMode::Prefer),
-            _ => None,
-        }),
-        allow_degraded: read.take("x-fusebox-allow-degraded", "true or false", |text| text.parse().ok()),
-        priority: read
-            .take("x-fusebox-priority", "interactive or batch", |text| match text {
-                "interactive" => Some(Priority::Interactive),
-                "batch" => Some(Priority::Batch),
-                _ => None,
-            })
-            .unwrap_or_default(),
-        holdback: read.take("x-fusebox-holdback", caller::HOLDBACK, holdback),
-        run_id: read.key("x-fusebox-run-id"),
-        token: caller::token(headers),
-        idempotency_key: read.key("idempotency-key"),
-        // Another's header, so what cannot be understood is passed over.
-        retries_before: headers
-            .get("x-stainless-retry-count")
-            .and_then(|value| value.to_str().ok()?.parse().ok())
-            .unwrap_or_default(),
-        ..Options::default()
-    };
-    if read.faults.is_empty() { Ok((options, timeout)) } else { Err(Failure::fields(read.faults)) }
-}
-
-struct Reader<'a> {
-    headers: &'a HeaderMap,
-    /// Whether there are any of Fusebox's own: most calls have none, and one look at all is less than one for each.
-    own: bool,
-    faults: Vec<FieldFault>,
-}
-
-impl Reader<'_> {
-    fn take<T>(&mut self, name: &'static str, right: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
-        if !self.own && name.starts_with(OWN) {
-            return None;
+impl<'a> Head<'a> {
+    /// Of each, the first that was sent.
+    pub(super) fn of(headers: &'a HeaderMap) -> Self {
+        let mut head = Self::default();
+        for (name, value) in headers {
+            let named = match name.as_str() {
+                correlation::HEADER => &mut head.correlation_id,
+                "traceparent" => &mut head.trace_parent,
+                "tracestate" => &mut head.trace_state,
+                "content-encoding" => &mut head.content_encoding,
+                "idempotency-key" => &mut head.idempotency_key,
+                "x-stainless-retry-count" => &mut head.retry_count,
+                name => {
+                    if name.starts_with(OWN) {
+                        head.own.push((name, value));
+                    }
+                    continue;
+                }
+            };
+            named.get_or_insert(value);
         }
-        let value: &HeaderValue = self.headers.get(name)?;
+        head
+    }
+
+    /// Trace context as it came.
+    pub(super) fn trace(&self) -> TraceContext {
+        TraceContext { parent: self.trace_parent.cloned(), state: self.trace_state.cloned() }
+    }
+
+    /// The call's options, and how long its caller waits.
+    ///
+    /// # Errors
+    /// Every header that cannot be understood, at once.
+    pub(super) fn options(&self) -> Result<(Options, Option<Duration>), Failure> {
+        let mut faults = Faults::default();
+        let timeout = faults.take(self.own("x-fusebox-timeout-ms"), "a whole number of milliseconds, 1 or more", |text| {
+            text.parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis)
+        });
+        let encoding = self.content_encoding.map(|value| ("content-encoding", value));
+        let _: Option<()> = faults.take(encoding, "absent: bodies are read as they are", |text| {
+            text.eq_ignore_ascii_case("identity").then_some(())
+        });
+        let options = Options {
+            cache: faults.take(self.own("x-fusebox-cache"), "off, fallback or prefer", |text| match text {
+                "off" => Some(CacheMode::Off),
+                "fallback" => Some(CacheMode::Fallback),
+                "prefer" => Some(CacheMode::Prefer),
+                _ => None,
+            }),
+            allow_degraded: faults
+                .take(self.own("x-fusebox-allow-degraded"), "true or false", |text| text.parse().ok()),
+            priority: faults
+                .take(self.own("x-fusebox-priority"), "interactive or batch", |text| match text {
+                    "interactive" => Some(Priority::Interactive),
+                    "batch" => Some(Priority::Batch),
+                    _ => None,
+                })
+                .unwrap_or_default(),
+            holdback: faults.take(self.own("x-fusebox-holdback"), caller::HOLDBACK, holdback),
+            run_id: faults.key(self.own("x-fusebox-run-id")),
+            idempotency_key: faults.key(self.idempotency_key.map(|value| ("idempotency-key", value))),
+            // Another's header, so what cannot be understood is passed over.
+            retries_before: self
+                .retry_count
+                .and_then(|value| value.to_str().ok()?.parse().ok())
+                .unwrap_or_default(),
+            ..Options::default()
+        };
+        if faults.0.is_empty() { Ok((options, timeout)) } else { Err(Failure::fields(faults.0)) }
+    }
+
+    fn own(&self, name: &'static str) -> Option<(&'static str, &'a HeaderValue)> {
+        let (_, value) = self.own.iter().find(|(sent, _)| *sent == name)?;
+        Some((name, value))
+    }
+}
+
+/// What cannot be understood.
+#[derive(Default)]
+struct Faults(Vec<FieldFault>);
+
+impl Faults {
+    fn take<T>(
+        &mut self,
+        sent: Option<(&'static str, &HeaderValue)>,
+        right: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let (name, value) = sent?;
         let taken = value.to_str().ok().and_then(|text| read(text.trim()));
         if taken.is_none() {
-            self.faults.push(FieldFault { path: name.to_owned(), message: format!("must be {right}") });
+            self.0.push(FieldFault { path: name.to_owned(), message: format!("must be {right}") });
         }
         taken
     }
 
-    fn key(&mut self, name: &'static str) -> Option<Arc<str>> {
-        self.take(name, caller::KEY, |text| caller::key(text.as_bytes()).map(Arc::from))
+    fn key(&mut self, sent: Option<(&'static str, &HeaderValue)>) -> Option<Arc<str>> {
+        self.take(sent, caller::KEY, |text| caller::key(text.as_bytes()).map(Arc::from))
     }
 }
 
@@ -98,7 +141,7 @@ mod tests {
 
     #[test]
     fn options_come_as_headers() {
-        let (options, timeout) = options(&headers(&[
+        let sent = headers(&[
             ("x-fusebox-timeout-ms", "1500"),
             ("x-fusebox-cache", "prefer"),
             ("x-fusebox-allow-degraded", "false"),
@@ -107,8 +150,8 @@ mod tests {
             ("x-fusebox-holdback", "250ms"),
             ("idempotency-key", "k"),
             ("x-stainless-retry-count", "2"),
-        ]))
-        .unwrap();
+        ]);
+        let (options, timeout) = Head::of(&sent).options().unwrap();
         assert_eq!(timeout, Some(Duration::from_millis(1500)));
         assert_eq!((options.cache, options.priority), (Some(CacheMode::Prefer), Priority::Batch));
         assert_eq!(options.allow_degraded, Some(false));
@@ -125,7 +168,7 @@ mod tests {
             ("x-fusebox-allow-degraded", "no"),
             ("idempotency-key", ""),
         ]);
-        let failure = options(&bad).unwrap_err();
+        let failure = Head::of(&bad).options().unwrap_err();
         let paths: Vec<_> = failure.fields.iter().map(|fault| fault.path.as_str()).collect();
         assert_eq!(paths, ["x-fusebox-timeout-ms", "x-fusebox-cache", "x-fusebox-allow-degraded", "idempotency-key"]);
     }

@@ -12,12 +12,12 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use self::render::Word;
+use self::{head::Head, render::Word};
 use crate::{
-    call::{Call, Engine, Reply, correlation, unknown_model},
+    call::{Call, Engine, Options, Reply, Token, correlation, unknown_model},
     chat::{parse::admit, request::Operation},
     clock,
-    doors::{Bounded, MaxBody, caller},
+    doors::{Bounded, MaxBody},
     error::{ErrorKind, Failure},
     provider::http::Gathered,
     telemetry::{Door, Refusal},
@@ -57,19 +57,21 @@ impl<E: Engine> OpenAi<E> {
     /// Never: what goes wrong is an answer too.
     pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let arrived = clock::now();
-        let id =
-            correlation::taken_or_made(request.headers().get(correlation::HEADER).map(http::HeaderValue::as_bytes));
+        let (parts, body) = request.into_parts();
+        let head = Head::of(&parts.headers);
+        let id = correlation::taken_or_made(head.correlation_id.map(http::HeaderValue::as_bytes));
         let refused = |failure: Failure, word: Option<Word>| {
             self.engine.refused(&Refusal { failure: &failure, correlation_id: &id, arrived, door: Door::Http });
             Ok(render::refusal(&failure, &id, word))
         };
-        if !(self.authorise)(caller::bearer(request.headers())) {
+        let token = Token::of(&parts.headers);
+        if !(self.authorise)(token.as_ref().map(Token::as_str)) {
             return refused(
                 Failure::new(ErrorKind::Authentication, "the bearer token is missing or not known here"),
                 None,
             );
         }
-        let operation = match route(request.method(), request.uri().path()) {
+        let operation = match route(&parts.method, parts.uri.path()) {
             Ok(Route::Call(operation)) => operation,
             Ok(Route::Models) => return Ok(render::models(&(self.models)(), &id)),
             Ok(Route::Model(name)) => {
@@ -83,8 +85,7 @@ impl<E: Engine> OpenAi<E> {
                 return refused(failure, Some(word));
             }
         };
-        let (head, body) = request.into_parts();
-        let options = head::options(&head.headers);
+        let options = head.options();
         let timeout = options.as_ref().ok().and_then(|(_, timeout)| *timeout);
         let patience = timeout.map(|timeout| (arrived + timeout).since(clock::now()));
         let body = match read_body(body, (self.max_body)(), patience).await {
@@ -92,10 +93,10 @@ impl<E: Engine> OpenAi<E> {
             Err((status, failure)) => return refused(failure, status.map(Word::from)),
         };
         let (options, request) = match both(options, admit(operation, body, (self.bounds)())) {
-            Ok(((options, _), request)) => (options, request),
+            Ok(((options, _), request)) => (Options { token, ..options }, request),
             Err(failure) => return refused(failure, None),
         };
-        let trace = head::trace(&head.headers);
+        let trace = head.trace();
         let call = Call { request, door: Door::Http, arrived, timeout, correlation_id: id, options, trace };
         Ok(match self.engine.answer(call).await {
             Ok(answered) => match answered.reply {

@@ -40,6 +40,7 @@ fn request(operation: Operation, document: &Value) -> Request {
         max_tokens_span: None,
         formats: crate::chat::request::Formats::default(),
         removed: 0,
+        aside: None,
         may_be_empty: false,
     }
 }

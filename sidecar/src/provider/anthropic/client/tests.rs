@@ -61,6 +61,7 @@ async fn ask(provider: &Anthropic, fields: &Value) -> Result<Reply, Failure> {
         max_tokens_span: None,
         formats: crate::chat::request::Formats::default(),
         removed: 0,
+        aside: None,
         may_be_empty: false,
     };
     let ask = Ask {

@@ -15,6 +15,7 @@ fn ask(document: &Value) -> Request {
         max_tokens_span: None,
         formats: crate::chat::request::Formats::default(),
         removed: 0,
+        aside: None,
         may_be_empty: false,
     }
 }
