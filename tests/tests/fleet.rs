@@ -2,7 +2,9 @@
 
 mod alerts;
 mod faults;
+mod nodes;
 mod orders;
+mod traffic;
 
 use std::time::{Duration, Instant};
 
