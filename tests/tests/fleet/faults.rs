@@ -26,7 +26,7 @@ async fn absent_at_the_start_it_is_missed_by_nobody_and_joined_when_it_comes() {
     trial.lasts().await;
     redis.restart().await;
     join_all(all.iter().map(|one| one.until_live(2))).await;
-    trial.is_over("b1").await;
+    trial.ends("b1").await;
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn killed_and_started_anew_without_its_data_it_is_told_again_what_it_has_l
     redis.restart().await;
     let third = One::start(providers.config(&redis.url())).await;
     knows(&third, "b1").await;
-    trial.is_over("b2").await;
+    trial.ends("b2").await;
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn paused_it_holds_up_no_call() {
     redis.pause().await;
     trial.lasts().await;
     redis.resume().await;
-    trial.is_over("b1").await;
+    trial.ends("b1").await;
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn out_of_memory_it_costs_nobody_a_call() {
     redis.out_of_memory().await;
     trial.lasts().await;
     redis.memory_again().await;
-    trial.is_over("b1").await;
+    trial.ends("b1").await;
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn read_only_for_as_long_as_it_may_be_it_costs_nobody_a_call_and_few_lines
     // Every one of these finds a server that greets, answers pings, and refuses what it is asked.
     new_connections(&wire, 20).await;
     redis.make_writable().await;
-    trial.is_over("b1").await;
+    trial.ends("b1").await;
 }
 
 /// Waits until so many more connections were made.
@@ -103,13 +103,13 @@ async fn behind_a_wire_that_is_cut_or_deaf_it_costs_nobody_a_call() {
     wire.cut().await;
     trial.lasts().await;
     wire.pass().await;
-    trial.is_over("b1").await;
+    trial.ends("b1").await;
     for (way, failing) in [(Direction::Up, "b2"), (Direction::Down, "b3")] {
         let trial = Trial::begin(&all).await;
         wire.lose(way);
         trial.lasts().await;
         wire.pass().await;
-        trial.is_over(failing).await;
+        trial.ends(failing).await;
     }
 }
 
@@ -122,14 +122,14 @@ async fn slower_than_anybody_waits_it_is_as_good_as_gone_and_says_little() {
     wire.delay(ms(900));
     trial.lasts().await;
     wire.pass().await;
-    trial.is_over("b1").await;
+    trial.ends("b1").await;
     // Fast enough for a greeting and a ping, and too slow for what is asked.
     let trial = Trial::begin(&all).await;
     wire.delay(ms(350));
     trial.lasts().await;
     new_connections(&wire, 12).await;
     wire.pass().await;
-    trial.is_over("b2").await;
+    trial.ends("b2").await;
 }
 
 #[tokio::test]
@@ -219,7 +219,7 @@ async fn without_its_scripts_or_with_others_it_is_told_them_again_and_nobody_not
     trial.lasts().await;
     redis.restart().await;
     redis.command(&["SCRIPT", "LOAD", "return redis.call('TIME')"]).await;
-    trial.is_over("b3").await;
+    trial.ends("b3").await;
 }
 
 #[tokio::test]

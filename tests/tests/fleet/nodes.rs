@@ -170,5 +170,5 @@ async fn a_cluster_without_one_of_its_nodes_holds_up_no_call_and_is_told_again_w
     cluster.restart(gone).await;
     let late = One::start(providers.config(&url)).await;
     knows(&late, "b1").await;
-    trial.is_over("b2").await;
+    trial.ends("b2").await;
 }

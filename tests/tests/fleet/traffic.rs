@@ -131,7 +131,7 @@ impl<'a> Trial<'a> {
 
     /// It is over: the fleet is one again, to which the opening of `failing` is the proof. Nobody waited, and little
     /// was said.
-    pub(super) async fn is_over(self, failing: &str) {
+    pub(super) async fn ends(self, failing: &str) {
         until_connected(self.all, true).await;
         self.traffic.enough().await;
         self.traffic.end().await;
