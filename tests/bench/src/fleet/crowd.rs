@@ -46,6 +46,8 @@ const LIMIT: Duration = Duration::from_millis(500);
 const BEAT: Duration = Duration::from_secs(1);
 const WATCH: Duration = Duration::from_secs(5);
 const COUNT: Duration = Duration::from_secs(5);
+/// For who opens a breaker: this process may be busier than any sidecar is.
+const LONG_LIMIT: Duration = Duration::from_secs(10);
 const WINDOW: Duration = Duration::from_secs(60);
 /// Answers of which is remembered how long they took.
 const SAMPLES: usize = 1 << 20;
@@ -61,6 +63,8 @@ pub(super) struct Phase {
     /// Redis' time, as a share of one core.
     pub(super) redis_cpu: f64,
     pub(super) requests_per_second: f64,
+    /// Requests that so many sidecars would make; fewer came where this process was too slow for them all.
+    pub(super) would_be: f64,
     pub(super) bytes_per_second: f64,
     /// How long answers took, this process's own work included.
     pub(super) p50: Option<Duration>,
@@ -133,6 +137,7 @@ async fn measure(stage: &Stage<'_>, redis: &Redis) -> io::Result<Crowd> {
         phases.push(world.phase(name, redis, &mut taken, stage.scale.crowd).await?);
     }
     world.bad_news.store(false, Relaxed);
+    sleep(WATCH).await;
     let mut all = Vec::new();
     for provider in PROVIDERS {
         all.extend(world.opening(provider, count, &mut hearing).await?);
@@ -169,11 +174,20 @@ impl World {
             name,
             redis_cpu: cpu.div_duration_f64(took),
             requests_per_second: per_second(requests, took),
+            would_be: self.would_be(),
             bytes_per_second: per_second(bytes, took),
             p50: percentile(&answers, 50),
             p99: percentile(&answers, 99),
             failed: self.failed.load(Relaxed) - failed,
         })
+    }
+
+    /// Requests a second, at the paces above; and a ping on the connection that only listens.
+    fn would_be(&self) -> f64 {
+        let reports = if self.bad_news.load(Relaxed) { pace::busy(self.live) } else { pace::IDLE };
+        let often = |every: Duration| 1.0 / every.as_secs_f64();
+        let providers = PROVIDERS.len() as f64;
+        f64::from(self.live) * (providers * (often(reports) + often(COUNT)) + often(BEAT) + often(WATCH) + 1.0)
     }
 
     /// One more sidecar opens the provider's breaker; how long after that each of the others has heard.
@@ -187,7 +201,7 @@ impl World {
         if let Some(mut link) = store.link_changes() {
             let _ = timeout(PATIENCE, link.wait_for(|link| link.connected)).await;
         }
-        let now = store.ask(&Firing, LIMIT).await.map_err(io::Error::other)?.0;
+        let now = store.ask(&Firing, LONG_LIMIT).await.map_err(io::Error::other)?.0;
         let record = Record {
             epoch: now.as_millis(),
             state: State::Open,
@@ -200,7 +214,7 @@ impl World {
         let epoch = record.epoch;
         let commit = Commit { provider, record, condition: Condition::IsNewer };
         let begin = clock::now();
-        store.ask(&commit, LIMIT).await.map_err(io::Error::other)?;
+        store.ask(&commit, LONG_LIMIT).await.map_err(io::Error::other)?;
         let mut heard = Vec::new();
         let listening = async {
             while heard.len() < count {

@@ -93,15 +93,16 @@ fn talk(talk: &Talk) -> String {
 fn crowd(crowd: &Crowd) -> String {
     let mut text =
         section(&format!("Redis under {} simulated sidecars of {} providers", crowd.sidecars, crowd.providers));
-    text += "| | Redis' CPU, % of a core | requests a second | KiB a second | p50 | p99 | failed |\n";
-    text += "|---|---:|---:|---:|---:|---:|---:|\n";
+    text += "| | Redis' CPU, % of a core | requests a second | would be | KiB a second | p50 | p99 | failed |\n";
+    text += "|---|---:|---:|---:|---:|---:|---:|---:|\n";
     for phase in &crowd.phases {
         let _ = writeln!(
             text,
-            "| {} | {:.0} | {:.0} | {:.0} | {} | {} | {} |",
+            "| {} | {:.0} | {:.0} | {:.0} | {:.0} | {} | {} | {} |",
             phase.name,
             phase.redis_cpu * 100.0,
             phase.requests_per_second,
+            phase.would_be,
             phase.bytes_per_second / 1024.0,
             millis(phase.p50),
             millis(phase.p99),
