@@ -28,8 +28,8 @@ mod shorten;
 mod source;
 mod spent;
 pub mod stream;
-mod told;
 mod token;
+mod told;
 mod way;
 
 use std::{
