@@ -135,9 +135,10 @@ fn spread(found: &Spreads) -> String {
 }
 
 fn price(price: &Price) -> String {
+    type Figure = fn(&Cost) -> f64;
     let mut text = section(&format!("What sharing adds to a call ({} rounds, in turn)", price.rounds.len()));
     text += "| | shared | alone | added | ratio |\n|---|---:|---:|---:|---:|\n";
-    let rows: [(&str, fn(&Cost) -> f64); 4] = [
+    let rows: [(&str, Figure); 4] = [
         ("CPU a call, µs", |cost| cost.cpu_per_call),
         ("calls a second", |cost| cost.calls_per_second),
         ("p50, µs", |cost| cost.p50),
