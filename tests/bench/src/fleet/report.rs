@@ -21,6 +21,9 @@ const MOST_ADDED: f64 = 5.0;
 /// The share of the machine that its host may keep before timings say little.
 const NOISY: f64 = 0.05;
 
+/// The share of a crowd's requests that must have come, if what they cost is to be believed.
+const ENOUGH: f64 = 0.8;
+
 /// The whole report; `notes` are lines for its head.
 pub(super) fn markdown(machine: &str, findings: &Findings, notes: &[String]) -> String {
     let mut text = format!("# What a fleet costs\n\n- Machine: {machine}.\n");
@@ -93,14 +96,15 @@ fn talk(talk: &Talk) -> String {
 fn crowd(crowd: &Crowd) -> String {
     let mut text =
         section(&format!("Redis under {} simulated sidecars of {} providers", crowd.sidecars, crowd.providers));
-    text += "| | Redis' CPU, % of a core | requests a second | would be | KiB a second | p50 | p99 | failed |\n";
-    text += "|---|---:|---:|---:|---:|---:|---:|---:|\n";
+    text += "| | Redis' CPU, % of a core | µs a request | requests a second | would be | KiB a second | p50 | p99 | failed |\n";
+    text += "|---|---:|---:|---:|---:|---:|---:|---:|---:|\n";
     for phase in &crowd.phases {
         let _ = writeln!(
             text,
-            "| {} | {:.0} | {:.0} | {:.0} | {:.0} | {} | {} | {} |",
+            "| {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {} | {} | {} |",
             phase.name,
             phase.redis_cpu * 100.0,
+            phase.redis_cpu * 1e6 / phase.requests_per_second,
             phase.requests_per_second,
             phase.would_be,
             phase.bytes_per_second / 1024.0,
@@ -108,6 +112,9 @@ fn crowd(crowd: &Crowd) -> String {
             millis(phase.p99),
             phase.failed
         );
+    }
+    if crowd.phases.iter().any(|phase| phase.requests_per_second < ENOUGH * phase.would_be) {
+        text += "\nThis machine was too slow to be so many sidecars: of Redis only the time for a request holds.\n";
     }
     let at = |percent| millis(percentile(&crowd.heard, percent));
     let (p50, p99, last) = (at(50), at(99), at(100));
