@@ -72,6 +72,8 @@ pub struct Fleet {
     id: Arc<str>,
     /// Rung when something should be told to the fleet at once.
     hurry: Arc<Notify>,
+    /// Rung when a record was heard that came of itself.
+    moved: Notify,
     clock: Mutex<SharedClock>,
     /// Sidecars that are there; 0: not known yet.
     live: AtomicU32,
@@ -94,6 +96,7 @@ impl Fleet {
             store,
             id: name(settings.pod.as_deref()),
             hurry: Arc::new(Notify::new()),
+            moved: Notify::new(),
             clock: Mutex::default(),
             live: AtomicU32::new(0),
             trouble: Trouble::default(),
@@ -108,8 +111,8 @@ impl Fleet {
         let shared: Vec<Member> = members.iter().filter(|member| member.gate.is_shared()).cloned().collect();
         let mut loops = JoinSet::new();
         loops.spawn(Arc::clone(self).hear(shared.clone()));
+        loops.spawn(Arc::clone(self).beat(shared.clone(), portrait));
         loops.spawn(Arc::clone(self).synchronise(shared));
-        loops.spawn(Arc::clone(self).beat(portrait));
         loops.spawn(Arc::clone(self).count());
         loops.spawn(Arc::clone(self).watch(members));
         loops

@@ -4,7 +4,6 @@
 //! taken to judge a call and while a breaker is not plainly closed, for some tens of nanoseconds, and never
 //! over a call.
 
-mod judges;
 pub mod limiter;
 mod pass;
 
@@ -20,17 +19,17 @@ use std::{
 };
 
 use fusebox_rules::{
-    breaker::{self, Admission, Asker, Breaker, News, PROBE_LEASE, Permit, Transition},
+    breaker::{self, Asker, News, PROBE_LEASE, Transition},
     budget::{self, Budget, Payment},
     error::ErrorKind,
-    fleet::{Record, Report, Ruling, SharedClock, Ticket, View},
+    fleet::{Judges, Leave, Record, Report, SharedClock, Ticket, View},
     moment::Moment,
 };
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use self::limiter::Limiter;
 pub use self::pass::Pass;
-use self::{judges::Judges, limiter::Limiter};
 use crate::{clock, config};
 
 /// A provider is never left alone for longer on its own word.
@@ -63,8 +62,6 @@ pub struct Gate {
     in_flight: AtomicU32,
     limiter: Arc<Limiter>,
     budget: Mutex<Budget>,
-    /// Whether it is callers' calls that find out if the provider has recovered.
-    callers_probe: bool,
     moved: Notify,
     on_move: OnMove,
     /// Rung when the fleet should hear at once of what was seen here; `None`: the breaker is not shared.
@@ -97,15 +94,6 @@ pub struct Standing {
     pub in_flight: u32,
 }
 
-/// Leave that a breaker gives to one call.
-struct Leave {
-    permit: Permit,
-    /// The shared breaker's epoch when it was given.
-    epoch: u64,
-    /// Given to a probe of the shared breaker.
-    ticket: Option<Ticket>,
-}
-
 impl Gate {
     /// A gate that has seen nothing, and tells `on_move` of its breaker's moves. With a bell to ring, it shares its
     /// breaker with the fleet.
@@ -117,16 +105,13 @@ impl Gate {
         hurry: Option<Arc<Notify>>,
     ) -> Self {
         let now = clock::now();
-        let settings = provider.breaker.clone();
-        let callers_probe = settings.probe == breaker::Probe::Passive;
-        let view = hurry.is_some().then(|| View::new(settings.clone()));
+        let mut judges = Judges::new(&provider.breaker, hurry.is_some());
         // Shorter, and the news of a slow provider's recovery would never be heard.
-        let lease = provider.timeouts.total.max(PROBE_LEASE);
-        let local = Breaker::new(settings).with_probe_lease(lease);
+        judges.local = judges.local.with_probe_lease(provider.timeouts.total.max(PROBE_LEASE));
         Self {
-            free: AtomicU64::new(local.generation()),
-            epoch: AtomicU64::new(0),
-            judges: Mutex::new(Judges { local, fleet: view }),
+            free: AtomicU64::new(judges.free().unwrap_or(ASK)),
+            epoch: AtomicU64::new(judges.epoch()),
+            judges: Mutex::new(judges),
             cool_until: AtomicU64::new(0),
             cool_down_nanos: AtomicU64::new(nanos(provider.retry.base_delay)),
             key_refused_until: AtomicU64::new(0),
@@ -136,7 +121,6 @@ impl Gate {
             in_flight: AtomicU32::new(0),
             limiter: Arc::default(),
             budget: Mutex::new(Budget::new(retries, now)),
-            callers_probe,
             moved: Notify::new(),
             on_move,
             hurry,
@@ -163,7 +147,7 @@ impl Gate {
         let free = self.free.load(Acquire);
         let leave = match free {
             ASK => self.ask(asker, now)?,
-            generation => Leave { permit: Permit::free(generation, now), epoch, ticket: None },
+            generation => Leave::free(generation, epoch, now),
         };
         self.in_flight.fetch_add(1, Relaxed);
         Ok(Pass::new(Arc::clone(self), leave, self.keys.load(Relaxed)))
@@ -176,7 +160,7 @@ impl Gate {
         if self.left_alone(now).is_some() {
             return false;
         }
-        self.free.load(Relaxed) != ASK || self.judges.lock().would_admit(self.callers_probe, now)
+        self.free.load(Relaxed) != ASK || self.judges.lock().would_admit(now)
     }
 
     /// Switches the provider off or on, for calls already on their way too.
@@ -197,42 +181,24 @@ impl Gate {
     }
 
     fn ask(&self, asker: Asker, now: Moment) -> Result<Leave, Refusal> {
-        let open = |wait| Refusal { kind: ErrorKind::CircuitOpen, retry_after: Some(wait) };
         let mut judges = self.judges.lock();
-        let epoch = judges.epoch();
-        let ruling = judges
-            .fleet
-            .as_mut()
-            .map_or(Ruling::Local, |view| view.rule(asker == Asker::Prober || self.callers_probe, now));
-        match ruling {
-            Ruling::Refused(wait) => return Err(open(wait)),
-            Ruling::Probe(ticket) => {
-                let permit = Permit::free(judges.local.generation(), now);
-                return Ok(Leave { permit, epoch, ticket: Some(ticket) });
-            }
-            Ruling::Local => {}
-        }
-        let moved = judges.local.tick(now);
-        let admission = judges.local.admit(asker, self.in_flight.load(Relaxed), now, fastrand::f64());
+        let (leave, moved) = judges.admit(asker, self.in_flight.load(Relaxed), now, fastrand::f64());
         self.store(&judges);
         drop(judges);
         self.tell(moved);
-        match admission {
-            Admission::Granted(permit) => Ok(Leave { permit, epoch, ticket: None }),
-            Admission::Refused { retry_after, .. } => Err(open(retry_after)),
-        }
+        leave.map_err(|wait| Refusal { kind: ErrorKind::CircuitOpen, retry_after: Some(wait) })
     }
 
     fn record(&self, leave: &mut Leave, news: News) -> Option<Transition> {
         let mut judges = self.judges.lock();
-        let (moved, urgent) = judges.record(leave, news, clock::now());
+        let followed = judges.record(leave, news, clock::now());
         self.store(&judges);
         drop(judges);
-        self.tell(moved);
-        if let Some(hurry) = self.hurry.as_ref().filter(|_| urgent) {
+        self.tell(followed.moved);
+        if let Some(hurry) = self.hurry.as_ref().filter(|_| followed.urgent) {
             hurry.notify_one();
         }
-        moved
+        followed.moved
     }
 
     /// The new state stands before anyone is told of it.
@@ -317,8 +283,7 @@ impl Gate {
     /// Holds to the fleet's record from now on, if it is newer than what is known.
     pub fn follow(&self, record: &Record, clock: &SharedClock) {
         let mut judges = self.judges.lock();
-        let Judges { local, fleet: Some(view) } = &mut *judges else { return };
-        let moved = view.adopt(record, clock, local, clock::now());
+        let moved = judges.follow(record, clock, clock::now(), fastrand::f64());
         self.store(&judges);
         drop(judges);
         self.tell(moved);

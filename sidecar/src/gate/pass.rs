@@ -9,9 +9,10 @@ use std::{
 use fusebox_rules::{
     breaker::{News, Transition},
     error::{Blame, ErrorKind},
+    fleet::Leave,
 };
 
-use super::{Gate, Leave};
+use super::Gate;
 
 /// Leave for one call to go to the provider. Dropped without a word it judges nothing: a probe's place is free again.
 pub struct Pass {
