@@ -9,6 +9,7 @@ mod changes;
 pub mod correlation;
 pub mod counting;
 mod descend;
+mod estimate;
 mod failures;
 mod form;
 mod going_on;
@@ -28,8 +29,8 @@ mod shorten;
 mod source;
 mod spent;
 pub mod stream;
-mod told;
 mod token;
+mod told;
 mod way;
 
 use std::{

@@ -33,7 +33,7 @@ impl Fleet {
             self.telemetry.fleet_synchronised(clock::now().since(began));
             let busy = jittered(pace::busy(self.live()));
             tokio::select! {
-                () = self.hurry.notified() => {}
+                () = self.bells.news.notified() => {}
                 () = until(next_look(&members, self.live(), began + busy, began + jittered(pace::IDLE))) => {}
             }
             until(began + busy).await;

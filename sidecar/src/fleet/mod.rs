@@ -9,6 +9,7 @@ mod counts;
 mod hear;
 mod orders;
 mod runs;
+mod shares;
 mod trouble;
 mod watch;
 
@@ -30,13 +31,17 @@ use fusebox_rules::{
 use fusebox_store::{Operation, Store, StoreError, redis::Address};
 use futures_core::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::task::JoinSet;
 
 pub use orders::Orders;
 pub use runs::Embedded;
 use trouble::Trouble;
 
-use crate::{clock, config, gate::Gate, telemetry::Telemetry};
+use crate::{
+    clock, config,
+    gate::{Bells, Gate},
+    telemetry::Telemetry,
+};
 
 /// How long the store may take to answer. Nothing of a call waits for it.
 const LIMIT: Duration = Duration::from_millis(500);
@@ -70,8 +75,7 @@ pub type Portrait = Arc<dyn Fn() -> Heartbeat + Send + Sync>;
 pub struct Fleet {
     store: Store,
     id: Arc<str>,
-    /// Rung when something should be told to the fleet at once.
-    hurry: Arc<Notify>,
+    bells: Bells,
     clock: Mutex<SharedClock>,
     /// Sidecars that are there; 0: not known yet.
     live: AtomicU32,
@@ -93,7 +97,7 @@ impl Fleet {
         Ok(Some(Arc::new(Self {
             store,
             id: name(settings.pod.as_deref()),
-            hurry: Arc::new(Notify::new()),
+            bells: Bells::default(),
             clock: Mutex::default(),
             live: AtomicU32::new(0),
             trouble: Trouble::default(),
@@ -108,17 +112,18 @@ impl Fleet {
         let shared: Vec<Member> = members.iter().filter(|member| member.gate.is_shared()).cloned().collect();
         let mut loops = JoinSet::new();
         loops.spawn(Arc::clone(self).hear(shared.clone()));
-        loops.spawn(Arc::clone(self).synchronise(shared));
+        loops.spawn(Arc::clone(self).synchronise(shared.clone()));
+        loops.spawn(Arc::clone(self).share_out(shared));
         loops.spawn(Arc::clone(self).beat(portrait));
         loops.spawn(Arc::clone(self).count());
         loops.spawn(Arc::clone(self).watch(members));
         loops
     }
 
-    /// What gates ring when the fleet should hear of something at once.
+    /// What gates ring.
     #[must_use]
-    pub const fn hurry(&self) -> &Arc<Notify> {
-        &self.hurry
+    pub const fn bells(&self) -> &Bells {
+        &self.bells
     }
 
     /// Whose name this sidecar goes by.

@@ -47,6 +47,7 @@ pub(super) async fn ask(upstream: &Upstream, question: &Request, limit: Duration
         correlation_id: &correlation::made(),
         trace: &TraceContext::default(),
         timeout: limit,
+        left: None,
     };
     match timeout(limit, upstream.client(usize::MAX).ask(ask)).await {
         Ok(result) => result.map(|_| ()),

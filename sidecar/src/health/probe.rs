@@ -20,6 +20,8 @@ use crate::{
 
 /// Between two probes, and before asking a gate again that let none through.
 const PAUSE: Duration = Duration::from_millis(50);
+/// What a probe is counted as where a provider limits tokens: one word, and one in answer, with what goes around them.
+const PROBE_TOKENS: u64 = 16;
 
 /// Probes the providers of the configuration in force, for as long as what is returned lives.
 #[must_use]
@@ -38,7 +40,7 @@ async fn probe(upstream: Arc<Upstream>, question: Result<Request, Failure>) {
     let Ok(question) = question else { return };
     loop {
         upstream.gate.wants_probe().await;
-        match upstream.gate.admit(Asker::Prober) {
+        match upstream.gate.admit(Asker::Prober, || PROBE_TOKENS) {
             Ok(pass) => once(&upstream, &question, pass).await,
             Err(refusal) => tokio::time::sleep(refusal.retry_after.unwrap_or_default()).await,
         }

@@ -60,6 +60,7 @@ fn provider(name: &str) -> ProviderView {
         in_flight: 3,
         cool_down_seconds: None,
         fault: None,
+        rate_limits: Vec::new(),
     }
 }
 
