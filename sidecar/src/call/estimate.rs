@@ -59,3 +59,47 @@ pub(super) fn tokens(request: &Request, size: Size, seat: &Seat) -> u64 {
 fn by_length(request: &Request) -> Size {
     Size { ascii: request.body.len() as u64, ..Size::default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        call::plan::Plan,
+        chat::{parse::parse, request::Operation},
+        config::Config,
+        gate::Gate,
+    };
+
+    /// What `body` is thought to use at a provider that limits tokens.
+    fn thought(operation: Operation, body: &Value) -> u64 {
+        let config = Config::default();
+        let budget = config.retry_budget.clone();
+        let gate = |settings: &_| std::sync::Arc::new(Gate::new(settings, &budget, Box::new(|_| {}), None));
+        let plan = Plan::try_new(config, 1, None, |settings| gate(settings)).unwrap();
+        let request = parse(operation, Bytes::from(body.to_string())).unwrap();
+        let size = Lengths::measure(&request).unwrap().sum();
+        tokens(&request, size, &plan.route("").unwrap().seats[0])
+    }
+
+    fn chat(text: &str, more: &Value) -> Value {
+        let mut body = json!({"messages": [{"role": "user", "content": text}]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    }
+
+    #[test]
+    fn a_chat_is_its_prompt_and_all_that_its_answers_may_have() {
+        let long = "a".repeat(4_000);
+        assert_eq!(thought(Operation::Chat, &chat(&long, &json!({"max_tokens": 50}))), 1_057);
+        assert_eq!(thought(Operation::Chat, &chat(&long, &json!({"max_tokens": 50, "n": 3}))), 1_157);
+        assert_eq!(thought(Operation::Chat, &chat(&long, &json!({}))), 1_007 + 256);
+    }
+
+    #[test]
+    fn embeddings_are_all_their_inputs_and_no_answer() {
+        let inputs = json!({"input": ["a".repeat(400), "a".repeat(4_000)]});
+        assert!((1_100..=1_110).contains(&thought(Operation::Embed, &inputs)));
+    }
+}

@@ -64,7 +64,7 @@ pub struct Left {
     pub unit: Unit,
     /// What is allowed a minute.
     pub per_minute: u64,
-    /// What calls could take now without asking anyone.
+    /// What a call could take now without asking anyone.
     pub left: u64,
 }
 
@@ -161,6 +161,17 @@ impl Gate {
         !self.rates.is_limited() || self.rates.allowance.lock().has_some(clock::now())
     }
 
+    /// Takes what a small question of the sidecar's own uses, so many tokens; false: the limits have no room for it.
+    #[must_use]
+    pub fn spend(&self, tokens: u64) -> bool {
+        let now = clock::now();
+        let taken = self.rates.take(|| tokens, now);
+        if let Ok(Some(taken)) = taken {
+            self.rates.settle(taken, Outcome::Sent { tokens: None }, now);
+        }
+        taken.is_ok()
+    }
+
     /// Whether any limit of the provider's is known, so that what it says of them is worth reading.
     #[must_use]
     pub fn is_limited(&self) -> bool {
@@ -201,3 +212,6 @@ impl Gate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

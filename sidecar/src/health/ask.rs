@@ -19,6 +19,9 @@ use crate::{
     provider::Ask,
 };
 
+/// What it is counted as where a provider limits tokens: one word, and one in answer, with what goes around them.
+pub(super) const TOKENS: u64 = 16;
+
 /// What `upstream` is asked: of the first model that it serves.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use fusebox_rules::{
 };
 use tokio::task::JoinSet;
 
-use super::ask::{ask, question};
+use super::ask::{TOKENS, ask, question};
 use crate::{
     call::{Shared, plan::Upstream},
     chat::request::Request,
@@ -20,8 +20,6 @@ use crate::{
 
 /// Between two probes, and before asking a gate again that let none through.
 const PAUSE: Duration = Duration::from_millis(50);
-/// What a probe is counted as where a provider limits tokens: one word, and one in answer, with what goes around them.
-const PROBE_TOKENS: u64 = 16;
 
 /// Probes the providers of the configuration in force, for as long as what is returned lives.
 #[must_use]
@@ -40,7 +38,7 @@ async fn probe(upstream: Arc<Upstream>, question: Result<Request, Failure>) {
     let Ok(question) = question else { return };
     loop {
         upstream.gate.wants_probe().await;
-        match upstream.gate.admit(Asker::Prober, || PROBE_TOKENS) {
+        match upstream.gate.admit(Asker::Prober, || TOKENS) {
             Ok(pass) => once(&upstream, &question, pass).await,
             Err(refusal) => tokio::time::sleep(refusal.retry_after.unwrap_or_default()).await,
         }

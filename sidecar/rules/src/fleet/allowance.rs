@@ -117,7 +117,7 @@ impl Allowance {
     /// Whether a small call could be sent now; asking takes nothing.
     #[must_use]
     pub fn has_some(&self, now: Moment) -> bool {
-        self.requests.iter().chain(&self.tokens).all(|share| share.has_some(now))
+        self.requests.iter().chain(&self.tokens).all(|share| share.at_hand(now) > 0)
     }
 
     /// The share of `unit`; `None`: it is unlimited.

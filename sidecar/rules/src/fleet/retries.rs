@@ -157,7 +157,8 @@ mod tests {
                 exchange(sidecar, &mut store, 10, now);
             }
         }
-        assert!(retries * 5 <= calls, "{retries} retries of {calls} calls");
+        // Each may have one on credit that it has not told of yet.
+        assert!(retries <= calls / 5 + 10, "{retries} retries of {calls} calls");
         assert!(retries * 6 > calls, "what was paid for was refused: {retries} retries of {calls} calls");
     }
 

@@ -154,7 +154,7 @@ impl Share {
         if !self.heard.well {
             return self.take_alone(units, now);
         }
-        if self.may_on_credit(units) {
+        if units <= self.credit() {
             self.on_credit = true;
             self.debt = self.debt.saturating_add(units);
             return Take::Taken(Portion { leased: units, alone: 0 });
@@ -204,24 +204,22 @@ impl Share {
         self.lots.held_at(now)
     }
 
-    /// Units that calls could take now: those that are leased; while the store does not answer, those of its own part too.
+    /// Units that a call could take now: leased, or on credit; or, while the store does not answer, of its own part.
     #[must_use]
     pub fn at_hand(&self, now: Moment) -> u64 {
-        let mut alone = self.alone;
-        alone.pass(self.live, now);
-        let own = if self.heard.well { 0 } else { alone.draw(self.live, &self.terms, &Ask::default()).left };
-        self.left(now).max(own)
+        let more = if self.heard.well {
+            self.credit()
+        } else {
+            let mut alone = self.alone;
+            alone.pass(self.live, now);
+            alone.draw(self.live, &self.terms, &Ask::default()).left
+        };
+        self.left(now).max(more)
     }
 
-    /// Whether a call that needs little could take it now; asking takes nothing.
-    #[must_use]
-    pub fn has_some(&self, now: Moment) -> bool {
-        self.may_on_credit(1) || self.at_hand(now) > 0
-    }
-
-    /// Whether a call may go before the store has been asked. If each sidecar's did so, the bucket would still pay for it.
-    fn may_on_credit(&self, units: u64) -> bool {
-        self.heard.well && !self.on_credit && units.saturating_mul(u64::from(self.live)) <= self.heard.left
+    /// What a call may take before the store has been asked. If each sidecar's did so, the bucket would still pay for it.
+    fn credit(&self) -> u64 {
+        if self.on_credit { 0 } else { self.heard.left / u64::from(self.live) }
     }
 
     /// What it should hold: twice what calls asked for in the last second, and two calls more; where there is little,
