@@ -3,6 +3,7 @@
 mod alerts;
 mod faults;
 mod orders;
+mod shares;
 
 use std::time::{Duration, Instant};
 

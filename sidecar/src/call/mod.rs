@@ -9,6 +9,7 @@ mod changes;
 pub mod correlation;
 pub mod counting;
 mod descend;
+mod estimate;
 mod failures;
 mod form;
 mod going_on;

@@ -10,6 +10,7 @@ use fusebox_rules::{deadline, holdback::Holdback, ladder::Rung, moment::Moment};
 use super::{
     Call, Current, Refused, Shared, Sidecar,
     admit::Place,
+    estimate::Measured,
     length::Length,
     outcome::{Outcome, Quality, Source},
     passing::Passing,
@@ -71,6 +72,8 @@ pub(super) struct Way {
     pub(super) passing: Option<Passing>,
     /// What is known of the prompt's length; `None`: that it is short.
     pub(super) length: Option<Box<Length>>,
+    /// How large the prompt is, where a limit on tokens makes that matter.
+    pub(super) measured: Option<Measured>,
 }
 
 /// How a call ended.
@@ -132,6 +135,7 @@ impl Way {
             check: None,
             passing: None,
             length: None,
+            measured: None,
         }))
     }
 

@@ -63,7 +63,7 @@ impl Fleet {
                 Turn::Draw(due) => (due, true),
             };
             tokio::select! {
-                () = self.hurry.notified() => return,
+                () = self.bells.news.notified() => return,
                 // What is due next may have changed.
                 () = self.moved.notified() => {}
                 () = until(due) => if !draws { return },

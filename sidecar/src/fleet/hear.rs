@@ -34,7 +34,7 @@ impl Fleet {
                 // What cannot be fetched now is told of, and asked for at the next heartbeat.
                 Told::Settings => drop(self.fetch_orders().await),
                 Told::Look => {
-                    self.hurry.notify_one();
+                    self.bells.news.notify_one();
                     drop(self.fetch_orders().await);
                 }
             }

@@ -9,6 +9,7 @@ mod counts;
 mod hear;
 mod orders;
 mod runs;
+mod shares;
 mod trouble;
 mod watch;
 
@@ -36,7 +37,11 @@ pub use orders::Orders;
 pub use runs::Embedded;
 use trouble::Trouble;
 
-use crate::{clock, config, gate::Gate, telemetry::Telemetry};
+use crate::{
+    clock, config,
+    gate::{Bells, Gate},
+    telemetry::Telemetry,
+};
 
 /// How long the store may take to answer. Nothing of a call waits for it.
 const LIMIT: Duration = Duration::from_millis(500);
@@ -70,8 +75,7 @@ pub type Portrait = Arc<dyn Fn() -> Heartbeat + Send + Sync>;
 pub struct Fleet {
     store: Store,
     id: Arc<str>,
-    /// Rung when something should be told to the fleet at once.
-    hurry: Arc<Notify>,
+    bells: Bells,
     /// Rung when a record was heard that came of itself.
     moved: Notify,
     clock: Mutex<SharedClock>,
@@ -95,7 +99,7 @@ impl Fleet {
         Ok(Some(Arc::new(Self {
             store,
             id: name(settings.pod.as_deref()),
-            hurry: Arc::new(Notify::new()),
+            bells: Bells::default(),
             moved: Notify::new(),
             clock: Mutex::default(),
             live: AtomicU32::new(0),
@@ -112,16 +116,17 @@ impl Fleet {
         let mut loops = JoinSet::new();
         loops.spawn(Arc::clone(self).hear(shared.clone()));
         loops.spawn(Arc::clone(self).beat(shared.clone(), portrait));
-        loops.spawn(Arc::clone(self).synchronise(shared));
+        loops.spawn(Arc::clone(self).synchronise(shared.clone()));
+        loops.spawn(Arc::clone(self).share_out(shared));
         loops.spawn(Arc::clone(self).count());
         loops.spawn(Arc::clone(self).watch(members));
         loops
     }
 
-    /// What gates ring when the fleet should hear of something at once.
+    /// What gates ring.
     #[must_use]
-    pub const fn hurry(&self) -> &Arc<Notify> {
-        &self.hurry
+    pub const fn bells(&self) -> &Bells {
+        &self.bells
     }
 
     /// Whose name this sidecar goes by.

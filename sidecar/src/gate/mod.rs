@@ -6,6 +6,7 @@
 
 pub mod limiter;
 mod pass;
+mod rates;
 
 use std::{
     sync::{
@@ -20,16 +21,19 @@ use std::{
 
 use fusebox_rules::{
     breaker::{self, Asker, News, PROBE_LEASE, Transition},
-    budget::{self, Budget, Payment},
+    budget,
     error::ErrorKind,
-    fleet::{Judges, Leave, Record, Report, SharedClock, Ticket, View},
+    fleet::{Judges, Leave, Record, Report, SharedClock, Ticket, View, bucket::Unit},
     moment::Moment,
 };
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use self::limiter::Limiter;
-pub use self::pass::Pass;
+use self::{limiter::Limiter, rates::Rates};
+pub use self::{
+    pass::Pass,
+    rates::{Bells, Left},
+};
 use crate::{clock, config};
 
 /// A provider is never left alone for longer on its own word.
@@ -61,11 +65,11 @@ pub struct Gate {
     keys: AtomicU64,
     in_flight: AtomicU32,
     limiter: Arc<Limiter>,
-    budget: Mutex<Budget>,
+    rates: Rates,
     moved: Notify,
     on_move: OnMove,
-    /// Rung when the fleet should hear at once of what was seen here; `None`: the breaker is not shared.
-    hurry: Option<Arc<Notify>>,
+    /// What is rung to speak with the fleet; `None`: nothing here is shared.
+    bells: Option<Bells>,
 }
 
 const ASK: u64 = u64::MAX;
@@ -77,6 +81,8 @@ pub struct Refusal {
     pub kind: ErrorKind,
     /// When asking again is first worth it.
     pub retry_after: Option<Duration>,
+    /// Which of the provider's rate limits has no room for the call; `None`: that is not why.
+    pub limit: Option<Unit>,
 }
 
 /// What a gate shows of itself.
@@ -95,17 +101,12 @@ pub struct Standing {
 }
 
 impl Gate {
-    /// A gate that has seen nothing, and tells `on_move` of its breaker's moves. With a bell to ring, it shares its
-    /// breaker with the fleet.
+    /// A gate that has seen nothing, and tells `on_move` of its breaker's moves. With bells to ring, it shares its
+    /// breaker with the fleet, and what the provider allows.
     #[must_use]
-    pub fn new(
-        provider: &config::Provider,
-        retries: &budget::Settings,
-        on_move: OnMove,
-        hurry: Option<Arc<Notify>>,
-    ) -> Self {
+    pub fn new(provider: &config::Provider, retries: &budget::Settings, on_move: OnMove, bells: Option<Bells>) -> Self {
         let now = clock::now();
-        let mut judges = Judges::new(&provider.breaker, hurry.is_some());
+        let mut judges = Judges::new(&provider.breaker, bells.is_some());
         // Shorter, and the news of a slow provider's recovery would never be heard.
         judges.local = judges.local.with_probe_lease(provider.timeouts.total.max(PROBE_LEASE));
         Self {
@@ -120,24 +121,25 @@ impl Gate {
             keys: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
             limiter: Arc::default(),
-            budget: Mutex::new(Budget::new(retries, now)),
+            rates: Rates::new(&provider.rate_limit, retries, now),
             moved: Notify::new(),
             on_move,
-            hurry,
+            bells,
         }
     }
 
     /// Takes over what a new configuration says of anything but the breaker, whose state is kept.
     pub fn adopt(&self, provider: &config::Provider, retries: &budget::Settings) {
         self.cool_down_nanos.store(nanos(provider.retry.base_delay), Relaxed);
-        *self.budget.lock() = Budget::new(retries, clock::now());
+        self.rates.hold_to(&provider.rate_limit, retries, clock::now());
     }
 
-    /// Whether a call may go there now. Its pass must be told what became of the call.
+    /// Whether a call may go there now that is thought to use so many `tokens`, in and out; they are asked for only where
+    /// the provider limits them. Its pass must be told what became of the call.
     ///
     /// # Errors
-    /// The provider is to be left alone.
-    pub fn admit(self: &Arc<Self>, asker: Asker) -> Result<Pass, Refusal> {
+    /// The provider is to be left alone, or its rate limits have no room.
+    pub fn admit(self: &Arc<Self>, asker: Asker, tokens: impl FnOnce() -> u64) -> Result<Pass, Refusal> {
         let now = clock::now();
         if let Some(refusal) = self.left_alone(now) {
             return Err(refusal);
@@ -150,10 +152,24 @@ impl Gate {
             generation => Leave::free(generation, epoch, now),
         };
         self.in_flight.fetch_add(1, Relaxed);
-        Ok(Pass::new(Arc::clone(self), leave, self.keys.load(Relaxed)))
+        let mut pass = Pass::new(Arc::clone(self), leave, self.keys.load(Relaxed));
+        // Last, so that what the breaker refuses takes nothing. Dropped here, the pass gives its leave back.
+        match self.rates.take(tokens, now) {
+            Ok(taken) => {
+                pass.pays_with(taken);
+                Ok(pass)
+            }
+            Err(short) => {
+                if let Some(bells) = self.bells.as_ref().filter(|_| short.may_be_leased()) {
+                    bells.need.notify_one();
+                }
+                let retry_after = Some(short.retry_after);
+                Err(Refusal { kind: ErrorKind::RateLimited, retry_after, limit: Some(short.unit) })
+            }
+        }
     }
 
-    /// Whether a call would be let through now; asking takes nothing.
+    /// Whether a call would be let through now, if the provider's rate limits have room; asking takes nothing.
     #[must_use]
     pub fn would_admit(&self) -> bool {
         let now = clock::now();
@@ -170,11 +186,11 @@ impl Gate {
 
     fn left_alone(&self, now: Moment) -> Option<Refusal> {
         if self.off.load(Relaxed) {
-            return Some(Refusal { kind: ErrorKind::CircuitOpen, retry_after: None });
+            return Some(Refusal { kind: ErrorKind::CircuitOpen, retry_after: None, limit: None });
         }
         let left = |until: &AtomicU64, kind| {
             let until = Moment::from_nanos(until.load(Relaxed));
-            (until > now).then(|| Refusal { kind, retry_after: Some(until.since(now)) })
+            (until > now).then(|| Refusal { kind, retry_after: Some(until.since(now)), limit: None })
         };
         left(&self.key_refused_until, ErrorKind::Authentication)
             .or_else(|| left(&self.cool_until, ErrorKind::RateLimited))
@@ -186,7 +202,7 @@ impl Gate {
         self.store(&judges);
         drop(judges);
         self.tell(moved);
-        leave.map_err(|wait| Refusal { kind: ErrorKind::CircuitOpen, retry_after: Some(wait) })
+        leave.map_err(|wait| Refusal { kind: ErrorKind::CircuitOpen, retry_after: Some(wait), limit: None })
     }
 
     fn record(&self, leave: &mut Leave, news: News) -> Option<Transition> {
@@ -195,8 +211,8 @@ impl Gate {
         self.store(&judges);
         drop(judges);
         self.tell(followed.moved);
-        if let Some(hurry) = self.hurry.as_ref().filter(|_| followed.urgent) {
-            hurry.notify_one();
+        if let Some(bells) = self.bells.as_ref().filter(|_| followed.urgent) {
+            bells.news.notify_one();
         }
         followed.moved
     }
@@ -214,24 +230,13 @@ impl Gate {
         }
     }
 
-    /// Notes that a call came, which pays for a share of a retry.
-    pub fn deposit(&self, now: Moment) {
-        self.budget.lock().deposit(now);
-    }
-
-    /// Whether one more retry is paid for; takes it.
-    #[must_use]
-    pub fn withdraw(&self) -> bool {
-        self.budget.lock().withdraw(clock::now()) == Payment::Paid
-    }
-
     /// Leaves the provider alone for `wait`. Of two such wishes the later end wins.
     fn cool_down(&self, wait: Option<Duration>) {
         let until = clock::now()
             + wait.unwrap_or_else(|| Duration::from_nanos(self.cool_down_nanos.load(Relaxed))).min(MAX_COOL_DOWN);
         self.cool_until(until);
-        if let Some(hurry) = &self.hurry {
-            hurry.notify_one();
+        if let Some(bells) = &self.bells {
+            bells.news.notify_one();
         }
     }
 
@@ -272,7 +277,7 @@ impl Gate {
     /// Whether its breaker is shared with the fleet.
     #[must_use]
     pub const fn is_shared(&self) -> bool {
-        self.hurry.is_some()
+        self.bells.is_some()
     }
 
     /// Looks at the shared breaker as it is held to here; `None`: it is not shared.

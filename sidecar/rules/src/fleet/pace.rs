@@ -7,6 +7,11 @@ use std::time::Duration;
 pub const IDLE: Duration = Duration::from_secs(1);
 /// Between two while something is to be told, or to be found out; of a fleet that is not large.
 const BUSY: Duration = Duration::from_millis(100);
+/// Between two draws from what is shared out while calls use it; of a fleet that is not large. What is leased lasts for
+/// many times as long.
+const DRAW: Duration = Duration::from_millis(200);
+/// The same where a call has come short: it comes again sooner than [`BUSY`] to see what has been leased for it.
+const SHORT: Duration = Duration::from_millis(50);
 /// How far apart sidecars look, at most, once a breaker's time is up; of a fleet that is not large.
 const SPREAD: Duration = Duration::from_millis(50);
 /// Sidecars of a fleet that is not large. More of them slow down, so that the store has no more to do.
@@ -24,6 +29,18 @@ pub const JITTER: f64 = 0.2;
 #[must_use]
 pub fn busy(live: u32) -> Duration {
     stretched(BUSY, live, MANY)
+}
+
+/// Between two draws of one of `live` sidecars from what is shared out.
+#[must_use]
+pub fn draw(live: u32) -> Duration {
+    stretched(DRAW, live, MANY)
+}
+
+/// The same where a call has come short.
+#[must_use]
+pub fn short(live: u32) -> Duration {
+    stretched(SHORT, live, MANY)
 }
 
 /// How far apart `live` sidecars look, at most, once a breaker's time is up.

@@ -11,14 +11,11 @@ pub(super) fn all(config: &Config, advice: &mut Found) {
     let default = Config::default();
     advice.add_if(config.cache.shared != default.cache.shared, "cache.shared", NO_EFFECT);
     for (index, provider) in config.providers.iter().enumerate() {
-        let limit = &provider.rate_limit;
-        let limited = limit.requests_per_minute.is_some() || limit.tokens_per_minute.is_some();
         let alone = provider.scope == Scope::Fleet && config.fleet.redis.is_none();
         advice.add_if(
             alone,
             format!("providers[{index}].scope"),
             "is `fleet`, and without fleet.redis nothing is shared",
         );
-        advice.add_if(limited, format!("providers[{index}].rate_limit"), NO_EFFECT);
     }
 }
