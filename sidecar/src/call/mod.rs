@@ -28,8 +28,8 @@ mod shorten;
 mod source;
 mod spent;
 pub mod stream;
-mod told;
 mod token;
+mod told;
 mod way;
 
 use std::{
@@ -61,7 +61,7 @@ use crate::{
     chat::{answer::Whole, request::Request},
     config::CacheMode,
     error::{ErrorKind, Failure},
-    fleet::{self, Runs},
+    fleet::{Common, Embedded, Runs},
     telemetry::{Door, Labels, Refusal, Telemetry},
     validate::Schemas,
 };
@@ -217,7 +217,7 @@ pub struct Current {
 }
 
 impl Shared {
-    /// What threads share while `current` is in force.
+    /// What threads share while `current` is in force. Nothing is shared with other processes.
     #[must_use]
     pub fn new(current: Current, telemetry: Arc<Telemetry>) -> Self {
         Self {
@@ -225,12 +225,18 @@ impl Shared {
             pressure: Pressure::new(Arc::clone(&telemetry)),
             telemetry,
             ending: CancellationToken::new(),
-            runs: Arc::new(fleet::Embedded::default()),
+            runs: Arc::new(Embedded::default()),
             places: Arc::default(),
             in_flight: InFlight::default(),
             schemas: Arc::default(),
             memory: Memory::default(),
         }
+    }
+
+    /// The same, with what other sidecars share in `common`.
+    #[must_use]
+    pub fn sharing(self, common: &Arc<Common>) -> Self {
+        Self { runs: Arc::clone(common.runs()) as Arc<dyn Runs>, ..self }
     }
 
     /// Puts `current` in force; what is remembered and no longer holds is forgotten.

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     chat::answer::{Chunk, Finish, Usage, Whole},
     error::Failure,
+    fleet::Patience,
     telemetry::{CallEnd, CallTrace},
     validate::{Checker, StreamCheck},
 };
@@ -71,6 +72,8 @@ pub(super) struct Way {
     pub(super) passing: Option<Passing>,
     /// What is known of the prompt's length; `None`: that it is short.
     pub(super) length: Option<Box<Length>>,
+    /// How long it may still wait for what only the fleet's store knows.
+    pub(super) patience: Patience,
 }
 
 /// How a call ended.
@@ -132,6 +135,7 @@ impl Way {
             check: None,
             passing: None,
             length: None,
+            patience: Patience::of_a_call(),
         }))
     }
 

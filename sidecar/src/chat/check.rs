@@ -127,7 +127,9 @@ impl<'de> Check<'_, 'de> {
                 let name = lasting.map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed);
                 self.walk.mark(mark, name, self.path);
             }
-            Shape::Prose(need) | Shape::Prompt(need) | Shape::PromptItem(need) => return self.prose(text, need, lasting.is_some()),
+            Shape::Prose(need) | Shape::Prompt(need) | Shape::PromptItem(need) => {
+                return self.prose(text, need, lasting.is_some());
+            }
             Shape::TextOr(shape, _) => return Check { shape: *shape, ..*self }.string(text, lasting),
             Shape::Media(holder) => self.media(holder, text),
             _ => self.wrong("a string"),

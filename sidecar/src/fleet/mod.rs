@@ -1,13 +1,15 @@
 //! What sidecars share: the runs of agents behind a trait, and the loops that keep one sidecar and its fleet of one mind.
 //!
-//! No call waits here. The loops ask the store on their own time, and lay what they hear into gates, where calls find
+//! No call waits here, but for what only the store can know of it, and then no longer than its [`Patience`]. The loops ask the store on their own time, and lay what they hear into gates, where calls find
 //! it. Decisions are the rules'.
 
 mod beat;
 mod breakers;
+mod common;
 mod counts;
 mod hear;
 mod orders;
+mod patience;
 mod runs;
 mod trouble;
 mod watch;
@@ -32,8 +34,10 @@ use futures_core::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, task::JoinSet};
 
+pub use common::Common;
 pub use orders::Orders;
-pub use runs::Embedded;
+pub use patience::Patience;
+pub use runs::{Embedded, SharedRuns};
 use trouble::Trouble;
 
 use crate::{clock, config, gate::Gate, telemetry::Telemetry};
@@ -44,7 +48,14 @@ const LIMIT: Duration = Duration::from_millis(500);
 /// What agent runs have spent. Deciding is the rules'; keeping, and for whom, is this trait's.
 pub trait Runs: Debug + Send + Sync {
     /// A call of run `id` wants to begin; `shown` is what its conversation repeats. What is granted must be settled.
-    fn begin(&self, id: &Arc<str>, limits: Limits, shown: Option<Repeat>) -> BoxFuture<'_, Verdict>;
+    /// What others know of the run is waited for no longer than `patience` lasts.
+    fn begin<'a>(
+        &'a self,
+        id: &'a Arc<str>,
+        limits: Limits,
+        shown: Option<Repeat>,
+        patience: &'a mut Patience,
+    ) -> BoxFuture<'a, Verdict>;
 
     /// A call that was granted has ended. Waits for nothing: it is also told of as a call is dropped.
     fn settle(&self, id: &Arc<str>, used: Used);
@@ -68,7 +79,7 @@ pub type Portrait = Arc<dyn Fn() -> Heartbeat + Send + Sync>;
 /// This sidecar's place in its fleet.
 #[derive(Debug)]
 pub struct Fleet {
-    store: Store,
+    store: Arc<Store>,
     id: Arc<str>,
     /// Rung when something should be told to the fleet at once.
     hurry: Arc<Notify>,
@@ -90,16 +101,21 @@ impl Fleet {
         let fault = |error: &dyn std::fmt::Display| format!("fleet.redis: {error}");
         let address = Address::parse(url.reveal()).map_err(|error| fault(&error))?;
         let store = Store::redis(address, &settings.name, Arc::new(clock::now)).map_err(|error| fault(&error))?;
-        Ok(Some(Arc::new(Self {
+        Ok(Some(Arc::new(Self::at(Arc::new(store), name(settings.pod.as_deref()), telemetry))))
+    }
+
+    /// The place of the sidecar `id` in the fleet of `store`.
+    fn at(store: Arc<Store>, id: Arc<str>, telemetry: &Arc<Telemetry>) -> Self {
+        Self {
             store,
-            id: name(settings.pod.as_deref()),
+            id,
             hurry: Arc::new(Notify::new()),
             clock: Mutex::default(),
             live: AtomicU32::new(0),
             trouble: Trouble::default(),
             orders: Orders::default(),
             telemetry: Arc::clone(telemetry),
-        })))
+        }
     }
 
     /// Takes part for as long as what is returned lives, with the providers of one generation of the configuration.

@@ -63,9 +63,10 @@ impl<'a> Head<'a> {
     /// Every header that cannot be understood, at once.
     pub(super) fn options(&self) -> Result<(Options, Option<Duration>), Failure> {
         let mut faults = Faults::default();
-        let timeout = faults.take(self.own("x-fusebox-timeout-ms"), "a whole number of milliseconds, 1 or more", |text| {
-            text.parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis)
-        });
+        let timeout =
+            faults.take(self.own("x-fusebox-timeout-ms"), "a whole number of milliseconds, 1 or more", |text| {
+                text.parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis)
+            });
         let encoding = self.content_encoding.map(|value| ("content-encoding", value));
         let _: Option<()> = faults.take(encoding, "absent: bodies are read as they are", |text| {
             text.eq_ignore_ascii_case("identity").then_some(())
@@ -90,10 +91,7 @@ impl<'a> Head<'a> {
             run_id: faults.key(self.own("x-fusebox-run-id")),
             idempotency_key: faults.key(self.idempotency_key.map(|value| ("idempotency-key", value))),
             // Another's header, so what cannot be understood is passed over.
-            retries_before: self
-                .retry_count
-                .and_then(|value| value.to_str().ok()?.parse().ok())
-                .unwrap_or_default(),
+            retries_before: self.retry_count.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or_default(),
             ..Options::default()
         };
         if faults.0.is_empty() { Ok((options, timeout)) } else { Err(Failure::fields(faults.0)) }

@@ -3,6 +3,7 @@
 //! Recording costs a few relaxed additions on the thread's own shard. Names are looked up when a
 //! configuration is taken, never on a call's way; a name that no configuration holds is `other`.
 
+mod common;
 mod histogram;
 mod load;
 mod process;
@@ -49,6 +50,7 @@ pub(super) struct Metrics {
     models: Registry<ModelSeries>,
     providers: Registry<ProviderSeries>,
     pub(super) load: load::Told,
+    pub(super) common: common::Common,
     fleet: Fleet,
     /// Seconds since the Unix epoch.
     started: f64,
@@ -81,6 +83,7 @@ impl Metrics {
             models: Registry::new(MAX_MODELS, threads),
             providers: Registry::new(MAX_PROVIDERS, threads),
             load: load::Told::default(),
+            common: common::Common::default(),
             fleet: Fleet::default(),
             started: clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
         }
@@ -315,6 +318,7 @@ impl Metrics {
         let name = "fusebox_fleet_sync_seconds";
         text.family(name, "histogram", "One synchronisation with the shared store.");
         histogram::write(text, name, &[], &SHORT, std::iter::once(&self.fleet.took));
+        self.common.write(text);
     }
 }
 
