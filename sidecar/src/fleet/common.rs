@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::{Fleet, SharedRuns};
+use super::{Fleet, SharedRuns, desk::Desk};
 
 /// All of it.
 #[derive(Debug)]
 pub struct Common {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) desk: Arc<Desk>,
     runs: Arc<SharedRuns>,
     _loops: JoinSet<()>,
 }
@@ -21,7 +23,10 @@ impl Common {
         let runs = Arc::new(SharedRuns::new(Arc::clone(fleet)));
         let mut loops = JoinSet::new();
         loops.spawn(Arc::clone(&runs).tell());
-        Arc::new(Self { runs, _loops: loops })
+        let (desk, at) = (Arc::new(Desk::new()), Arc::clone(fleet));
+        let working = Arc::clone(&desk);
+        loops.spawn(async move { working.work(&at).await });
+        Arc::new(Self { fleet: Arc::clone(fleet), desk, runs, _loops: loops })
     }
 
     /// What agent runs have spent, here and elsewhere.
@@ -30,8 +35,9 @@ impl Common {
         &self.runs
     }
 
-    /// Tells the fleet what it has not heard yet: before the process ends, and for no longer than the store takes.
+    /// Tells the fleet what it has not heard yet: before the process ends.
     pub async fn end(&self) {
         self.runs.tell_rest().await;
+        self.desk.empty().await;
     }
 }

@@ -3,15 +3,19 @@
 //! No call waits here, but for what only the store can know of it, and then no longer than its [`Patience`]. The loops ask the store on their own time, and lay what they hear into gates, where calls find
 //! it. Decisions are the rules'.
 
+mod answers;
 mod beat;
 mod breakers;
+mod claims;
 mod common;
 mod counts;
+mod desk;
 mod hear;
 mod orders;
 mod patience;
 mod runs;
 mod trouble;
+mod veil;
 mod watch;
 
 use std::{
@@ -34,11 +38,14 @@ use futures_core::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, task::JoinSet};
 
+pub use answers::Fetched;
+pub use claims::{Claimed, Held};
 pub use common::Common;
 pub use orders::Orders;
 pub use patience::Patience;
 pub use runs::{Embedded, SharedRuns};
 use trouble::Trouble;
+pub use veil::{Veil, Veiled, Veiling};
 
 use crate::{clock, config, gate::Gate, telemetry::Telemetry};
 

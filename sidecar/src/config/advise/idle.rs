@@ -8,8 +8,10 @@ use super::{
 const NO_EFFECT: &str = "has no effect in this version";
 
 pub(super) fn all(config: &Config, advice: &mut Found) {
-    let default = Config::default();
-    advice.add_if(config.cache.shared != default.cache.shared, "cache.shared", NO_EFFECT);
+    const ALONE: &str = "is true, and without fleet.redis nothing is shared";
+    let alone = config.fleet.redis.is_none();
+    advice.add_if(config.cache.shared && alone, "cache.shared", ALONE);
+    advice.add_if(config.idempotency.shared && alone, "idempotency.shared", ALONE);
     for (index, provider) in config.providers.iter().enumerate() {
         let limit = &provider.rate_limit;
         let limited = limit.requests_per_minute.is_some() || limit.tokens_per_minute.is_some();

@@ -141,6 +141,9 @@ fn doors(config: &Config, advice: &mut Found) {
     if let Some(file) = &auth.tokens_file {
         rights("auth.tokens_file", file, advice);
     }
+    if let Some(file) = &config.fleet.secret_file {
+        rights("fleet.secret_file", file, advice);
+    }
     if let Some(tls) = &auth.tls {
         rights("auth.tls.key_file", &tls.key_file, advice);
     }
