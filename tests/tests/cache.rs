@@ -128,7 +128,7 @@ async fn what_has_no_part_in_the_answer_does_not_count_and_whatever_else_stands_
     for same in [
         format!(r#"{{"messages":[{turn}],"model":"chat","temperature":0.5}}"#),
         format!(r#"{{"user":"u","messages":[{turn}],"temperature":0.5,"stream":false,"store":true}}"#),
-        format!(r#"{{"messages":[{turn}], "metadata":{{"a":"b"}}, "temperature":0.5}}"#),
+        format!(r#"{{"messages":[{turn}],"metadata":{{"a":"b"}},"temperature":0.5}}"#),
     ] {
         assert_eq!(source(same.clone()).await, "cache", "{same}");
     }

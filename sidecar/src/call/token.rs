@@ -56,7 +56,6 @@ mod tests {
         let table = [
             (Some("Bearer abc"), Some("abc")),
             (Some("bearer  abc "), Some("abc")),
-            (Some("Bearer "), None),
             (Some("Basic abc"), None),
             (Some("Bearer"), None),
             (None, None),

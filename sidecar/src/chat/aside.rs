@@ -3,7 +3,7 @@
 //! The rest counts byte for byte. Documents that say the same in another order, or with other space, are two; who asks
 //! the same again mostly writes the same again, and to see more than that would cost each call another reading.
 
-use std::{borrow::Cow, ops::Range};
+use std::ops::Range;
 
 use super::edit::span_in;
 
@@ -35,9 +35,9 @@ impl<'de> Noting<'de> {
         Self { body, spans: Vec::new(), from: None, found: true }
     }
 
-    /// Meets the next member's key.
-    pub(super) fn meet(&mut self, key: &Cow<'de, str>, aside: bool) {
-        let Cow::Borrowed(key) = *key else {
+    /// Meets the next member's key; `None`: one that is written with escapes.
+    pub(super) fn meet(&mut self, key: Option<&'de str>, aside: bool) {
+        let Some(key) = key else {
             self.found = false;
             return;
         };

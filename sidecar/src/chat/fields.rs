@@ -21,6 +21,16 @@ pub(super) struct Key<'de> {
     pub(super) name: Cow<'de, str>,
 }
 
+impl<'de> Key<'de> {
+    /// Its name where it stands in the document; `None`: it is written there with escapes.
+    pub(super) const fn bare(&self) -> Option<&'de str> {
+        match self.name {
+            Cow::Borrowed(name) => Some(name),
+            Cow::Owned(_) => None,
+        }
+    }
+}
+
 impl<'de> DeserializeSeed<'de> for KeyIn {
     type Value = Key<'de>;
 
@@ -115,7 +125,8 @@ impl Fields {
     fn close_message(&self, path: &Path<'_>, walk: &Walk<'_>) {
         let Some(role) = self.first.and_then(|index| tables::ROLES.get(usize::from(index))) else { return };
         let calls = || self.has("tool_calls") || self.has("function_call") || self.has("refusal") || self.has("audio");
-        if !self.has("content") && !(*role == "assistant" && calls()) {
+        let silent = || *role == "assistant" && calls();
+        if !self.has("content") && !silent() {
             let message = match *role {
                 "assistant" => "is required where there are no tool_calls",
                 _ => "is required",

@@ -223,12 +223,12 @@ impl<'de> Visitor<'de> for Top<'_, 'de> {
         let mut fields = Fields::new(self.table);
         while let Some(key) = map.next_key_seed(KeyIn(self.table))? {
             let Key { index: Some(index), .. } = key else {
-                self.aside.meet(&key.name, false);
+                self.aside.meet(key.bare(), false);
                 self.walk.unread(&Path::Key(&Path::Root, &key.name), map.next_value()?);
                 continue;
             };
             let field = &self.table.fields[index];
-            self.aside.meet(&key.name, field.aside);
+            self.aside.meet(key.bare(), field.aside);
             let path = Path::Key(&Path::Root, field.name);
             let check = Check { shape: field.shape, path: &path, walk: self.walk, nullable: !field.required };
             let seen = match field.name {

@@ -37,7 +37,6 @@ const TABLE: &[Row] = &[
     (
         "chat",
         &[
-            ("digest", "what a document says, as one digest"),
             ("error", "what is wrong with a request, field by field"),
             ("rules", "tokens and tool calls are counted in its words, and a broken answer is joined to its rest"),
         ],
@@ -58,7 +57,6 @@ const TABLE: &[Row] = &[
             ("chat", "the documents that it translates"),
             ("clock", "when a call began"),
             ("config", "the limits of a caller's request, and the cache's modes that a caller may name"),
-            ("digest", "what stands for a caller's token"),
             ("error", "told in each door's words"),
             ("proto", "the wire types of gRPC"),
             ("provider", "its `Gathered`, the one reader of bodies in pieces"),
