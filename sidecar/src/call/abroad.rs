@@ -70,7 +70,7 @@ impl Remembered {
 /// What another sidecar answered under an idempotency key.
 pub(super) enum Resent {
     /// This, at that time.
-    Same(Replay, Stamp),
+    Same(Box<Replay>, Stamp),
     /// Something else was asked under the key.
     Other,
 }
@@ -145,7 +145,7 @@ impl Replay {
             (None, Some(events)) => Ready::Events(Chunk { events: events.into(), tokens, finish, usage, model }),
             _ => return None,
         };
-        Some(Resent::Same(Self::new(fingerprint, &outcome, ready), made))
+        Some(Resent::Same(Box::new(Self::new(fingerprint, &outcome, ready)), made))
     }
 }
 

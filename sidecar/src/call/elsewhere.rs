@@ -31,11 +31,11 @@ pub(super) struct Known {
 /// Where a call's answer comes from.
 pub(super) enum Whose {
     /// It is made here, and others wait for it.
-    Mine(Held),
+    Mine(Box<Held>),
     /// It is made here, and nobody knows.
     Alone,
     /// It has been made, so long ago.
-    Made(Replay, Duration),
+    Made(Box<Replay>, Duration),
     /// Not from here.
     Refused(Failure),
 }

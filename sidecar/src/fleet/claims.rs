@@ -30,7 +30,7 @@ const RENEW: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub enum Claimed {
     /// This sidecar's.
-    Mine(Held),
+    Mine(Box<Held>),
     /// Another's, and under way; this is what is asked there, as its asker wrote it.
     Elsewhere(String),
     /// It was answered: this was kept, so long ago as its keeper says.
@@ -59,12 +59,12 @@ impl Common {
                 self.desk.take(Job::Release(name.digest(), holder));
                 Claimed::Unanswered
             }
-            Some((_, Told::Mine)) => Claimed::Mine(Held {
+            Some((_, Told::Mine)) => Claimed::Mine(Box::new(Held {
                 common: Arc::clone(self),
                 name: name.clone(),
                 holder,
                 is_done: AtomicBool::new(false),
-            }),
+            })),
             Some((_, Told::InFlight { holder, .. })) => {
                 Claimed::Elsewhere(holder.rsplit('/').next().unwrap_or_default().to_owned())
             }
@@ -103,5 +103,73 @@ impl Drop for Held {
         if !*self.is_done.get_mut() {
             self.common.desk.take(Job::Release(self.name.digest(), std::mem::take(&mut self.holder)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::Secret,
+        digest::Sink as _,
+        fleet::{Veil, fixture},
+    };
+
+    fn commons() -> Vec<Arc<Common>> {
+        fixture::sidecars(2).iter().map(Common::open).collect()
+    }
+
+    fn name() -> Veiled {
+        let mut name = Veil::new(&Secret::new("secret")).name("claim");
+        name.bytes(b"order-1");
+        name.finish()
+    }
+
+    async fn claim(common: &Arc<Common>) -> Claimed {
+        common.claim(&name(), "asked", &mut Patience::of_a_call()).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_makes_the_call_and_the_others_get_its_answer() {
+        let all = commons();
+        let Claimed::Mine(held) = claim(&all[0]).await else { panic!("nobody else had it") };
+        for common in &all {
+            assert!(matches!(claim(common).await, Claimed::Elsewhere(asked) if asked == "asked"));
+        }
+        held.finish(b"an answer", Duration::from_secs(60));
+        drop(held);
+        all[0].end().await;
+        for common in &all {
+            assert!(matches!(claim(common).await, Claimed::Answered(bytes, _) if bytes == b"an answer"));
+        }
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        assert!(matches!(claim(&all[1]).await, Claimed::Mine(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_claim_holds_while_it_is_renewed_and_is_given_back_or_ends() {
+        let all = commons();
+        let Claimed::Mine(held) = claim(&all[0]).await else { panic!("nobody else had it") };
+        let _ = tokio::time::timeout(Duration::from_secs(60), held.renew()).await;
+        assert!(matches!(claim(&all[1]).await, Claimed::Elsewhere(_)));
+        tokio::time::sleep(LEASE).await;
+        let Claimed::Mine(late) = claim(&all[1]).await else { panic!("whoever had it has died") };
+        // What is no longer its own is not given back.
+        drop(held);
+        all[0].end().await;
+        assert!(matches!(claim(&all[0]).await, Claimed::Elsewhere(_)));
+        drop(late);
+        all[1].end().await;
+        assert!(matches!(claim(&all[0]).await, Claimed::Mine(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_too_large_leaves_the_call_to_the_next() {
+        let all = commons();
+        let Claimed::Mine(held) = claim(&all[0]).await else { panic!("nobody else had it") };
+        held.finish(&vec![0; fusebox_store::body::MOST_BYTES], Duration::from_secs(60));
+        drop(held);
+        all[0].end().await;
+        assert!(matches!(claim(&all[1]).await, Claimed::Mine(_)));
     }
 }

@@ -213,3 +213,6 @@ fn jittered(about: Duration) -> Duration {
 async fn until(moment: Moment) {
     tokio::time::sleep_until(clock::at(moment)).await;
 }
+
+#[cfg(test)]
+mod fixture;

@@ -95,7 +95,10 @@ fn sharing_needs_a_secret_that_is_worth_the_name() {
         for (text, fault) in [(None, "cannot be read"), (Some("too-short"), "fewer than 16 characters")] {
             text.inspect(|text| fs::write(&file, text).unwrap());
             let faults = case.faults();
-            assert!(matches!(&*faults, [one] if one.starts_with("fleet.secret_file") && one.contains(fault)), "{faults:?}");
+            assert!(
+                matches!(&*faults, [one] if one.starts_with("fleet.secret_file") && one.contains(fault)),
+                "{faults:?}"
+            );
         }
         fs::write(&file, "sixteen-characters-or-more\n").unwrap();
         let config = case.config();

@@ -1,19 +1,11 @@
-use fusebox_rules::{
-    fleet::Stamp,
-    run::{Refusal, Why},
-};
-use fusebox_store::Store;
+use fusebox_rules::run::{Refusal, Why};
 
 use super::*;
-use crate::{config, telemetry::Telemetry};
+use crate::fleet::fixture;
 
-/// A store in memory, and sidecars that share it.
+/// Sidecars that share a store.
 fn sidecars(count: usize) -> Vec<Arc<SharedRuns>> {
-    let now = || Stamp::from_millis(1_000_000 + u64::try_from(clock::now().since(Moment::ZERO).as_millis()).unwrap());
-    let store = Arc::new(Store::here("fleet", Box::new(now)));
-    let telemetry = Telemetry::try_new(&config::Config::default().telemetry, 1).unwrap();
-    let one = |number| Fleet::at(Arc::clone(&store), format!("sidecar-{number}").into(), &telemetry);
-    (0..count).map(|number| Arc::new(SharedRuns::new(Arc::new(one(number))))).collect()
+    fixture::sidecars(count).into_iter().map(|fleet| Arc::new(SharedRuns::new(fleet))).collect()
 }
 
 fn limits() -> Limits {
