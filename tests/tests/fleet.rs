@@ -1,6 +1,7 @@
 //! Several sidecars and one Redis: what one of them learns of a provider, all of them know.
 
 mod alerts;
+mod common;
 mod faults;
 mod orders;
 mod shares;

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     chat::answer::{Chunk, Finish, Usage, Whole},
     error::Failure,
+    fleet::Patience,
     telemetry::{CallEnd, CallTrace},
     validate::{Checker, StreamCheck},
 };
@@ -74,6 +75,8 @@ pub(super) struct Way {
     pub(super) length: Option<Box<Length>>,
     /// How large the prompt is, where a limit on tokens makes that matter.
     pub(super) measured: Option<Measured>,
+    /// How long it may still wait for what only the fleet's store knows.
+    pub(super) patience: Patience,
 }
 
 /// How a call ended.
@@ -136,6 +139,7 @@ impl Way {
             passing: None,
             length: None,
             measured: None,
+            patience: Patience::of_a_call(),
         }))
     }
 

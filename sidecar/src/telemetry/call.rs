@@ -48,6 +48,8 @@ pub struct CallTrace {
     pub(super) attempts: u32,
     pub(super) ledger: Option<Arc<Ledger>>,
     span: Option<Box<CallSpan>>,
+    /// For an equal call elsewhere.
+    waited: Duration,
     over: bool,
 }
 
@@ -99,6 +101,7 @@ impl CallTrace {
             attempts: 0,
             ledger: None,
             span,
+            waited: Duration::ZERO,
             over: false,
         }
     }
@@ -166,6 +169,11 @@ impl CallTrace {
         }
     }
 
+    /// It waited so long for an equal call that is under way at another sidecar.
+    pub fn waited(&mut self, time: Duration) {
+        self.waited = time;
+    }
+
     /// So many look-ups in the cache, or answers to be kept there, came to `result`.
     pub fn cache(&self, result: CacheResult, count: usize) {
         self.labels.telemetry.metrics.cache(result, count as u64);
@@ -209,7 +217,8 @@ impl CallTrace {
         self.over = true;
         let now = clock::now();
         let took = now.since(self.arrived);
-        let overhead = overhead(took, self.first_token.is_some(), &end.outcome.attempts);
+        let own = took.saturating_sub(self.waited);
+        let overhead = overhead(own, self.first_token.is_some(), &end.outcome.attempts);
         let kind = end.error.map(|failure| failure.kind);
         self.count(end.source, kind, took, Some(overhead));
         if let Some(failure) = end.error {

@@ -6,6 +6,7 @@
 mod attempt;
 mod cache;
 mod call;
+mod common;
 mod errors;
 mod export;
 mod labels;
@@ -21,6 +22,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 pub use attempt::{AttemptTrace, Facts};
 pub use cache::CacheResult;
 pub use call::{CallEnd, CallTrace};
+pub use common::{ClaimResult, RunExchange};
 pub use errors::{CriticalSummary, ErrorSummary, KindCount, KindRate, ReasonCount, Recent, Told};
 use errors::{Errors, Failed};
 use fusebox_rules::{
@@ -263,6 +265,16 @@ impl Telemetry {
     /// One synchronisation with the shared store took so long.
     pub fn fleet_synchronised(&self, took: Duration) {
         self.metrics.fleet_synchronised(took);
+    }
+
+    /// Something was exchanged with the fleet about an agent run.
+    pub fn run_exchanged(&self, result: RunExchange) {
+        self.metrics.common.run_exchanged(result);
+    }
+
+    /// A call under an idempotency key was claimed for this sidecar, or somebody else's.
+    pub fn claimed(&self, result: ClaimResult) {
+        self.metrics.common.claimed(result);
     }
 
     /// Calls in flight.

@@ -76,7 +76,6 @@ fn each_unwise_thing_is_said_at_its_place() {
         (&[("listen.grpc", "0.0.0.0:50051")], "listen.grpc"),
         (&[("listen.http", "[::]:8080")], "listen.http"),
         (&[("run_budgets.warn_repeats", "5")], "run_budgets.warn_repeats"),
-        (&[("cache.shared", "true")], "cache.shared"),
         (&[("cache.capacity", "63KiB")], "cache.capacity"),
         (&[("idempotency.capacity", "1B")], "idempotency.capacity"),
         (&[("degradation.fallback_model", "chat")], "degradation.fallback_model"),
@@ -182,6 +181,26 @@ fn a_key_file_that_everyone_can_read_is_pointed_out() {
         let (paths, said) = with(&[("providers.0.api_key_file", name)]);
         assert_eq!(paths.contains(&"providers[0].api_key_file".to_owned()), advised, "{mode:o}: {said}");
     }
+}
+
+#[test]
+fn what_is_shared_with_nobody_is_pointed_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "sixteen-characters-or-more").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let all = [
+        ("fleet.secret_file", file.to_str().unwrap()),
+        ("cache.shared", "true"),
+        ("idempotency.shared", "true"),
+        ("fleet.redis", "redis://127.0.0.1:6379"),
+    ];
+    let (paths, said) = with(&all[..3]);
+    for path in ["fleet.secret_file", "cache.shared", "idempotency.shared"] {
+        assert!(paths.contains(&path.to_owned()), "{path}: {said}");
+    }
+    let (paths, said) = with(&all);
+    assert_eq!(paths, ["fleet.secret_file"], "{said}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Recording costs a few relaxed additions on the thread's own shard. Names are looked up when a
 //! configuration is taken, never on a call's way; a name that no configuration holds is `other`.
 
+mod common;
 mod histogram;
 mod limits;
 mod load;
@@ -52,6 +53,7 @@ pub(super) struct Metrics {
     providers: Registry<ProviderSeries>,
     pub(super) load: load::Told,
     pub(super) limits: limits::Limits,
+    pub(super) common: common::Common,
     fleet: Fleet,
     /// Seconds since the Unix epoch.
     started: f64,
@@ -85,6 +87,7 @@ impl Metrics {
             providers: Registry::new(MAX_PROVIDERS, threads),
             load: load::Told::default(),
             limits: limits::Limits::default(),
+            common: common::Common::default(),
             fleet: Fleet::default(),
             started: clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
         }
@@ -328,6 +331,7 @@ impl Metrics {
         let name = "fusebox_fleet_sync_seconds";
         text.family(name, "histogram", "One synchronisation with the shared store.");
         histogram::write(text, name, &[], &SHORT, std::iter::once(&self.fleet.took));
+        self.common.write(text);
     }
 }
 
