@@ -44,41 +44,56 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Makes one digest of several things. Each is written so that where it ends is part of it.
+/// What several things can be written into, each so that where it ends is part of what is written.
+pub trait Sink {
+    /// Adds bytes as they stand, without their end.
+    fn raw(&mut self, bytes: &[u8]);
+
+    /// Adds a mark, such as which kind of thing follows.
+    fn mark(&mut self, mark: u8) {
+        self.raw(&[mark]);
+    }
+
+    /// Adds a number.
+    fn number(&mut self, number: u64) {
+        self.raw(&number.to_le_bytes());
+    }
+
+    /// Adds bytes, and how many there are.
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.raw(bytes);
+    }
+
+    /// Adds what the pieces are together, wherever they were cut, and how many bytes that is.
+    fn pieces<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>)
+    where
+        Self: Sized,
+    {
+        let mut length = 0_u64;
+        for piece in pieces {
+            length += piece.len() as u64;
+            self.raw(piece);
+        }
+        self.number(length);
+    }
+}
+
+/// Makes one digest of several things.
 #[derive(Clone)]
 pub struct Digester(SipHasher13);
+
+impl Sink for Digester {
+    fn raw(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+}
 
 impl Digester {
     /// With nothing written yet.
     #[must_use]
     pub fn new() -> Self {
         Self(SipHasher13::new_with_keys(KEY.0, KEY.1))
-    }
-
-    /// Adds a mark, such as which kind of thing follows.
-    pub fn mark(&mut self, mark: u8) {
-        self.0.write(&[mark]);
-    }
-
-    /// Adds a number.
-    pub fn number(&mut self, number: u64) {
-        self.0.write(&number.to_le_bytes());
-    }
-
-    /// Adds bytes, and how many there are.
-    pub fn bytes(&mut self, bytes: &[u8]) {
-        self.number(bytes.len() as u64);
-        self.0.write(bytes);
-    }
-
-    /// Adds what the pieces are together, wherever they were cut, and how many bytes that is.
-    pub fn pieces<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) {
-        let mut length = 0_u64;
-        for piece in pieces {
-            length += piece.len() as u64;
-            self.0.write(piece);
-        }
-        self.number(length);
     }
 
     /// Adds what another digest stands for.

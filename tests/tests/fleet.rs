@@ -1,9 +1,11 @@
 //! Several sidecars and one Redis: what one of them learns of a provider, all of them know.
 
 mod alerts;
+mod common;
 mod faults;
 mod nodes;
 mod orders;
+mod shares;
 mod traffic;
 
 use std::time::{Duration, Instant};

@@ -23,9 +23,9 @@ use crate::support::{Doors, Way, ms};
 
 /// How one call of a run went.
 #[derive(Debug, Default)]
-struct Turn {
+pub(crate) struct Turn {
     /// `ok`, or the error's kind.
-    kind: String,
+    pub(crate) kind: String,
     message: String,
     /// HTTP's status, or gRPC's code.
     code: i32,
@@ -38,7 +38,7 @@ struct Turn {
 
 impl Turn {
     /// Asserts that the run's budget is spent, `measure` being the reason.
-    fn spent(&self, way: Way, measure: &str, value: &str) {
+    pub(crate) fn spent(&self, way: Way, measure: &str, value: &str) {
         assert_eq!(self.kind, "budget_exceeded", "{way:?}: {self:?}");
         let expected = if matches!(way, Way::HttpWhole | Way::HttpStream) { 429 } else { 8 };
         assert_eq!(self.code, expected, "{way:?}: {self:?}");
@@ -46,24 +46,24 @@ impl Turn {
         assert_eq!(self.details.get(measure).map(String::as_str), Some(value), "{way:?}: {self:?}");
     }
 
-    fn good(&self, way: Way) {
+    pub(crate) fn good(&self, way: Way) {
         assert_eq!(self.kind, "ok", "{way:?}: {self:?}");
     }
 }
 
 /// An agent under one run id.
-struct Agent<'a> {
+pub(crate) struct Agent<'a> {
     doors: &'a Doors,
     way: Way,
-    run: String,
+    pub(crate) run: String,
 }
 
 impl<'a> Agent<'a> {
-    fn new(doors: &'a Doors, way: Way, run: &str) -> Self {
+    pub(crate) fn new(doors: &'a Doors, way: Way, run: &str) -> Self {
         Self { doors, way, run: format!("{run}-{way:?}") }
     }
 
-    async fn turn(&self) -> Turn {
+    pub(crate) async fn turn(&self) -> Turn {
         self.after(0).await
     }
 

@@ -122,7 +122,10 @@ const MAX_DISTINCT: usize = 32;
 /// What is remembered of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
+    /// Here.
     began: Moment,
+    /// How long it had gone on elsewhere by then.
+    before: Duration,
     touched: Moment,
     under_way: u32,
     /// Here.
@@ -148,6 +151,17 @@ struct Asked {
 
 impl Spent {
     const NOTHING: Self = Self { calls: 0, tool_calls: 0, tokens: 0, cost_nanos: 0 };
+
+    /// Of each number the larger.
+    #[must_use]
+    pub fn at_least(self, other: Self) -> Self {
+        Self {
+            calls: self.calls.max(other.calls),
+            tool_calls: self.tool_calls.max(other.tool_calls),
+            tokens: self.tokens.max(other.tokens),
+            cost_nanos: self.cost_nanos.max(other.cost_nanos),
+        }
+    }
 
     /// Both together.
     #[must_use]
@@ -177,13 +191,23 @@ impl Run {
     #[must_use]
     pub const fn new(now: Moment) -> Self {
         let (spent, others) = (Spent::NOTHING, Spent::NOTHING);
-        Self { began: now, touched: now, under_way: 0, spent, others, asked: Vec::new(), worst: None, latest: None }
+        Self {
+            began: now,
+            before: Duration::ZERO,
+            touched: now,
+            under_way: 0,
+            spent,
+            others,
+            asked: Vec::new(),
+            worst: None,
+            latest: None,
+        }
     }
 
     /// A call of the run wants to begin; `shown` is what its own conversation repeats.
     pub fn begin(&mut self, limits: &Limits, shown: Option<&Repeat>, now: Moment) -> Verdict {
         self.touched = self.touched.max(now);
-        let ran = now.since(self.began);
+        let ran = self.ran(now);
         if let Some(why) = self.spent_by(limits, shown, ran) {
             return Verdict::Refused(Refusal { why, spent: self.spent(), ran });
         }
@@ -233,8 +257,13 @@ impl Run {
     /// Whether it can be forgotten: its time is up, and nothing has been heard of it for [`IDLE`] since.
     #[must_use]
     pub fn is_over(&self, limits: &Limits, now: Moment) -> bool {
-        let last = self.touched.max(self.began + limits.max_runtime);
+        let last = self.touched.max(self.began + limits.max_runtime.saturating_sub(self.before));
         self.under_way == 0 && now > last + IDLE
+    }
+
+    /// From its first call's beginning, wherever that was.
+    const fn ran(&self, now: Moment) -> Duration {
+        now.since(self.began).saturating_add(self.before)
     }
 
     fn spent_by(&self, limits: &Limits, shown: Option<&Repeat>, ran: Duration) -> Option<Why> {

@@ -62,7 +62,7 @@ impl Way {
         for rung in ladder.steps(failure.kind, asked) {
             let reached = match rung {
                 Rung::SmallerModel => self.ask_smaller(failure.kind).await,
-                Rung::Cache => Ok(self.recall_instead(failure.kind)),
+                Rung::Cache => Ok(self.recall_instead(failure.kind).await),
                 Rung::Simplified => self.ask_simplified(failure.kind).await,
                 Rung::Static => Ok(self.say_what_is_set(failure.kind)),
             };
@@ -151,8 +151,8 @@ impl Way {
         Ok(Some(Reached::Found(found)))
     }
 
-    fn recall_instead(&mut self, kind: ErrorKind) -> Option<Reached> {
-        let ready = self.recall()?;
+    async fn recall_instead(&mut self, kind: ErrorKind) -> Option<Reached> {
+        let ready = self.recall().await?;
         self.trace.descended(Rung::Cache, kind);
         let age = recall::seconds(self.outcome.age.unwrap_or_default());
         self.warn(format!("no provider could answer ({kind}): the answer to an equal call, {age} old"));

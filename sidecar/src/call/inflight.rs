@@ -16,9 +16,11 @@ use tokio::time::Instant;
 
 use super::{
     Answered, Refused, Reply, Sidecar, Token,
+    elsewhere::{Known, Whose},
     outcome::{Outcome, Quality, Source},
     recall::{self, Ready},
     resent::Replay,
+    shutting_down,
     stream::Stream,
     told::{Head, Listener, Told, too_late},
     way::{End, Way},
@@ -28,7 +30,7 @@ use crate::{
     chat::replay,
     clock,
     config::CacheMode,
-    digest::{Digest, Digester},
+    digest::{Digest, Digester, Sink as _},
     error::{ErrorKind, Failure, FieldFault},
     telemetry::CacheResult,
 };
@@ -253,10 +255,53 @@ impl Teller {
         told.is_told_by(task.abort_handle());
     }
 
-    async fn tell(self, way: Box<Way>) {
-        let mut stream = match self.sidecar.answer_alone(way).await {
+    async fn tell(self, mut way: Box<Way>) {
+        let known = self.remembers.and_then(|asked| Some((Known::of(&way)?, asked)));
+        let ending = self.sidecar.ending.clone();
+        let whose = match &known {
+            None => Whose::Alone,
+            Some((known, asked)) => tokio::select! {
+                whose = known.claim(&mut way, *asked) => whose,
+                () = ending.cancelled() => Whose::Refused(shutting_down()),
+            },
+        };
+        match whose {
+            Whose::Refused(failure) => {
+                let refused = way.refused(failure);
+                self.say_all(Head::Refused(refused.failure, refused.outcome));
+            }
+            Whose::Made(replay, age) => self.say(Ok(replay.told(way, age)), |_, _| {}).await,
+            Whose::Alone => {
+                let answered = self.sidecar.answer_alone(way).await;
+                self.say(answered, |outcome, answer| self.remember(outcome, answer)).await;
+            }
+            Whose::Mine(held) => {
+                let lasts = way.plan().config.idempotency.ttl;
+                let tell = async {
+                    let answered = self.sidecar.answer_alone(way).await;
+                    let keep = |outcome: &Outcome, answer: &dyn Fn() -> Ready| {
+                        if let Some((known, _)) = &known
+                            && outcome.quality != Quality::Unavailable
+                        {
+                            known.answered(&held, outcome, &answer(), lasts);
+                        }
+                        self.remember(outcome, answer);
+                    };
+                    self.say(answered, keep).await;
+                };
+                tokio::select! {
+                    () = tell => {}
+                    () = held.renew() => {}
+                }
+            }
+        }
+    }
+
+    /// Says what came of the call, and has an answer that came to its end kept.
+    async fn say(&self, answered: Result<Answered, Box<Refused>>, keep: impl Fn(&Outcome, &dyn Fn() -> Ready)) {
+        let mut stream = match answered {
             Ok(Answered { outcome, reply: Reply::Whole(whole) }) => {
-                self.remember(&outcome, || Ready::Whole(whole.clone()));
+                keep(&outcome, &|| Ready::Whole(whole.clone()));
                 return self.say_all(Head::Whole(outcome, whole));
             }
             Err(refused) => return self.say_all(Head::Refused(refused.failure, refused.outcome)),
@@ -269,7 +314,7 @@ impl Teller {
             let next = poll_fn(|cx| stream.poll_next(cx)).await;
             let Some(told) = self.told.upgrade() else { return };
             if next.is_none() {
-                self.remember(stream.outcome(), || Ready::Events(told.said()));
+                keep(stream.outcome(), &|| Ready::Events(told.said()));
             }
             if told.go_on(next, stream.outcome()) {
                 return;
@@ -284,7 +329,7 @@ impl Teller {
     }
 
     /// Keeps the answer for when the call is sent again, unless it only stands for one.
-    fn remember(&self, outcome: &Outcome, answer: impl FnOnce() -> Ready) {
+    fn remember(&self, outcome: &Outcome, answer: &dyn Fn() -> Ready) {
         let Some(fingerprint) = self.remembers.filter(|_| outcome.quality != Quality::Unavailable) else { return };
         let capacity = self.sidecar.shared.current.load().plan.config.idempotency.capacity;
         let replay = Arc::new(Replay::new(fingerprint, outcome, answer()));
@@ -305,7 +350,8 @@ impl Drop for Teller {
     }
 }
 
-fn in_use() -> Failure {
+/// The key is in use for another question.
+pub(super) fn in_use() -> Failure {
     let message = "is in use for a different call; use a new key".into();
     Failure::fields(vec![FieldFault { path: "idempotency-key".into(), message }])
 }

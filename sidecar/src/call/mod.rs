@@ -1,5 +1,6 @@
 //! The way of a call: admit, the chain of providers, the outcome. [`Sidecar::answer_alone`] reads top to bottom.
 
+mod abroad;
 mod adjust;
 mod admit;
 mod attempt;
@@ -9,6 +10,8 @@ mod changes;
 pub mod correlation;
 pub mod counting;
 mod descend;
+mod elsewhere;
+mod estimate;
 mod failures;
 mod form;
 mod going_on;
@@ -61,7 +64,7 @@ use crate::{
     chat::{answer::Whole, request::Request},
     config::CacheMode,
     error::{ErrorKind, Failure},
-    fleet::{self, Runs},
+    fleet::{Common, Embedded, Runs},
     telemetry::{Door, Labels, Refusal, Telemetry},
     validate::Schemas,
 };
@@ -205,6 +208,8 @@ pub struct Shared {
     /// Callers' JSON Schemas, compiled.
     schemas: Arc<Schemas>,
     memory: Memory,
+    /// What calls share with other sidecars; `None`: this process is alone.
+    common: Option<Arc<Common>>,
 }
 
 /// One generation of the configuration, and telemetry's names for what it holds.
@@ -217,7 +222,7 @@ pub struct Current {
 }
 
 impl Shared {
-    /// What threads share while `current` is in force.
+    /// What threads share while `current` is in force. Nothing is shared with other processes.
     #[must_use]
     pub fn new(current: Current, telemetry: Arc<Telemetry>) -> Self {
         Self {
@@ -225,12 +230,19 @@ impl Shared {
             pressure: Pressure::new(Arc::clone(&telemetry)),
             telemetry,
             ending: CancellationToken::new(),
-            runs: Arc::new(fleet::Embedded::default()),
+            runs: Arc::new(Embedded::default()),
             places: Arc::default(),
             in_flight: InFlight::default(),
             schemas: Arc::default(),
             memory: Memory::default(),
+            common: None,
         }
+    }
+
+    /// The same, with what other sidecars share in `common`.
+    #[must_use]
+    pub fn sharing(self, common: &Arc<Common>) -> Self {
+        Self { runs: Arc::clone(common.runs()) as Arc<dyn Runs>, common: Some(Arc::clone(common)), ..self }
     }
 
     /// Puts `current` in force; what is remembered and no longer holds is forgotten.
@@ -287,7 +299,7 @@ impl Sidecar {
         way.guard_image()?;
         way.hold_to_form(&self.shared.schemas)?;
         way.enter_run(&self.shared).await?;
-        if let Some(ready) = way.recall_first() {
+        if let Some(ready) = way.recall_first().await {
             return Ok(Reached::Ready(ready));
         }
         match self.ask(way).await {

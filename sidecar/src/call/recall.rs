@@ -7,6 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use fusebox_rules::{fleet::Stamp, moment::Moment};
 use memchr::memmem;
 
 use super::{
@@ -26,28 +27,32 @@ use crate::{
     },
     clock,
     config::{CacheMode, Config},
-    digest::{Digest, Digester},
+    digest::{Digest, Digester, Sink},
+    fleet::{Common, Fetched, Veil, Veiled},
     telemetry::CacheResult,
 };
 
 /// Bytes of a request beyond which it is not looked for: its digest would hold up the thread's other calls.
 const MAX_READ: usize = 4 << 20;
 
+/// The same, of one that is looked for in the fleet's store.
+const MAX_SHARED: usize = 1 << 20;
+
 /// An answer that is kept.
 #[derive(Debug)]
 pub(super) struct Remembered {
-    form: Form,
-    finish: Option<Finish>,
-    usage: Option<Usage>,
-    model: Option<String>,
-    provider: Option<Arc<str>>,
-    provider_model: Option<Arc<str>>,
-    warnings: Vec<String>,
+    pub(super) form: Form,
+    pub(super) finish: Option<Finish>,
+    pub(super) usage: Option<Usage>,
+    pub(super) model: Option<String>,
+    pub(super) provider: Option<Arc<str>>,
+    pub(super) provider_model: Option<Arc<str>>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// How the answer came, which is how it is kept; the other form is made when somebody asks for it.
 #[derive(Debug)]
-enum Form {
+pub(super) enum Form {
     Whole(Bytes),
     Events(Bytes),
 }
@@ -85,28 +90,50 @@ pub(super) fn mode(call: &Call, config: &Config) -> CacheMode {
 /// What was asked, whose digest is the key under which the answer is looked for and kept. It is read once that is
 /// needed, and so not on the way to a provider.
 #[derive(Debug)]
-pub(super) enum Question {
-    /// The request's body, as it was asked first, and what of it does not shape the answer.
-    Unread(Bytes, Aside),
-    /// By this key.
-    Read(Digest),
+pub(super) struct Question {
+    /// The request's body, as it was asked first.
+    body: Bytes,
+    /// What of it does not shape the answer.
+    aside: Aside,
+    /// The key, once it has been read.
+    key: Option<Digest>,
 }
 
 /// The question that `call` asks; `None`: its answer is neither looked for nor kept.
 pub(super) fn question(call: &Call, config: &Config) -> Option<Question> {
     let body = &call.request.body;
     let is_off = mode(call, config) == CacheMode::Off || config.cache.capacity == 0 || body.len() > MAX_READ;
-    if is_off { None } else { Some(Question::Unread(body.clone(), call.request.aside.clone()?)) }
+    if is_off {
+        return None;
+    }
+    Some(Question { body: body.clone(), aside: call.request.aside.clone()?, key: None })
 }
 
-/// The key of a question with this `body`.
-fn key(call: &Call, body: &[u8], aside: &Aside, config: &Config) -> Digest {
-    let mut digester = Digester::new();
-    Token::write(call.options.token.as_ref(), &mut digester);
-    digester.bytes(call.request.operation.name().as_bytes());
-    digester.bytes(model(&call.request, config).as_bytes());
-    digester.pieces(aside.rest(body));
-    digester.finish()
+impl Question {
+    /// Writes all that makes its answer differ from another's, but for what the model's name stands for.
+    fn write(&self, call: &Call, config: &Config, into: &mut impl Sink) {
+        Token::write(call.options.token.as_ref(), into);
+        into.bytes(call.request.operation.name().as_bytes());
+        into.bytes(model(&call.request, config).as_bytes());
+        into.pieces(self.aside.rest(&self.body));
+    }
+}
+
+/// Writes what the model's name stands for, which another sidecar's configuration may say otherwise.
+fn meaning(call: &Call, config: &Config, into: &mut impl Sink) {
+    let name = model(&call.request, config);
+    let named = config.models.iter().find(|model| *model.name == *name);
+    let served = named.into_iter().flat_map(|model| &model.providers);
+    let seats: Vec<_> = match named {
+        Some(_) => served.map(|served| (&config.providers[served.provider], served.model.as_deref())).collect(),
+        None => config.providers.iter().map(|provider| (provider, None)).collect(),
+    };
+    into.number(seats.len() as u64);
+    for (provider, model) in seats {
+        into.bytes(provider.name.as_bytes());
+        into.mark(u8::from(model.is_some()));
+        into.bytes(model.unwrap_or_default().as_bytes());
+    }
 }
 
 /// Bytes of the largest answer that is kept.
@@ -124,11 +151,11 @@ pub(super) fn model<'a>(request: &'a Request, config: &'a Config) -> &'a str {
 
 impl Way {
     /// The answer of before, where it is to be read first. Nobody is asked, so nothing need admit the call.
-    pub(super) fn recall_first(&mut self) -> Option<Ready> {
+    pub(super) async fn recall_first(&mut self) -> Option<Ready> {
         if mode(&self.call, &self.plan().config) != CacheMode::Prefer {
             return None;
         }
-        let ready = self.recall()?;
+        let ready = self.recall().await?;
         let age = seconds(self.outcome.age.unwrap_or_default());
         self.warn(format!("the answer to an equal call, {age} old"));
         Some(ready)
@@ -136,29 +163,44 @@ impl Way {
 
     /// The key of what was asked, read no more than once.
     pub(super) fn key(&mut self) -> Option<Digest> {
-        let key = self.read();
-        self.question = key.map(Question::Read);
-        key
+        let key = self.read()?;
+        self.question.as_mut()?.key = Some(key);
+        Some(key)
     }
 
     fn read(&self) -> Option<Digest> {
-        Some(match self.question.as_ref()? {
-            Question::Unread(body, aside) => key(&self.call, body, aside, &self.plan().config),
-            Question::Read(key) => *key,
-        })
+        let question = self.question.as_ref()?;
+        Some(question.key.unwrap_or_else(|| {
+            let mut digester = Digester::new();
+            question.write(&self.call, &self.plan().config, &mut digester);
+            digester.finish()
+        }))
+    }
+
+    /// Where other sidecars look for, and find, the answer to what was asked; `None`: it is not shared.
+    fn shared(&self) -> Option<(&Arc<Common>, Veiled)> {
+        let (config, question) = (&self.plan().config, self.question.as_ref()?);
+        let common = self.shared.common.as_ref().filter(|_| config.cache.shared)?;
+        if question.body.len() > MAX_SHARED {
+            return None;
+        }
+        let mut name = Veil::new(config.fleet.secret.as_ref()?).name("cache");
+        question.write(&self.call, config, &mut name);
+        meaning(&self.call, config, &mut name);
+        Some((common, name.finish()))
     }
 
     /// The answer of before, and in the outcome how it came about.
-    pub(super) fn recall(&mut self) -> Option<Ready> {
+    pub(super) async fn recall(&mut self) -> Option<Ready> {
         let key = self.key()?;
-        let found = self.shared.memory.answers.find(key, self.plan().config.cache.ttl, clock::now());
-        let (known, age) = match found {
-            Found::Fresh(known, age) => (known, age),
-            Found::Stale => return self.missed(CacheResult::Stale),
-            Found::Nothing => return self.missed(CacheResult::Miss),
+        let (known, age) = match self.find(key) {
+            Some(found) => found,
+            None => self.fetch(key).await?,
         };
-        let Some(ready) = known.tell(&self.call.request) else { return self.missed(CacheResult::Miss) };
-        self.trace.cache(CacheResult::Hit, 1);
+        let Some(ready) = known.tell(&self.call.request) else {
+            self.trace.cache(CacheResult::Miss, 1);
+            return None;
+        };
         let outcome = &mut self.outcome;
         outcome.source = Some(Source::Cache);
         outcome.quality = Quality::Cached;
@@ -169,9 +211,42 @@ impl Way {
         Some(ready)
     }
 
-    fn missed(&self, result: CacheResult) -> Option<Ready> {
+    /// What is remembered here, and how old it is.
+    fn find(&self, key: Digest) -> Option<(Arc<Remembered>, Duration)> {
+        let found = self.shared.memory.answers.find(key, self.plan().config.cache.ttl, clock::now());
+        let (result, found) = match found {
+            Found::Fresh(known, age) => (CacheResult::Hit, Some((known, age))),
+            Found::Stale => (CacheResult::Stale, None),
+            Found::Nothing => (CacheResult::Miss, None),
+        };
         self.trace.cache(result, 1);
-        None
+        found
+    }
+
+    /// What another sidecar remembers, and how old it is. From then on it is remembered here too.
+    async fn fetch(&mut self, key: Digest) -> Option<(Arc<Remembered>, Duration)> {
+        let mut patience = self.patience;
+        let (common, name) = self.shared()?;
+        let fetched = common.fetch(&name, &mut patience).await;
+        self.patience = patience;
+        let cache = &self.plan().config.cache;
+        let known = match fetched {
+            Fetched::Unanswered => Err(CacheResult::FleetUnanswered),
+            Fetched::Nothing => Err(CacheResult::FleetMiss),
+            Fetched::Answer(bytes, now) => Remembered::from_others(&bytes)
+                .map(|(known, made)| (Arc::new(known), now.since(made)))
+                .filter(|(_, age)| *age <= cache.ttl)
+                .ok_or(CacheResult::FleetMiss),
+        };
+        self.trace.cache(known.as_ref().map_or_else(|result| *result, |_| CacheResult::FleetHit), 1);
+        let (known, age) = known.ok()?;
+        let now = clock::now();
+        // What is older than this process cannot be dated here.
+        if now.since(Moment::ZERO) > age {
+            let since = Moment::ZERO + (now.since(Moment::ZERO) - age);
+            let _ = self.shared.memory.answers.keep(key, Arc::clone(&known), cache.capacity, since);
+        }
+        Some((known, age))
     }
 
     /// Keeps the answer that the call ended with, if it is all that was asked for and as a provider made it.
@@ -203,6 +278,7 @@ impl Way {
             provider_model: self.outcome.provider_model.clone(),
             warnings: self.outcome.warnings.clone(),
         };
+        self.keep_for_others(&remembered);
         match self.shared.memory.answers.keep(key, Arc::new(remembered), config.cache.capacity, clock::now()) {
             Kept::Stored { evicted } => {
                 self.trace.cache(CacheResult::Stored, 1);
@@ -212,6 +288,15 @@ impl Way {
             }
             Kept::TooLarge => self.trace.cache(CacheResult::TooLarge, 1),
         }
+    }
+
+    /// Has an answer kept where other sidecars find it. Nothing waits for that.
+    fn keep_for_others(&self, remembered: &Remembered) {
+        let Some((common, name)) = self.shared() else { return };
+        let now = common.now();
+        let kept =
+            now != Stamp::default() && common.keep(&name, &remembered.for_others(now), self.plan().config.cache.ttl);
+        self.trace.cache(if kept { CacheResult::FleetStored } else { CacheResult::FleetUnkept }, 1);
     }
 
     /// Whether an answer may stand for every later one: not what a filter cut, and nothing less than was asked for.

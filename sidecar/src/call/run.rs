@@ -42,7 +42,7 @@ impl Way {
         let shown = (request.operation == Operation::Chat).then(|| worst_of(&tools::shown(&request.body))).flatten();
         let budgets = &self.plan().config.run_budgets;
         let (limits, tell_model) = (budgets.limits, budgets.tell_model);
-        let warning = match shared.runs.begin(&id, limits, shown).await {
+        let warning = match shared.runs.begin(&id, limits, shown, &mut self.patience).await {
             Verdict::Granted { warning } => warning,
             Verdict::Refused(refusal) => return Err(spent(&refusal, &limits)),
         };

@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
-use crate::digest::Digester;
+use crate::digest::Sink;
 
 /// A bearer token, as its caller showed it: what one holder was answered is no other's to read.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,8 +32,8 @@ impl Token {
         std::str::from_utf8(token).unwrap_or_default().trim_end()
     }
 
-    /// Adds to a digest who `holder` is.
-    pub fn write(holder: Option<&Self>, digester: &mut Digester) {
+    /// Adds to what is to be told apart who `holder` is.
+    pub fn write(holder: Option<&Self>, digester: &mut impl Sink) {
         digester.mark(u8::from(holder.is_some()));
         digester.bytes(holder.map_or("", Self::as_str).as_bytes());
     }
@@ -49,6 +49,7 @@ impl fmt::Debug for Token {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Digester;
 
     #[test]
     fn only_a_bearers_token_is_a_token() {

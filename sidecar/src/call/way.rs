@@ -10,6 +10,7 @@ use fusebox_rules::{deadline, holdback::Holdback, ladder::Rung, moment::Moment};
 use super::{
     Call, Current, Refused, Shared, Sidecar,
     admit::Place,
+    estimate::Measured,
     length::Length,
     outcome::{Outcome, Quality, Source},
     passing::Passing,
@@ -22,6 +23,7 @@ use super::{
 use crate::{
     chat::answer::{Chunk, Finish, Usage, Whole},
     error::Failure,
+    fleet::Patience,
     telemetry::{CallEnd, CallTrace},
     validate::{Checker, StreamCheck},
 };
@@ -71,6 +73,10 @@ pub(super) struct Way {
     pub(super) passing: Option<Passing>,
     /// What is known of the prompt's length; `None`: that it is short.
     pub(super) length: Option<Box<Length>>,
+    /// How large the prompt is, where a limit on tokens makes that matter.
+    pub(super) measured: Option<Measured>,
+    /// How long it may still wait for what only the fleet's store knows.
+    pub(super) patience: Patience,
 }
 
 /// How a call ended.
@@ -132,6 +138,8 @@ impl Way {
             check: None,
             passing: None,
             length: None,
+            measured: None,
+            patience: Patience::of_a_call(),
         }))
     }
 

@@ -88,6 +88,8 @@ pub struct Idempotency {
     pub ttl: Duration,
     /// Bytes. Zero: only calls in flight share their answers.
     pub capacity: usize,
+    /// Whether sidecars share them through Redis.
+    pub shared: bool,
 }
 
 /// When the cache is read.

@@ -31,7 +31,7 @@ pub use self::{
         Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, GpuCounts, Health, Hedging, Idempotency,
         ModelChecks, Overload, RunBudgets, Streams, Validation,
     },
-    providers::{Model, Provider, ProviderKind, RateLimit, Scope, Served, Simulated, Timeouts},
+    providers::{Model, Provider, ProviderKind, Scope, Served, Simulated, Timeouts},
     read::keys,
     reload::{Watch, needs_restart},
     secret::Secret,
@@ -100,7 +100,7 @@ impl Config {
         let tls = self.auth.tls.iter().flat_map(|tls| {
             [Some(tls.cert_file.clone()), Some(tls.key_file.clone()), tls.client_ca_file.clone()].into_iter().flatten()
         });
-        keys.chain(self.auth.tokens_file.clone()).chain(tls).collect()
+        keys.chain(self.auth.tokens_file.clone()).chain(self.fleet.secret_file.clone()).chain(tls).collect()
     }
 }
 
@@ -117,6 +117,10 @@ pub struct Fleet {
     pub node: Option<String>,
     /// The zone of that node.
     pub zone: Option<String>,
+    /// What only its sidecars know; 16 bytes or more.
+    pub secret: Option<Secret>,
+    /// Where that stands.
+    pub secret_file: Option<PathBuf>,
 }
 
 /// Where the sidecar listens.

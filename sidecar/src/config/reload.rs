@@ -167,7 +167,7 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let Listen { grpc, http, admin, workers } = &old.listen;
     let Auth { tokens_file: _, tls } = &old.auth;
     let Telemetry { otlp_endpoint, log: _, log_format } = &old.telemetry;
-    let Fleet { name, redis, pod, node: _, zone: _ } = &old.fleet;
+    let Fleet { name, redis, pod, node: _, zone: _, secret: _, secret_file: _ } = &old.fleet;
     let Limits {
         max_body: _,
         max_answer: _,

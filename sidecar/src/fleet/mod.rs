@@ -1,15 +1,22 @@
 //! What sidecars share: the runs of agents behind a trait, and the loops that keep one sidecar and its fleet of one mind.
 //!
-//! No call waits here. The loops ask the store on their own time, and lay what they hear into gates, where calls find
-//! it. Decisions are the rules'.
+//! No call waits here, but for what only the store can know of it, and then no longer than its [`Patience`]. The loops
+//! ask the store on their own time, and lay what they hear into gates, where calls find it. Decisions are the rules'.
 
+mod answers;
 mod beat;
 mod breakers;
+mod claims;
+mod common;
 mod counts;
+mod desk;
 mod hear;
 mod orders;
+mod patience;
 mod runs;
+mod shares;
 mod trouble;
+mod veil;
 mod watch;
 
 use std::{
@@ -32,11 +39,20 @@ use futures_core::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, task::JoinSet};
 
+pub use answers::Fetched;
+pub use claims::{Claimed, Held};
+pub use common::Common;
 pub use orders::Orders;
-pub use runs::Embedded;
+pub use patience::Patience;
+pub use runs::{Embedded, SharedRuns};
 use trouble::Trouble;
+pub use veil::{Veil, Veiled, Veiling};
 
-use crate::{clock, config, gate::Gate, telemetry::Telemetry};
+use crate::{
+    clock, config,
+    gate::{Bells, Gate},
+    telemetry::Telemetry,
+};
 
 /// How long the store may take to answer. Nothing of a call waits for it.
 const LIMIT: Duration = Duration::from_millis(500);
@@ -44,7 +60,14 @@ const LIMIT: Duration = Duration::from_millis(500);
 /// What agent runs have spent. Deciding is the rules'; keeping, and for whom, is this trait's.
 pub trait Runs: Debug + Send + Sync {
     /// A call of run `id` wants to begin; `shown` is what its conversation repeats. What is granted must be settled.
-    fn begin(&self, id: &Arc<str>, limits: Limits, shown: Option<Repeat>) -> BoxFuture<'_, Verdict>;
+    /// What others know of the run is waited for no longer than `patience` lasts.
+    fn begin<'a>(
+        &'a self,
+        id: &'a Arc<str>,
+        limits: Limits,
+        shown: Option<Repeat>,
+        patience: &'a mut Patience,
+    ) -> BoxFuture<'a, Verdict>;
 
     /// A call that was granted has ended. Waits for nothing: it is also told of as a call is dropped.
     fn settle(&self, id: &Arc<str>, used: Used);
@@ -68,10 +91,11 @@ pub type Portrait = Arc<dyn Fn() -> Heartbeat + Send + Sync>;
 /// This sidecar's place in its fleet.
 #[derive(Debug)]
 pub struct Fleet {
-    store: Store,
+    store: Arc<Store>,
     id: Arc<str>,
-    /// Rung when something should be told to the fleet at once.
-    hurry: Arc<Notify>,
+    bells: Bells,
+    /// Rung when a record was heard that came of itself.
+    moved: Notify,
     clock: Mutex<SharedClock>,
     /// Sidecars that are there; 0: not known yet.
     live: AtomicU32,
@@ -90,16 +114,22 @@ impl Fleet {
         let fault = |error: &dyn std::fmt::Display| format!("fleet.redis: {error}");
         let address = Address::parse(url.reveal()).map_err(|error| fault(&error))?;
         let store = Store::redis(address, &settings.name, Arc::new(clock::now)).map_err(|error| fault(&error))?;
-        Ok(Some(Arc::new(Self {
+        Ok(Some(Arc::new(Self::at(Arc::new(store), name(settings.pod.as_deref()), telemetry))))
+    }
+
+    /// The place of the sidecar `id` in the fleet of `store`.
+    fn at(store: Arc<Store>, id: Arc<str>, telemetry: &Arc<Telemetry>) -> Self {
+        Self {
             store,
-            id: name(settings.pod.as_deref()),
-            hurry: Arc::new(Notify::new()),
+            id,
+            bells: Bells::default(),
+            moved: Notify::new(),
             clock: Mutex::default(),
             live: AtomicU32::new(0),
             trouble: Trouble::default(),
             orders: Orders::default(),
             telemetry: Arc::clone(telemetry),
-        })))
+        }
     }
 
     /// Takes part for as long as what is returned lives, with the providers of one generation of the configuration.
@@ -108,17 +138,18 @@ impl Fleet {
         let shared: Vec<Member> = members.iter().filter(|member| member.gate.is_shared()).cloned().collect();
         let mut loops = JoinSet::new();
         loops.spawn(Arc::clone(self).hear(shared.clone()));
-        loops.spawn(Arc::clone(self).synchronise(shared));
-        loops.spawn(Arc::clone(self).beat(portrait));
+        loops.spawn(Arc::clone(self).beat(shared.clone(), portrait));
+        loops.spawn(Arc::clone(self).synchronise(shared.clone()));
+        loops.spawn(Arc::clone(self).share_out(shared));
         loops.spawn(Arc::clone(self).count());
         loops.spawn(Arc::clone(self).watch(members));
         loops
     }
 
-    /// What gates ring when the fleet should hear of something at once.
+    /// What gates ring.
     #[must_use]
-    pub const fn hurry(&self) -> &Arc<Notify> {
-        &self.hurry
+    pub const fn bells(&self) -> &Bells {
+        &self.bells
     }
 
     /// Whose name this sidecar goes by.
@@ -190,3 +221,6 @@ fn jittered(about: Duration) -> Duration {
 async fn until(moment: Moment) {
     tokio::time::sleep_until(clock::at(moment)).await;
 }
+
+#[cfg(test)]
+mod fixture;

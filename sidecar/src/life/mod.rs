@@ -30,12 +30,13 @@ use crate::{
     call::{Shared, plan::Upstream},
     config::{Config, Faults, READY_FILE, Sources, Watch},
     doors::{admin, grpc::Health},
-    fleet::{Fleet, Member, Portrait},
+    fleet::{Common, Fleet, Member, Portrait},
     health::{checks::Checks, load, probe},
     telemetry::{Telemetry, log::Log},
 };
 
-/// How long connections may take to send what their calls were ended with, once grace is over.
+/// How long connections may take to send what their calls were ended with, once grace is over; and how long the fleet's
+/// store to hear of them.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long spans and log lines may take to leave.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -81,10 +82,15 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     let bound = Bound::bind(&config.listen)?;
     let moved = Arc::new(Notify::new());
     let fleet = Fleet::open(&config.fleet, &telemetry).map_err(StartError::Unusable)?;
-    let hurry = fleet.as_ref().map(|fleet| Arc::clone(fleet.hurry()));
-    let generations = Generations::new(Arc::clone(&telemetry), config.listen.workers, Arc::clone(&moved), hurry);
+    let bells = fleet.as_ref().map(|fleet| fleet.bells().clone());
+    let generations = Generations::new(Arc::clone(&telemetry), config.listen.workers, Arc::clone(&moved), bells);
     let (current, access) = generations.first(config).map_err(StartError::Unusable)?.begin();
-    let shared = Arc::new(Shared::new(current, Arc::clone(&telemetry)));
+    let common = fleet.as_ref().map(Common::open);
+    let shared = Shared::new(current, Arc::clone(&telemetry));
+    let shared = Arc::new(match &common {
+        None => shared,
+        Some(common) => shared.sharing(common),
+    });
     let read = Arc::clone(&shared);
     let checks = Checks::new(Arc::new(move || read.pressure.load().gpu_memory));
     let story = Arc::new(Story::new(source, Arc::clone(&shared), Arc::clone(&checks), fleet.clone()));
@@ -127,6 +133,9 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     }
     life.shared.ending.cancel();
     let _ = tokio::time::timeout(LAST_WORDS, workers.ended()).await;
+    if let Some(common) = &common {
+        let _ = tokio::time::timeout(LAST_WORDS, common.end()).await;
+    }
     drop(admin);
     telemetry.flush(FLUSH);
     log.flush(FLUSH);

@@ -18,12 +18,34 @@ pub enum CacheResult {
     TooLarge,
     /// An answer gave way to another.
     Evicted,
+    /// The answer was not here, and another sidecar had kept it.
+    FleetHit,
+    /// No other sidecar had kept it either.
+    FleetMiss,
+    /// The fleet's store did not say in time.
+    FleetUnanswered,
+    /// An answer is kept for other sidecars.
+    FleetStored,
+    /// There was no room for it to be kept for other sidecars, or it was too large.
+    FleetUnkept,
 }
 
 impl CacheResult {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 7] =
-        [Self::Hit, Self::Miss, Self::Stale, Self::Shared, Self::Stored, Self::TooLarge, Self::Evicted];
+    pub const ALL: [Self; 12] = [
+        Self::Hit,
+        Self::Miss,
+        Self::Stale,
+        Self::Shared,
+        Self::Stored,
+        Self::TooLarge,
+        Self::Evicted,
+        Self::FleetHit,
+        Self::FleetMiss,
+        Self::FleetUnanswered,
+        Self::FleetStored,
+        Self::FleetUnkept,
+    ];
 
     /// Its name in metrics.
     #[must_use]
@@ -36,6 +58,11 @@ impl CacheResult {
             Self::Stored => "stored",
             Self::TooLarge => "too_large",
             Self::Evicted => "evicted",
+            Self::FleetHit => "fleet_hit",
+            Self::FleetMiss => "fleet_miss",
+            Self::FleetUnanswered => "fleet_unanswered",
+            Self::FleetStored => "fleet_stored",
+            Self::FleetUnkept => "fleet_unkept",
         }
     }
 }

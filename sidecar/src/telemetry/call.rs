@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use fusebox_rules::{critical::Critical, ladder::Rung, moment::Moment};
+use fusebox_rules::{critical::Critical, fleet::bucket::Unit, ladder::Rung, moment::Moment};
 use opentelemetry::{
     Array, KeyValue, StringValue, Value,
     trace::{Span as _, Status},
@@ -48,6 +48,8 @@ pub struct CallTrace {
     pub(super) attempts: u32,
     pub(super) ledger: Option<Arc<Ledger>>,
     span: Option<Box<CallSpan>>,
+    /// For an equal call elsewhere.
+    waited: Duration,
     over: bool,
 }
 
@@ -99,6 +101,7 @@ impl CallTrace {
             attempts: 0,
             ledger: None,
             span,
+            waited: Duration::ZERO,
             over: false,
         }
     }
@@ -136,6 +139,11 @@ impl CallTrace {
         }
     }
 
+    /// A provider's rate limit, of `unit`, had no room for this call.
+    pub fn held_back(&self, provider: usize, unit: Unit) {
+        self.labels.provider(provider).series.held_back(unit);
+    }
+
     /// A provider failed with `kind`, and another is asked instead.
     pub fn fallback(&mut self, from: usize, to: usize, kind: ErrorKind) {
         let (from, to) = (&self.labels.provider(from).series.name, &self.labels.provider(to).series.name);
@@ -159,6 +167,11 @@ impl CallTrace {
             let event = vec![KeyValue::new(names::RUNG, rung.name()), KeyValue::new(names::ERROR_TYPE, kind.name())];
             span.span.add_event(names::LADDER_EVENT, event);
         }
+    }
+
+    /// It waited so long for an equal call that is under way at another sidecar.
+    pub fn waited(&mut self, time: Duration) {
+        self.waited = time;
     }
 
     /// So many look-ups in the cache, or answers to be kept there, came to `result`.
@@ -204,7 +217,8 @@ impl CallTrace {
         self.over = true;
         let now = clock::now();
         let took = now.since(self.arrived);
-        let overhead = overhead(took, self.first_token.is_some(), &end.outcome.attempts);
+        let own = took.saturating_sub(self.waited);
+        let overhead = overhead(own, self.first_token.is_some(), &end.outcome.attempts);
         let kind = end.error.map(|failure| failure.kind);
         self.count(end.source, kind, took, Some(overhead));
         if let Some(failure) = end.error {

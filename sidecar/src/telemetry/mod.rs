@@ -6,6 +6,7 @@
 mod attempt;
 mod cache;
 mod call;
+mod common;
 mod errors;
 mod export;
 mod labels;
@@ -21,6 +22,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 pub use attempt::{AttemptTrace, Facts};
 pub use cache::CacheResult;
 pub use call::{CallEnd, CallTrace};
+pub use common::{ClaimResult, RunExchange};
 pub use errors::{CriticalSummary, ErrorSummary, KindCount, KindRate, ReasonCount, Recent, Told};
 use errors::{Errors, Failed};
 use fusebox_rules::{
@@ -32,7 +34,7 @@ use fusebox_rules::{
 pub use labels::Labels;
 pub use ledger::Ledger;
 use metrics::Metrics;
-pub use metrics::{Attempts, CONTENT_TYPE, ProviderPlaces};
+pub use metrics::{Attempts, CONTENT_TYPE, ProviderLimit, ProviderPlaces};
 pub use trace::TraceError;
 use trace::{Target, Tracer};
 
@@ -239,6 +241,11 @@ impl Telemetry {
         self.metrics.load.set_places(places);
     }
 
+    /// Every provider's rate limits as they are now, those without any left out.
+    pub fn set_limits(&self, limits: Vec<ProviderLimit>) {
+        self.metrics.limits.set(limits);
+    }
+
     /// Providers' failed attempts since this was last asked. Nothing is put by before it is asked for the first time.
     pub fn take_failures(&self) -> Vec<Told> {
         self.errors.take_failures()
@@ -258,6 +265,16 @@ impl Telemetry {
     /// One synchronisation with the shared store took so long.
     pub fn fleet_synchronised(&self, took: Duration) {
         self.metrics.fleet_synchronised(took);
+    }
+
+    /// Something was exchanged with the fleet about an agent run.
+    pub fn run_exchanged(&self, result: RunExchange) {
+        self.metrics.common.run_exchanged(result);
+    }
+
+    /// A call under an idempotency key was claimed for this sidecar, or somebody else's.
+    pub fn claimed(&self, result: ClaimResult) {
+        self.metrics.common.claimed(result);
     }
 
     /// Calls in flight.

@@ -16,7 +16,8 @@ use crate::{
 /// Asks to be the one who makes a call.
 #[derive(Debug, Clone)]
 pub struct Claim<'a> {
-    /// Of the caller, its key, and what it asks: two that ask for different things are two.
+    /// Of the caller and its key. That one key is not used for two questions is for the asker to see: what is asked can
+    /// stand in the holder, and in the body.
     pub digest: SharedDigest,
     /// Who asks: one call of one sidecar, and no other.
     pub holder: &'a str,

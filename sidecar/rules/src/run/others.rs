@@ -7,8 +7,9 @@
 //! between two exchanges of theirs and one of this one. Of all else (tokens, money, tool calls) it may use as much more
 //! as was not yet heard of, and as the calls under way in all sidecars then still use. A run that only ever comes to
 //! one sidecar has no more to spare than before. Where the store is lost, each sidecar goes on with what it last
-//! heard; where it forgot a part, the next telling puts it back. Repeats of a tool call are added up over
-//! sidecars as they are asked for; what was asked for only elsewhere is known by the most frequent of it.
+//! heard; where it forgot a part, the next telling puts it back, and who had heard of it remembers it. Repeats of a
+//! tool call are added up over sidecars as they are asked for; what was asked for only elsewhere is known by the most
+//! frequent of it.
 
 use std::{cmp::Reverse, time::Duration};
 
@@ -51,17 +52,17 @@ impl Run {
         let mut asked: Vec<_> = self.asked.iter().rev().map(|asked| (asked.print, asked.times)).collect();
         asked.sort_by_key(|(_, times)| Reverse(*times));
         asked.truncate(MAX_TOLD);
-        Part { spent: self.spent, ran: now.since(self.began), worst: self.worst.clone(), asked }
+        Part { spent: self.spent, ran: self.ran(now), worst: self.worst.clone(), asked }
     }
 
-    /// Hears at `now` what the others' parts amount to. What was heard before is replaced.
+    /// Hears at `now` what the others' parts amount to. Numbers only grow: what comes late, or from a store that has
+    /// forgotten a part, changes nothing.
     pub fn hear(&mut self, others: &Others, now: Moment) {
-        self.others = others.spent;
-        let nanos = u64::try_from(others.ran.as_nanos()).unwrap_or(u64::MAX);
-        self.began = self.began.min(Moment::from_nanos(now.as_nanos().saturating_sub(nanos)));
+        self.others = self.others.at_least(others.spent);
+        self.before = self.before.max(others.ran.saturating_sub(now.since(self.began)));
         for (print, times) in &others.asked {
             if let Some(asked) = self.asked.iter_mut().find(|asked| asked.print == *print) {
-                asked.others = *times;
+                asked.others = asked.others.max(*times);
             }
         }
         if let Some(worst) = &others.worst
@@ -117,7 +118,20 @@ mod tests {
         assert_eq!(run.part(at(2)).spent, Spent { calls: 1, tokens: 100, ..Spent::default() });
         assert_eq!(why(&mut run, 3), None);
         assert_eq!(why(&mut run, 3), Some(Why::Calls));
-        run.hear(&Others { spent: Spent { tokens: 900, ..Spent::default() }, ..Others::default() }, at(4));
+    }
+
+    #[test]
+    fn what_a_store_has_forgotten_is_remembered_here() {
+        let mut run = Run::new(at(0));
+        run.settle(&tool(1), at(0));
+        let spent = Spent { calls: 4, tokens: 900, ..Spent::default() };
+        let ran = Duration::from_secs(30);
+        run.hear(&Others { spent, ran, asked: vec![(1, 3)], ..Others::default() }, at(1));
+        let before = run.clone();
+        run.hear(&Others { spent: Spent { tokens: 7, ..Spent::default() }, ..Others::default() }, at(2));
+        assert_eq!(run, before);
+        run.hear(&Others { spent: Spent { tokens: 1_000, ..Spent::default() }, ..Others::default() }, at(3));
+        assert_eq!(run.spent(), Spent { calls: 4, tool_calls: 1, tokens: 1_000, cost_nanos: 0 });
         assert_eq!(why(&mut run, 5), Some(Why::Tokens));
     }
 

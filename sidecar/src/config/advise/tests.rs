@@ -76,7 +76,6 @@ fn each_unwise_thing_is_said_at_its_place() {
         (&[("listen.grpc", "0.0.0.0:50051")], "listen.grpc"),
         (&[("listen.http", "[::]:8080")], "listen.http"),
         (&[("run_budgets.warn_repeats", "5")], "run_budgets.warn_repeats"),
-        (&[("cache.shared", "true")], "cache.shared"),
         (&[("cache.capacity", "63KiB")], "cache.capacity"),
         (&[("idempotency.capacity", "1B")], "idempotency.capacity"),
         (&[("degradation.fallback_model", "chat")], "degradation.fallback_model"),
@@ -91,7 +90,6 @@ fn each_unwise_thing_is_said_at_its_place() {
         (&[("validation.max_image_bytes", "33MiB")], "validation.max_image_bytes"),
         (&[("validation.max_document_bytes", "1GiB")], "validation.max_document_bytes"),
         (&[("health.model", "always")], "health.model"),
-        (&[("providers.0.rate_limit.tokens_per_minute", "1000")], "providers[0].rate_limit"),
         (&[("providers.0.scope", "fleet")], "providers[0].scope"),
     ] {
         let (paths, said) = with(settings);
@@ -109,6 +107,7 @@ fn what_has_an_effect_is_not_said_to_have_none() {
         ("validation.max_image_bytes", "1KiB"),
         ("validation.max_document_bytes", "1KiB"),
         ("cache.mode", "off"),
+        ("providers.0.rate_limit.tokens_per_minute", "100000"),
         ("cache.ttl", "5m"),
         ("idempotency.capacity", "0B"),
         ("degradation.fallback_response", "sorry"),
@@ -139,7 +138,20 @@ fn a_first_token_that_outlasts_the_stream_also_outlasts_an_open_breaker() {
 #[test]
 fn a_share_that_a_rate_limit_keeps_out_of_reach_is_pointed_out() {
     let (paths, said) = with(&[("providers.0.rate_limit.requests_per_minute", "10")]);
-    assert_eq!(paths, ["providers[0].breaker.minimum_calls", "providers[0].rate_limit"], "{said}");
+    assert_eq!(paths, ["providers[0].breaker.minimum_calls"], "{said}");
+}
+
+#[test]
+fn a_limit_that_each_sidecar_of_a_fleet_takes_for_itself_is_pointed_out() {
+    let limit = ("providers.1.rate_limit.tokens_per_minute", "100000");
+    let redis = ("fleet.redis", "redis://r");
+    let local = ("providers.1.base_url", "http://127.0.0.1:9/v1");
+    let shared = ("providers.1.scope", "fleet");
+    assert_eq!(with(&[limit, redis]).0, ["providers[1].rate_limit"]);
+    for settings in [&[limit][..], &[limit, redis, local], &[limit, redis, shared]] {
+        let (paths, said) = with(settings);
+        assert!(!paths.iter().any(|path| path == "providers[1].rate_limit"), "{settings:?}: {said}");
+    }
 }
 
 #[test]
@@ -169,6 +181,26 @@ fn a_key_file_that_everyone_can_read_is_pointed_out() {
         let (paths, said) = with(&[("providers.0.api_key_file", name)]);
         assert_eq!(paths.contains(&"providers[0].api_key_file".to_owned()), advised, "{mode:o}: {said}");
     }
+}
+
+#[test]
+fn what_is_shared_with_nobody_is_pointed_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "sixteen-characters-or-more").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let all = [
+        ("fleet.secret_file", file.to_str().unwrap()),
+        ("cache.shared", "true"),
+        ("idempotency.shared", "true"),
+        ("fleet.redis", "redis://127.0.0.1:6379"),
+    ];
+    let (paths, said) = with(&all[..3]);
+    for path in ["fleet.secret_file", "cache.shared", "idempotency.shared"] {
+        assert!(paths.contains(&path.to_owned()), "{path}: {said}");
+    }
+    let (paths, said) = with(&all);
+    assert_eq!(paths, ["fleet.secret_file"], "{said}");
 }
 
 #[test]

@@ -16,7 +16,20 @@ use super::{
 /// What stands for the last user message in a simplified prompt.
 const ORIGINAL: &str = "{original_prompt}";
 
-pub(super) fn cache(at: &mut Section<'_>) -> Cache {
+/// What is said where sidecars are to share what only a secret hides.
+const NO_SECRET: &str = "needs a secret of the fleet's own; put 16 random characters or more into a file that all \
+                         sidecars have, and name it by fleet.secret_file";
+
+/// Whether sidecars share something, for which they need a secret.
+fn shared(at: &mut Section<'_>, doc: &'static str, has_secret: bool) -> bool {
+    let shared = at.key("shared", doc).flag(false);
+    if shared && !has_secret {
+        at.fault("shared", NO_SECRET.to_owned());
+    }
+    shared
+}
+
+pub(super) fn cache(at: &mut Section<'_>, has_secret: bool) -> Cache {
     let modes = [("off", CacheMode::Off), ("fallback", CacheMode::Fallback), ("prefer", CacheMode::Prefer)];
     Cache {
         mode: at
@@ -24,11 +37,11 @@ pub(super) fn cache(at: &mut Section<'_>) -> Cache {
             .word(CacheMode::Fallback, &modes),
         capacity: at.key("capacity", "memory that it may take").size(64 * MIB, 0..=64 * GIB),
         ttl: at.key("ttl", "how old an answer may be").duration(HOUR, SECOND..=30 * DAY),
-        shared: at.key("shared", "whether sidecars share it through Redis").flag(false),
+        shared: shared(at, "whether sidecars share it through Redis; needs fleet.secret_file", has_secret),
     }
 }
 
-pub(super) fn idempotency(at: &mut Section<'_>) -> Idempotency {
+pub(super) fn idempotency(at: &mut Section<'_>, has_secret: bool) -> Idempotency {
     Idempotency {
         ttl: at
             .key("ttl", "how long a call sent again under its idempotency key gets the same answer")
@@ -36,6 +49,11 @@ pub(super) fn idempotency(at: &mut Section<'_>) -> Idempotency {
         capacity: at
             .key("capacity", "memory that these answers may take; 0B: only calls in flight share theirs")
             .size(16 * MIB, 0..=64 * GIB),
+        shared: shared(
+            at,
+            "whether calls under one key are one call over all sidecars; needs fleet.secret_file",
+            has_secret,
+        ),
     }
 }
 
@@ -191,7 +209,12 @@ pub(super) fn overload(at: &mut Section<'_>) -> Overload {
 
 pub(super) fn run_budgets(at: &mut Section<'_>) -> RunBudgets {
     let limits = run::Limits {
-        max_calls: at.key("max_calls", "calls of one agent run").count(20_u64, 1..=1_000_000_000),
+        max_calls: at
+            .key(
+                "max_calls",
+                "calls of one agent run; where a fleet shares it, those begun elsewhere in the last 0.4s may come on top",
+            )
+           .count(20_u64, 1..=1_000_000_000),
         max_tool_calls: at.key("max_tool_calls", "tool calls that models asked for").count(50_u64, 0..=1_000_000_000),
         max_runtime: at.key("max_runtime", "from its first call").duration(5 * MINUTE, SECOND..=30 * DAY),
         max_tokens: at.key("max_tokens", "tokens, in and out").count(100_000_u64, 1..=1_000_000_000_000),

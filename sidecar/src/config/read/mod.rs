@@ -27,6 +27,9 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
+/// Characters of a secret that is worth the name.
+const LEAST_SECRET: usize = 16;
+
 /// Ways to reach Redis.
 const REDIS_SCHEMES: [&str; 6] =
     ["redis", "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"];
@@ -64,7 +67,11 @@ fn with_a_provider(tree: &Value) -> Value {
 }
 
 fn read(at: &mut Section<'_>) -> Config {
-    let fleet = at.section("fleet", fleet);
+    let mut has_secret = false;
+    let fleet = at.section("fleet", |at| {
+        has_secret = at.typed("secret_file");
+        fleet(at)
+    });
     let listen = at.section("listen", listen);
     let auth = at.section("auth", auth);
     let telemetry = at.section("telemetry", telemetry);
@@ -73,8 +80,8 @@ fn read(at: &mut Section<'_>) -> Config {
     Config {
         retry_budget: at.section("retry_budget", retry_budget),
         limits: at.section("limits", limits),
-        cache: at.section("cache", features::cache),
-        idempotency: at.section("idempotency", features::idempotency),
+        cache: at.section("cache", |at| features::cache(at, has_secret)),
+        idempotency: at.section("idempotency", |at| features::idempotency(at, has_secret)),
         validation: at.section("validation", features::validation),
         context_overflow: features::context_overflow(at),
         content_filter: features::content_filter(at),
@@ -99,13 +106,21 @@ fn read(at: &mut Section<'_>) -> Config {
 }
 
 fn fleet(at: &mut Section<'_>) -> Fleet {
-    Fleet {
+    let mut read = Fleet {
         name: at.key("name", "sidecars of one name share their state").text("default", a_name),
         redis: at.key("redis", "where they share it; null: this process alone").optional_secret_url(&REDIS_SCHEMES),
         pod: at.key("pod", "the pod that it is part of; null: the host's name").optional_text(a_name),
         node: at.key("node", "the node that it runs on").optional_text(a_name),
         zone: at.key("zone", "the zone of that node").optional_text(a_name),
+        secret: None,
+        secret_file: None,
+    };
+    let doc = "a file with a secret of the fleet's own, under which questions and keys stand in Redis; null: none do";
+    (read.secret, read.secret_file) = at.key("secret_file", doc).optional_secret_file().unzip();
+    if read.secret.as_ref().is_some_and(|secret| secret.reveal().len() < LEAST_SECRET) {
+        at.fault("secret_file", format!("holds fewer than {LEAST_SECRET} characters, which could be tried out"));
     }
+    read
 }
 
 fn listen(at: &mut Section<'_>) -> Listen {
@@ -171,7 +186,9 @@ fn telemetry(at: &mut Section<'_>) -> Telemetry {
 fn retry_budget(at: &mut Section<'_>) -> budget::Settings {
     budget::Settings {
         ratio: at.key("ratio", "retries that each call pays for").ratio(0.2),
-        minimum_per_second: at.key("minimum_per_second", "retries a second that are free").number(10.0, 0.0..=1e6),
+        minimum_per_second: at
+            .key("minimum_per_second", "retries a second that are free; with scope: fleet, to all sidecars together")
+            .number(10.0, 0.0..=1e6),
     }
 }
 

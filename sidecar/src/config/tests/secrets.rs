@@ -83,3 +83,28 @@ fn no_secret_is_ever_shown() {
         assert!(!seen.contains(SECRET), "{seen}");
     }
 }
+
+#[test]
+fn sharing_needs_a_secret_that_is_worth_the_name() {
+    for key in ["cache.shared", "idempotency.shared"] {
+        let mut case = Case::yaml("").set(key, "true");
+        let faults = case.faults();
+        assert!(matches!(&*faults, [one] if one.starts_with(key) && one.contains("fleet.secret_file")), "{faults:?}");
+        let file = case.path("secret");
+        case = case.set("fleet.secret_file", file.to_str().unwrap());
+        for (text, fault) in [(None, "cannot be read"), (Some("too-short"), "fewer than 16 characters")] {
+            text.inspect(|text| fs::write(&file, text).unwrap());
+            let faults = case.faults();
+            assert!(
+                matches!(&*faults, [one] if one.starts_with("fleet.secret_file") && one.contains(fault)),
+                "{faults:?}"
+            );
+        }
+        fs::write(&file, "sixteen-characters-or-more\n").unwrap();
+        let config = case.config();
+        assert_eq!(config.fleet.secret.as_ref().unwrap().reveal(), "sixteen-characters-or-more");
+        assert_eq!(config.files(), [file]);
+        assert!(config.cache.shared || config.idempotency.shared);
+        assert!(!seen(&case).contains("sixteen"));
+    }
+}

@@ -3,7 +3,9 @@
 //! Recording costs a few relaxed additions on the thread's own shard. Names are looked up when a
 //! configuration is taken, never on a call's way; a name that no configuration holds is `other`.
 
+mod common;
 mod histogram;
+mod limits;
 mod load;
 mod process;
 mod series;
@@ -20,6 +22,7 @@ use std::{
 };
 
 use histogram::{Histogram, LONG, SHORT};
+pub use limits::ProviderLimit;
 pub use load::ProviderPlaces;
 pub use series::Attempts;
 use series::{KINDS, Registry, SOURCES, STATES, kind_name};
@@ -49,6 +52,8 @@ pub(super) struct Metrics {
     models: Registry<ModelSeries>,
     providers: Registry<ProviderSeries>,
     pub(super) load: load::Told,
+    pub(super) limits: limits::Limits,
+    pub(super) common: common::Common,
     fleet: Fleet,
     /// Seconds since the Unix epoch.
     started: f64,
@@ -81,6 +86,8 @@ impl Metrics {
             models: Registry::new(MAX_MODELS, threads),
             providers: Registry::new(MAX_PROVIDERS, threads),
             load: load::Told::default(),
+            limits: limits::Limits::default(),
+            common: common::Common::default(),
             fleet: Fleet::default(),
             started: clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
         }
@@ -185,6 +192,7 @@ impl Metrics {
         let mut text = Text::default();
         self.write_calls(&mut text);
         self.write_providers(&mut text);
+        self.write_limits(&mut text);
         self.write_cache(&mut text);
         self.write_fleet(&mut text);
         let help = "Failures that a person must hear of, by reason.";
@@ -298,6 +306,14 @@ impl Metrics {
         }
     }
 
+    fn write_limits(&self, text: &mut Text) {
+        let providers = self.providers.all();
+        self.limits.write(text, |limit| {
+            let series = providers.iter().find(|series| series.name == limit.provider);
+            series.map_or(0, |series| series.all_held_back(limit.limit))
+        });
+    }
+
     fn write_cache(&self, text: &mut Text) {
         let name = "fusebox_cache_requests_total";
         text.family(name, "counter", "Look-ups in the cache, and answers to be kept there, by what became of them.");
@@ -315,6 +331,7 @@ impl Metrics {
         let name = "fusebox_fleet_sync_seconds";
         text.family(name, "histogram", "One synchronisation with the shared store.");
         histogram::write(text, name, &[], &SHORT, std::iter::once(&self.fleet.took));
+        self.common.write(text);
     }
 }
 
