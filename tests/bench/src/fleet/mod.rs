@@ -139,6 +139,8 @@ struct Findings {
     price: Option<price::Price>,
     pause: Option<pause::Pause>,
     other: Option<other::Other>,
+    /// Parts that could not be measured, and why.
+    faults: Vec<String>,
     /// The share of the machine's time that its host kept, or that was idle, from 0 to 1.
     stolen: f64,
     idle: f64,
@@ -151,7 +153,7 @@ pub(crate) fn run(args: &Args) -> io::Result<ExitCode> {
         Stage { directory: &args.directory, sidecar: &args.sidecar, redis: &args.redis, scale: Scale::of(args) };
     let machine = process::machine();
     let before = MachineCpu::read()?;
-    let mut findings = measure(args, &stage)?;
+    let mut findings = measure(args, &stage);
     let spent = MachineCpu::read()?.since(before);
     findings.stolen = spent.stolen.div_duration_f64(spent.total);
     findings.idle = 1.0 - (spent.busy + spent.stolen).div_duration_f64(spent.total);
@@ -167,34 +169,30 @@ pub(crate) fn run(args: &Args) -> io::Result<ExitCode> {
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn measure(args: &Args, stage: &Stage<'_>) -> io::Result<Findings> {
-    let mut findings = Findings::default();
-    let wants = |part| {
-        let wanted = args.only.is_empty() || args.only.contains(&part);
-        if wanted {
-            eprintln!("bench: {part:?}");
-        }
-        wanted
+fn measure(args: &Args, stage: &Stage<'_>) -> Findings {
+    let mut faults = Vec::new();
+    let mut found = Findings {
+        price: part(args, Part::Price, &mut faults, || price::run(stage)),
+        talk: part(args, Part::Talk, &mut faults, || talk::run(stage)),
+        pause: part(args, Part::Pause, &mut faults, || pause::run(stage)),
+        crowd: part(args, Part::Crowd, &mut faults, || crowd::run(stage)),
+        spread: part(args, Part::Spread, &mut faults, || spread::run(stage)),
+        ..Findings::default()
     };
-    if wants(Part::Price) {
-        findings.price = Some(price::run(stage)?);
+    if let Some(python) = &args.python {
+        found.other = part(args, Part::Other, &mut faults, || other::run(stage, python));
     }
-    if wants(Part::Talk) {
-        findings.talk = Some(talk::run(stage)?);
+    found.faults = faults;
+    found
+}
+
+/// One part, if it is asked for. One that goes wrong is noted, and does not keep the others from being told.
+fn part<T>(args: &Args, part: Part, faults: &mut Vec<String>, run: impl FnOnce() -> io::Result<T>) -> Option<T> {
+    if !args.only.is_empty() && !args.only.contains(&part) {
+        return None;
     }
-    if wants(Part::Pause) {
-        findings.pause = Some(pause::run(stage)?);
-    }
-    if wants(Part::Crowd) {
-        findings.crowd = Some(crowd::run(stage)?);
-    }
-    if wants(Part::Spread) {
-        findings.spread = Some(spread::run(stage)?);
-    }
-    if let Some(python) = args.python.as_deref().filter(|_| wants(Part::Other)) {
-        findings.other = Some(other::run(stage, python)?);
-    }
-    Ok(findings)
+    eprintln!("bench: {part:?}");
+    run().map_err(|error| faults.push(format!("{part:?} could not be measured: {error}"))).ok()
 }
 
 /// Per second, of something counted for `lasting`.

@@ -46,7 +46,7 @@ pub(super) fn markdown(machine: &str, findings: &Findings, notes: &[String]) -> 
 
 /// What is above its limit, in words.
 pub(super) fn failures(findings: &Findings) -> Vec<String> {
-    let mut told = Vec::new();
+    let mut told = findings.faults.clone();
     if let Some(talk) = &findings.talk {
         for (growth, what) in talk.growth().into_iter().zip(["requests", "bytes"]) {
             if growth.is_nan() || growth > MOST_GROWTH {
@@ -122,6 +122,9 @@ fn crowd(crowd: &Crowd) -> String {
     let at = |percent| millis(percentile(&crowd.heard, percent));
     let (p50, p99, last) = (at(50), at(99), at(100));
     let _ = writeln!(text, "\nAn opening was heard within {p50} by half of them, {p99} by 99 %, {last} by all.");
+    if crowd.deaf > 0 {
+        let _ = writeln!(text, "Not counting {} times that one did not hear of it in ten seconds.", crowd.deaf);
+    }
     text
 }
 
