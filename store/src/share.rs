@@ -5,6 +5,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use fusebox_proto::{keys::Keys, scripts};
+pub use fusebox_rules::fleet::bucket::Unit;
 use fusebox_rules::fleet::{
     Stamp,
     bucket::{Ask, Bucket, Drawn, Terms},
@@ -17,17 +18,6 @@ use crate::{
 
 /// In memory, by provider.
 pub(crate) type Held = HashMap<String, [Bucket; 3]>;
-
-/// What a bucket is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Unit {
-    /// Requests that the provider allows.
-    Requests,
-    /// Tokens that the provider allows, in and out.
-    Tokens,
-    /// Thousandths of a retry.
-    Retries,
-}
 
 /// Does with a provider's bucket what `ask` says.
 #[derive(Debug, Clone)]
@@ -42,23 +32,13 @@ pub struct Draw<'a> {
     pub ask: Ask,
 }
 
-impl Unit {
-    const fn what(self) -> &'static str {
-        match self {
-            Self::Requests => "share:requests",
-            Self::Tokens => "share:tokens",
-            Self::Retries => "share:retries",
-        }
-    }
-}
-
 impl Operation for Draw<'_> {
     type Reply = Drawn;
 
     const SCRIPT: &'static str = scripts::DRAW;
 
     fn keys(&self, keys: &Keys) -> Vec<String> {
-        vec![keys.provider(self.provider, self.unit.what())]
+        vec![keys.provider(self.provider, &format!("share:{}", self.unit.name()))]
     }
 
     fn arguments(&self, _place: &Place<'_>) -> Vec<Vec<u8>> {

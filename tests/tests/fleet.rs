@@ -4,6 +4,7 @@ mod alerts;
 mod common;
 mod faults;
 mod orders;
+mod shares;
 
 use std::time::{Duration, Instant};
 

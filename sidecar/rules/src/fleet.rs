@@ -10,8 +10,11 @@ pub mod allowance;
 pub mod bucket;
 mod clock;
 mod evidence;
+#[cfg(test)]
+mod fixture;
 pub mod invariants;
 mod judge;
+mod judges;
 pub mod pace;
 mod record;
 pub mod retries;
@@ -19,6 +22,7 @@ pub mod settings;
 pub mod share;
 mod spike;
 mod tracker;
+mod turns;
 mod view;
 
 pub use self::{
@@ -26,8 +30,10 @@ pub use self::{
     clock::{SharedClock, Stamp},
     evidence::{Evidence, Report},
     judge::{force, judge},
+    judges::{Followed, Judges, Leave},
     record::{Reason, Record},
     spike::{Figures, Seen, Spike, SpikeSettings, Verdict},
     tracker::Tracker,
+    turns::{Round, Turn, Turns},
     view::{PROBE_REST, Ruling, Ticket, View},
 };

@@ -1,8 +1,13 @@
 //! One attempt: a question to one provider, up to its whole answer or its first token.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use fusebox_rules::{deadline, holdback::Holdback, moment::Moment};
+use fusebox_rules::{come_back::left::AllLeft, deadline, holdback::Holdback, moment::Moment};
 use tokio::time::timeout;
 
 use super::{
@@ -55,6 +60,8 @@ struct Question<'a> {
     ends: (Moment, Moment),
     /// What was heard before it failed.
     cost: Cost,
+    /// What the provider says is left of its rate limits, where that is known of.
+    left: Option<OnceLock<AllLeft>>,
 }
 
 /// What an attempt needs of its call's way.
@@ -99,7 +106,12 @@ impl<'a> Asker<'a> {
         self.number = self.number.saturating_add(1);
         let question = Question::new(self.call, seat, changes, (started, self.deadline), others);
         Asking {
-            question: Question { holdback: self.holdback, checker: self.checker, ..question },
+            question: Question {
+                holdback: self.holdback,
+                checker: self.checker,
+                left: pass.is_limited().then(OnceLock::new),
+                ..question
+            },
             provider: seat.upstream.client(self.worker),
             headers: trace.headers(self.call),
             started,
@@ -120,6 +132,9 @@ impl Asking<'_> {
 
     pub(super) fn asked(self) -> Asked {
         let (fair, cost) = (self.question.was_fair(), self.question.cost);
+        if let Some(left) = self.question.left.as_ref().and_then(OnceLock::get) {
+            self.pass.heard(left);
+        }
         Asked { pass: self.pass, trace: self.trace, started: self.started, fair, cost }
     }
 }
@@ -176,6 +191,7 @@ impl<'a> Question<'a> {
             settings: &seat.upstream.settings,
             ends: (from + longest, until.max(from)),
             cost: Cost::default(),
+            left: None,
         }
     }
 
@@ -211,6 +227,7 @@ async fn make(
         correlation_id: &question.call.correlation_id,
         trace,
         timeout: question.sent_on.max(Duration::from_millis(1)),
+        left: question.left.as_ref(),
     };
     let made = {
         let answer = pin!(async {

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use fusebox_rules::{
     breaker::{self, Transition},
     error::FailOver,
+    fleet::bucket::Unit,
     retry::{self, Change, Facts, Verdict, WaitReason},
 };
 
@@ -62,6 +63,7 @@ impl Way {
         ranked.retain(|(_, seat)| seat.takes_as_many(&self.call.request));
         let primary = ranked.first().map(|(place, _)| *place);
         let order = self.weighed(ranked).await;
+        self.measure_for_limits(&order).await;
         let mut failures = Failures::default();
         let mut before: Option<(usize, ErrorKind)> = None;
         for (position, (place, seat)) in order.iter().copied().enumerate() {
@@ -114,13 +116,19 @@ impl Way {
         let mut begun = began;
         let mut asked = 0u32;
         let mut next = Next::default();
+        let mut held_back = false;
         gate.deposit(began);
         loop {
             if begun >= self.deadline {
                 return Asked::GiveUp(too_late());
             }
-            let mut failure = match gate.admit(breaker::Asker::Caller) {
-                Err(refusal) => refused(seat, refusal),
+            let mut failure = match gate.admit(breaker::Asker::Caller, || self.tokens_at(seat)) {
+                Err(refusal) => {
+                    if let Some(unit) = refusal.limit.filter(|_| !std::mem::replace(&mut held_back, true)) {
+                        self.trace.held_back(seat.upstream.index, unit);
+                    }
+                    refused(seat, refusal)
+                }
                 Ok(pass) => match self.hedged(seat, rest, pass, &mut next).await {
                     Ok(answered) => return answered,
                     Err(failure) => failure,
@@ -215,6 +223,12 @@ impl Way {
         result: Result<(Got, Vec<String>), Failure>,
     ) -> Result<Answer, Failure> {
         let attempt::Asked { mut pass, mut trace, started, fair, cost } = asked;
+        match &result {
+            Ok((Got::Whole(whole), _)) => pass.used(whole.usage),
+            Ok((Got::Begun { .. }, _)) => {}
+            Err(failure) if failure.unasked => pass.not_sent(),
+            Err(failure) => pass.used(failure.usage),
+        }
         let index = seat.upstream.index;
         if cost != Cost::default() {
             self.lost.push(Lost { provider: index, cost, told: cost.prompt.is_some() });
@@ -283,8 +297,13 @@ impl Way {
 
 /// How many of `seats` would take the call now.
 pub(super) fn able(seats: &[&Seat]) -> u32 {
-    let able = seats.iter().filter(|seat| seat.upstream.gate.would_admit()).count();
+    let able = seats.iter().filter(|seat| takes_calls(seat)).count();
     u32::try_from(able).unwrap_or(u32::MAX)
+}
+
+/// Whether it would take a call now.
+pub(super) fn takes_calls(seat: &Seat) -> bool {
+    seat.upstream.gate.would_admit() && seat.upstream.gate.has_room()
 }
 
 /// The call's time was up before a provider could be asked.
@@ -295,6 +314,12 @@ fn too_late() -> Failure {
 /// A provider that was not asked.
 fn refused(seat: &Seat, refusal: Refusal) -> Failure {
     let message = match refusal.kind {
+        ErrorKind::RateLimited if refusal.limit == Some(Unit::Tokens) => {
+            "the provider's configured limit of tokens a minute leaves the call no room"
+        }
+        ErrorKind::RateLimited if refusal.limit.is_some() => {
+            "the provider's configured limit of requests a minute leaves the call no room"
+        }
         ErrorKind::RateLimited => "the provider asked to be left alone for a while",
         ErrorKind::Authentication => "the provider refused its key",
         _ => "the provider is failing and is being left alone until it has recovered",

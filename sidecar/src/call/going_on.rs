@@ -13,7 +13,7 @@ use fusebox_rules::{
 
 use super::{
     attempt::{Answer, Begun},
-    chain::Next,
+    chain::{Next, takes_calls},
     passing::Passing,
     plan::{Route, Seat},
     way::Way,
@@ -127,7 +127,7 @@ impl Way {
         let mut seats: Vec<(usize, u32)> = route
             .order(self.call.request.operation)
             .into_iter()
-            .filter(|(place, seat)| seat.upstream.gate.would_admit() && !self.is_too_long(*place))
+            .filter(|(place, seat)| takes_calls(seat) && !self.is_too_long(*place))
             .map(|(place, seat)| (place, self.asked(seat)))
             .filter(|(place, asked)| *asked <= route.seats[*place].upstream.settings.retry.max_retries)
             .collect();
@@ -164,7 +164,8 @@ impl Way {
         } else if !upstream.gate.withdraw() {
             return None;
         }
-        let pass = upstream.gate.admit(Asker::Caller).ok()?;
+        let pass =
+            upstream.gate.admit(Asker::Caller, || self.tokens_at(seat).saturating_add(u64::from(sent.tokens))).ok()?;
         if this.seat == this.from {
             self.trace.retry(upstream.index, this.kind, Duration::ZERO, WaitReason::None);
         } else {

@@ -4,19 +4,21 @@
 
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
-use fusebox_rules::{breaker, quantile::Recent};
+use fusebox_rules::{breaker, quantile::Recent, tokens::Size};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use super::{
     attempt::{self, Got},
-    chain::{Asked, Next, able},
+    chain::{Asked, Next, able, takes_calls},
+    estimate::tokens,
     outcome::{Attempt, WaitReason},
     plan::Seat,
     spent::{Cost, Lost},
     way::Way,
 };
 use crate::{
+    chat::request::Request,
     clock,
     error::{ErrorKind, Failure},
     gate::Pass,
@@ -53,7 +55,9 @@ impl Way {
         };
         self.place.move_to(&seat.upstream.gate);
         let may_ask_twice = self.attempts_left > 1;
+        let size = self.size();
         let mut asker = self.asking();
+        let request = &asker.call.request;
         let mut first = asker.of(seat, pass, &next.changes, others);
         let (one, mut two): (Made, Made);
         two = None;
@@ -62,7 +66,7 @@ impl Way {
             let mut asking = pin!(first.make());
             match timeout(late, &mut asking).await {
                 Ok(result) => one = Some(result),
-                Err(_) => match may_ask_twice.then(|| beside(rest)).flatten() {
+                Err(_) => match may_ask_twice.then(|| beside(rest, request, size)).flatten() {
                     None => one = Some(asking.await),
                     Some((other, pass)) => {
                         let (_, beside) =
@@ -137,12 +141,13 @@ impl Way {
 }
 
 /// The first of `rest` that may be asked beside a late one, and leave to do so. It is paid for as a retry is.
-fn beside<'a>(rest: &[&'a Seat]) -> Option<(&'a Seat, Pass)> {
-    let other = rest.iter().find(|seat| seat.upstream.gate.would_admit())?;
+fn beside<'a>(rest: &[&'a Seat], request: &Request, size: Size) -> Option<(&'a Seat, Pass)> {
+    let other = rest.iter().find(|seat| takes_calls(seat))?;
     if !other.upstream.gate.withdraw() {
         return None;
     }
-    Some((*other, other.upstream.gate.admit(breaker::Asker::Caller).ok()?))
+    let pass = other.upstream.gate.admit(breaker::Asker::Caller, || tokens(request, size, other)).ok()?;
+    Some((*other, pass))
 }
 
 /// Waits for the first good answer of two, or for both to fail.

@@ -166,7 +166,8 @@ impl Way {
         let (Some(usage), [attempt]) = (usage, self.outcome.attempts.as_slice()) else { return };
         let named =
             |seat: &&Seat| seat.upstream.settings.name == attempt.provider && seat.model == self.outcome.provider_model;
-        let Some(seat) = self.route.seats.iter().find(named).filter(|seat| seat.context_window.is_some()) else {
+        let matters = |seat: &&Seat| seat.context_window.is_some() || seat.upstream.gate.counts_tokens();
+        let Some(seat) = self.route.seats.iter().find(named).filter(matters) else {
             return;
         };
         if usage.input_tokens > 0
@@ -323,7 +324,7 @@ async fn counted(request: &Request, vocabulary: Vocabulary) -> Option<Lengths> {
 }
 
 /// What `read` makes of `request`, without stopping other calls for a long one.
-async fn beside(request: &Request, read: fn(&Request) -> Option<Lengths>) -> Option<Lengths> {
+pub(super) async fn beside(request: &Request, read: fn(&Request) -> Option<Lengths>) -> Option<Lengths> {
     if request.body.len() <= MAX_READ_HERE {
         return read(request);
     }

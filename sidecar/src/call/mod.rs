@@ -11,6 +11,7 @@ pub mod correlation;
 pub mod counting;
 mod descend;
 mod elsewhere;
+mod estimate;
 mod failures;
 mod form;
 mod going_on;

@@ -119,9 +119,10 @@ impl Source {
     }
 
     /// Ends an attempt that came to nothing, or to no end, and tells everyone what that says of its provider.
-    fn close(self, way: &mut Way, cause: &Cause) {
+    fn close(mut self, way: &mut Way, cause: &Cause) {
         let upstream = &way.route.seats[self.seat].upstream;
         let usage = self.reading.facts().usage;
+        self.pass.used(usage);
         let told = usage.is_some() && !matches!(cause, Cause::Diverged);
         way.lost.push(Lost { provider: upstream.index, cost: self.reading.cost(), told });
         way.attempts_left = way.attempts_left.saturating_sub(1);
@@ -194,8 +195,9 @@ impl Rest {
 
     /// The answer is complete.
     pub(super) fn complete(self) -> Outcome {
-        let Self { source: Source { reading, pass, trace, .. }, way, .. } = self;
+        let Self { source: Source { reading, mut pass, trace, .. }, way, .. } = self;
         let facts = reading.facts();
+        pass.used(facts.usage);
         trace.ended(Ok(&facts));
         let _ = if reading.was_slow() { pass.slow() } else { pass.succeeded() };
         way.ended(&End { finish: facts.finish, usage: facts.usage, model: facts.model, ..End::default() })

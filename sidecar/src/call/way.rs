@@ -10,6 +10,7 @@ use fusebox_rules::{deadline, holdback::Holdback, ladder::Rung, moment::Moment};
 use super::{
     Call, Current, Refused, Shared, Sidecar,
     admit::Place,
+    estimate::Measured,
     length::Length,
     outcome::{Outcome, Quality, Source},
     passing::Passing,
@@ -74,6 +75,8 @@ pub(super) struct Way {
     pub(super) length: Option<Box<Length>>,
     /// How long it may still wait for what only the fleet's store knows.
     pub(super) patience: Patience,
+    /// How large the prompt is, where a limit on tokens makes that matter.
+    pub(super) measured: Option<Measured>,
 }
 
 /// How a call ended.
@@ -136,6 +139,7 @@ impl Way {
             passing: None,
             length: None,
             patience: Patience::of_a_call(),
+            measured: None,
         }))
     }
 

@@ -31,7 +31,7 @@ pub use self::{
         Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, GpuCounts, Health, Hedging, Idempotency,
         ModelChecks, Overload, RunBudgets, Streams, Validation,
     },
-    providers::{Model, Provider, ProviderKind, RateLimit, Scope, Served, Simulated, Timeouts},
+    providers::{Model, Provider, ProviderKind, Scope, Served, Simulated, Timeouts},
     read::keys,
     reload::{Watch, needs_restart},
     secret::Secret,

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use fusebox_rules::{breaker, error::ErrorKind, retry, survive::Continuation};
+use fusebox_rules::{breaker, error::ErrorKind, fleet::allowance::RateLimits, retry, survive::Continuation};
 use http::Uri;
 
 use super::Secret;
@@ -20,7 +20,7 @@ pub struct Provider {
     pub api_key: Option<Secret>,
     /// The file that its key was read from, if it was one; watched for a new key.
     pub api_key_file: Option<PathBuf>,
-    /// Whose its breaker is.
+    /// Whose its breaker is, and whom its limits are for.
     pub scope: Scope,
     /// Whether it is asked at all.
     pub enabled: bool,
@@ -34,8 +34,8 @@ pub struct Provider {
     pub breaker: breaker::Settings,
     /// How it goes on with a text that another one began.
     pub continuation: Continuation,
-    /// What it allows the fleet.
-    pub rate_limit: RateLimit,
+    /// What it allows: the fleet where it is the fleet's, else this sidecar.
+    pub rate_limit: RateLimits,
     /// Inputs of one request for embeddings; at least 1.
     pub max_batch: u32,
     /// Where the inference server behind it tells of its queue; `None`: it is not asked.
@@ -63,7 +63,7 @@ pub enum ProviderKind {
     Simulated,
 }
 
-/// Whose a breaker is.
+/// Whose a provider's breaker is, and whom its limits are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// This sidecar's own.
@@ -85,15 +85,6 @@ pub struct Timeouts {
     pub total: Duration,
     /// A whole attempt that is streamed.
     pub stream_total: Duration,
-}
-
-/// What a provider allows.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RateLimit {
-    /// `None`: unlimited.
-    pub requests_per_minute: Option<u64>,
-    /// `None`: unlimited.
-    pub tokens_per_minute: Option<u64>,
 }
 
 /// How a simulated provider behaves.

@@ -29,7 +29,7 @@ use tower_service::Service as _;
 
 use crate::{
     clock,
-    telemetry::{BreakerState, CONTENT_TYPE, ErrorSummary, Telemetry},
+    telemetry::{BreakerState, CONTENT_TYPE, ErrorSummary, ProviderLimit, Telemetry},
 };
 
 /// Connections at once; one more is closed at once.
@@ -98,6 +98,19 @@ pub struct ProviderView {
     pub cool_down_seconds: Option<f64>,
     /// Why it is unhealthy, apart from its breaker; `None`: it is not.
     pub fault: Option<String>,
+    /// What it allows, and what is left of that here; empty: all that is asked of it.
+    pub rate_limits: Vec<LimitView>,
+}
+
+/// One limit of a provider's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LimitView {
+    /// `requests` or `tokens`.
+    pub limit: &'static str,
+    /// What it allows a minute.
+    pub per_minute: u64,
+    /// What calls from here could take now.
+    pub left: u64,
 }
 
 /// A check and what it last found.
@@ -327,6 +340,13 @@ async fn status(State(admin): State<Arc<Admin>>) -> Json<Status> {
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    let limits = |one: ProviderView| {
+        one.rate_limits.into_iter().map(move |LimitView { limit, left, .. }| {
+            let provider = Arc::clone(&one.name);
+            ProviderLimit { provider, limit, left }
+        })
+    };
+    admin.telemetry.set_limits(admin.view.providers().into_iter().flat_map(limits).collect());
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], admin.telemetry.render()).into_response()
 }
 

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use fusebox_rules::{
-    breaker::{PROBE_LEASE, State},
-    fleet::{Record, Report, Ticket, View, force, judge, pace},
+    breaker::PROBE_LEASE,
+    fleet::{Record, Report, Round, Ticket, Turn, Turns, View, force, judge, pace},
     moment::Moment,
 };
 use fusebox_store::{
@@ -12,6 +12,7 @@ use fusebox_store::{
     breaker::{self, Commit, Condition, Cool, Lease, Probed, Seen},
 };
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 
 use super::{Fleet, Member, jittered, until};
 use crate::clock;
@@ -21,44 +22,71 @@ const ON_THE_WAY: Duration = Duration::from_secs(1);
 /// Of two ends of a cool-down that lie no further apart, neither is the later.
 const SAME: Duration = Duration::from_millis(50);
 
+/// One member, and whose turn it is to speak with the store about it.
+struct Watched {
+    member: Member,
+    turns: Mutex<Turns>,
+}
+
 impl Fleet {
     /// Synchronises, again and again. Does not end.
     pub(super) async fn synchronise(self: Arc<Self>, members: Vec<Member>) {
         if members.is_empty() {
             return std::future::pending().await;
         }
+        let watched: Vec<_> = members.into_iter().map(|member| Watched { member, turns: Mutex::default() }).collect();
         loop {
             let began = clock::now();
-            join_all(members.iter().map(|member| self.one(member))).await;
+            join_all(watched.iter().map(|one| self.one(one))).await;
             self.telemetry.fleet_synchronised(clock::now().since(began));
-            let busy = jittered(pace::busy(self.live()));
-            tokio::select! {
-                () = self.hurry.notified() => {}
-                () = until(next_look(&members, self.live(), began + busy, began + jittered(pace::IDLE))) => {}
+            let live = self.live();
+            let (idle, busy) = (jittered(pace::IDLE), jittered(pace::busy(live)));
+            self.wait(&watched, &Round { began, live, idle, busy }).await;
+            // What only a few have to say does not wait for its turn.
+            if !watched.iter().any(Watched::is_one_of_few) {
+                until(began + busy).await;
             }
-            until(began + busy).await;
+        }
+    }
+
+    /// Waits until something is rung or due.
+    async fn wait(&self, watched: &[Watched], round: &Round) {
+        loop {
+            let now = clock::now();
+            let mut next = Turn::Speak(round.began + round.idle);
+            for turn in watched.iter().filter_map(|one| one.next(round, now)) {
+                next = next.sooner(turn);
+            }
+            let (due, draws) = match next {
+                Turn::Lease => return,
+                Turn::Speak(due) => (due, false),
+                Turn::Draw(due) => (due, true),
+            };
+            tokio::select! {
+                () = self.bells.news.notified() => return,
+                // What is due next may have changed.
+                () = self.moved.notified() => {}
+                () = until(due) => if !draws { return },
+            }
         }
     }
 
     /// One provider. What does not come through is told again the next time: nothing is lost by it, and the trouble has
     /// been told of.
-    async fn one(&self, member: &Member) {
-        let _ = self.exchange(member).await;
+    async fn one(&self, watched: &Watched) {
+        let _ = self.exchange(watched).await;
     }
 
-    async fn exchange(&self, member: &Member) -> Result<(), StoreError> {
+    async fn exchange(&self, watched: &Watched) -> Result<(), StoreError> {
+        let member = &watched.member;
         let gate = &member.gate;
         self.tell_of_probes(member).await?;
         let Some(report) = gate.report(&self.clock()) else { return Ok(()) };
         let seen = self.report(member, report).await?;
         self.share_cool_down(member, &seen).await?;
-        let wants =
-            |view: &mut View| view.wants_ticket(clock::now()).then(|| (view.record().epoch, view.record().since));
-        if let Some((epoch, since)) = gate.with_view(wants).flatten() {
-            let most = member.settings.breaker.half_open_max_calls;
-            if fastrand::f64() < pace::asks_for_lease(self.live(), most, self.now().since(since)) {
-                self.lease(member, epoch).await?;
-            }
+        let asks = |view: &mut View| watched.turns.lock().asks(view, clock::now()).then(|| view.record().epoch);
+        if let Some(epoch) = gate.with_view(asks).flatten() {
+            self.lease(member, epoch).await?;
         }
         Ok(())
     }
@@ -139,14 +167,13 @@ impl Fleet {
     }
 }
 
-/// When to look again if nothing is rung: soon where a breaker is half-open, and as an open one's time is up.
-fn next_look(members: &[Member], live: u32, busy: Moment, idle: Moment) -> Moment {
-    let due = |member: &Member| {
-        member.gate.with_view(|view| match view.record().state {
-            State::Closed => idle,
-            State::Open => view.open_until().map_or(idle, |until| until + pace::spread(live).mul_f64(fastrand::f64())),
-            State::HalfOpen => busy,
-        })
-    };
-    members.iter().filter_map(due).fold(idle, Moment::min)
+impl Watched {
+    /// What is next for it; `None`: it is not shared.
+    fn next(&self, round: &Round, now: Moment) -> Option<Turn> {
+        self.member.gate.with_view(|view| self.turns.lock().next(view, round, now, fastrand::f64()))
+    }
+
+    fn is_one_of_few(&self) -> bool {
+        self.turns.lock().is_drawn() || self.member.gate.with_view(|view| view.has_results()).unwrap_or_default()
+    }
 }

@@ -28,13 +28,13 @@ impl Fleet {
                             member.gate.follow(&one.record, &clock);
                         }
                     }
-                    // Somebody has to look after what begins with the new state: its end, or its probes.
-                    self.hurry.notify_one();
+                    // Somebody has to look after what begins with the new state, its end or its probes; not all at once.
+                    self.moved.notify_one();
                 }
                 // What cannot be fetched now is told of, and asked for at the next heartbeat.
                 Told::Settings => drop(self.fetch_orders().await),
                 Told::Look => {
-                    self.hurry.notify_one();
+                    self.bells.news.notify_one();
                     drop(self.fetch_orders().await);
                 }
             }

@@ -1,7 +1,7 @@
 //! What sidecars share: the runs of agents behind a trait, and the loops that keep one sidecar and its fleet of one mind.
 //!
-//! No call waits here, but for what only the store can know of it, and then no longer than its [`Patience`]. The loops ask the store on their own time, and lay what they hear into gates, where calls find
-//! it. Decisions are the rules'.
+//! No call waits here, but for what only the store can know of it, and then no longer than its [`Patience`]. The loops
+//! ask the store on their own time, and lay what they hear into gates, where calls find it. Decisions are the rules'.
 
 mod answers;
 mod beat;
@@ -14,6 +14,7 @@ mod hear;
 mod orders;
 mod patience;
 mod runs;
+mod shares;
 mod trouble;
 mod veil;
 mod watch;
@@ -47,7 +48,11 @@ pub use runs::{Embedded, SharedRuns};
 use trouble::Trouble;
 pub use veil::{Veil, Veiled, Veiling};
 
-use crate::{clock, config, gate::Gate, telemetry::Telemetry};
+use crate::{
+    clock, config,
+    gate::{Bells, Gate},
+    telemetry::Telemetry,
+};
 
 /// How long the store may take to answer. Nothing of a call waits for it.
 const LIMIT: Duration = Duration::from_millis(500);
@@ -88,8 +93,9 @@ pub type Portrait = Arc<dyn Fn() -> Heartbeat + Send + Sync>;
 pub struct Fleet {
     store: Arc<Store>,
     id: Arc<str>,
-    /// Rung when something should be told to the fleet at once.
-    hurry: Arc<Notify>,
+    bells: Bells,
+    /// Rung when a record was heard that came of itself.
+    moved: Notify,
     clock: Mutex<SharedClock>,
     /// Sidecars that are there; 0: not known yet.
     live: AtomicU32,
@@ -116,7 +122,8 @@ impl Fleet {
         Self {
             store,
             id,
-            hurry: Arc::new(Notify::new()),
+            bells: Bells::default(),
+            moved: Notify::new(),
             clock: Mutex::default(),
             live: AtomicU32::new(0),
             trouble: Trouble::default(),
@@ -131,17 +138,18 @@ impl Fleet {
         let shared: Vec<Member> = members.iter().filter(|member| member.gate.is_shared()).cloned().collect();
         let mut loops = JoinSet::new();
         loops.spawn(Arc::clone(self).hear(shared.clone()));
-        loops.spawn(Arc::clone(self).synchronise(shared));
-        loops.spawn(Arc::clone(self).beat(portrait));
+        loops.spawn(Arc::clone(self).beat(shared.clone(), portrait));
+        loops.spawn(Arc::clone(self).synchronise(shared.clone()));
+        loops.spawn(Arc::clone(self).share_out(shared));
         loops.spawn(Arc::clone(self).count());
         loops.spawn(Arc::clone(self).watch(members));
         loops
     }
 
-    /// What gates ring when the fleet should hear of something at once.
+    /// What gates ring.
     #[must_use]
-    pub const fn hurry(&self) -> &Arc<Notify> {
-        &self.hurry
+    pub const fn bells(&self) -> &Bells {
+        &self.bells
     }
 
     /// Whose name this sidecar goes by.

@@ -4,9 +4,9 @@
 //! taken to judge a call and while a breaker is not plainly closed, for some tens of nanoseconds, and never
 //! over a call.
 
-mod judges;
 pub mod limiter;
 mod pass;
+mod rates;
 
 use std::{
     sync::{
@@ -20,17 +20,20 @@ use std::{
 };
 
 use fusebox_rules::{
-    breaker::{self, Admission, Asker, Breaker, News, PROBE_LEASE, Permit, Transition},
-    budget::{self, Budget, Payment},
+    breaker::{self, Asker, News, PROBE_LEASE, Transition},
+    budget,
     error::ErrorKind,
-    fleet::{Record, Report, Ruling, SharedClock, Ticket, View},
+    fleet::{Judges, Leave, Record, Report, SharedClock, Ticket, View, bucket::Unit},
     moment::Moment,
 };
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-pub use self::pass::Pass;
-use self::{judges::Judges, limiter::Limiter};
+use self::{limiter::Limiter, rates::Rates};
+pub use self::{
+    pass::Pass,
+    rates::{Bells, Left},
+};
 use crate::{clock, config};
 
 /// A provider is never left alone for longer on its own word.
@@ -62,13 +65,11 @@ pub struct Gate {
     keys: AtomicU64,
     in_flight: AtomicU32,
     limiter: Arc<Limiter>,
-    budget: Mutex<Budget>,
-    /// Whether it is callers' calls that find out if the provider has recovered.
-    callers_probe: bool,
+    rates: Rates,
     moved: Notify,
     on_move: OnMove,
-    /// Rung when the fleet should hear at once of what was seen here; `None`: the breaker is not shared.
-    hurry: Option<Arc<Notify>>,
+    /// What is rung to speak with the fleet; `None`: nothing here is shared.
+    bells: Option<Bells>,
 }
 
 const ASK: u64 = u64::MAX;
@@ -80,6 +81,8 @@ pub struct Refusal {
     pub kind: ErrorKind,
     /// When asking again is first worth it.
     pub retry_after: Option<Duration>,
+    /// Which of the provider's rate limits has no room for the call; `None`: that is not why.
+    pub limit: Option<Unit>,
 }
 
 /// What a gate shows of itself.
@@ -97,36 +100,19 @@ pub struct Standing {
     pub in_flight: u32,
 }
 
-/// Leave that a breaker gives to one call.
-struct Leave {
-    permit: Permit,
-    /// The shared breaker's epoch when it was given.
-    epoch: u64,
-    /// Given to a probe of the shared breaker.
-    ticket: Option<Ticket>,
-}
-
 impl Gate {
-    /// A gate that has seen nothing, and tells `on_move` of its breaker's moves. With a bell to ring, it shares its
-    /// breaker with the fleet.
+    /// A gate that has seen nothing, and tells `on_move` of its breaker's moves. With bells to ring, it shares its
+    /// breaker with the fleet, and what the provider allows.
     #[must_use]
-    pub fn new(
-        provider: &config::Provider,
-        retries: &budget::Settings,
-        on_move: OnMove,
-        hurry: Option<Arc<Notify>>,
-    ) -> Self {
+    pub fn new(provider: &config::Provider, retries: &budget::Settings, on_move: OnMove, bells: Option<Bells>) -> Self {
         let now = clock::now();
-        let settings = provider.breaker.clone();
-        let callers_probe = settings.probe == breaker::Probe::Passive;
-        let view = hurry.is_some().then(|| View::new(settings.clone()));
+        let mut judges = Judges::new(&provider.breaker, bells.is_some());
         // Shorter, and the news of a slow provider's recovery would never be heard.
-        let lease = provider.timeouts.total.max(PROBE_LEASE);
-        let local = Breaker::new(settings).with_probe_lease(lease);
+        judges.local = judges.local.with_probe_lease(provider.timeouts.total.max(PROBE_LEASE));
         Self {
-            free: AtomicU64::new(local.generation()),
-            epoch: AtomicU64::new(0),
-            judges: Mutex::new(Judges { local, fleet: view }),
+            free: AtomicU64::new(judges.free().unwrap_or(ASK)),
+            epoch: AtomicU64::new(judges.epoch()),
+            judges: Mutex::new(judges),
             cool_until: AtomicU64::new(0),
             cool_down_nanos: AtomicU64::new(nanos(provider.retry.base_delay)),
             key_refused_until: AtomicU64::new(0),
@@ -135,25 +121,25 @@ impl Gate {
             keys: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
             limiter: Arc::default(),
-            budget: Mutex::new(Budget::new(retries, now)),
-            callers_probe,
+            rates: Rates::new(&provider.rate_limit, retries, now),
             moved: Notify::new(),
             on_move,
-            hurry,
+            bells,
         }
     }
 
     /// Takes over what a new configuration says of anything but the breaker, whose state is kept.
     pub fn adopt(&self, provider: &config::Provider, retries: &budget::Settings) {
         self.cool_down_nanos.store(nanos(provider.retry.base_delay), Relaxed);
-        *self.budget.lock() = Budget::new(retries, clock::now());
+        self.rates.hold_to(&provider.rate_limit, retries, clock::now());
     }
 
-    /// Whether a call may go there now. Its pass must be told what became of the call.
+    /// Whether a call may go there now that is thought to use so many `tokens`, in and out; they are asked for only where
+    /// the provider limits them. Its pass must be told what became of the call.
     ///
     /// # Errors
-    /// The provider is to be left alone.
-    pub fn admit(self: &Arc<Self>, asker: Asker) -> Result<Pass, Refusal> {
+    /// The provider is to be left alone, or its rate limits have no room.
+    pub fn admit(self: &Arc<Self>, asker: Asker, tokens: impl FnOnce() -> u64) -> Result<Pass, Refusal> {
         let now = clock::now();
         if let Some(refusal) = self.left_alone(now) {
             return Err(refusal);
@@ -163,20 +149,34 @@ impl Gate {
         let free = self.free.load(Acquire);
         let leave = match free {
             ASK => self.ask(asker, now)?,
-            generation => Leave { permit: Permit::free(generation, now), epoch, ticket: None },
+            generation => Leave::free(generation, epoch, now),
         };
         self.in_flight.fetch_add(1, Relaxed);
-        Ok(Pass::new(Arc::clone(self), leave, self.keys.load(Relaxed)))
+        let mut pass = Pass::new(Arc::clone(self), leave, self.keys.load(Relaxed));
+        // Last, so that what the breaker refuses takes nothing. Dropped here, the pass gives its leave back.
+        match self.rates.take(tokens, now) {
+            Ok(taken) => {
+                pass.pays_with(taken);
+                Ok(pass)
+            }
+            Err(short) => {
+                if let Some(bells) = self.bells.as_ref().filter(|_| short.may_be_leased()) {
+                    bells.need.notify_one();
+                }
+                let retry_after = Some(short.retry_after);
+                Err(Refusal { kind: ErrorKind::RateLimited, retry_after, limit: Some(short.unit) })
+            }
+        }
     }
 
-    /// Whether a call would be let through now; asking takes nothing.
+    /// Whether a call would be let through now, if the provider's rate limits have room; asking takes nothing.
     #[must_use]
     pub fn would_admit(&self) -> bool {
         let now = clock::now();
         if self.left_alone(now).is_some() {
             return false;
         }
-        self.free.load(Relaxed) != ASK || self.judges.lock().would_admit(self.callers_probe, now)
+        self.free.load(Relaxed) != ASK || self.judges.lock().would_admit(now)
     }
 
     /// Switches the provider off or on, for calls already on their way too.
@@ -186,53 +186,35 @@ impl Gate {
 
     fn left_alone(&self, now: Moment) -> Option<Refusal> {
         if self.off.load(Relaxed) {
-            return Some(Refusal { kind: ErrorKind::CircuitOpen, retry_after: None });
+            return Some(Refusal { kind: ErrorKind::CircuitOpen, retry_after: None, limit: None });
         }
         let left = |until: &AtomicU64, kind| {
             let until = Moment::from_nanos(until.load(Relaxed));
-            (until > now).then(|| Refusal { kind, retry_after: Some(until.since(now)) })
+            (until > now).then(|| Refusal { kind, retry_after: Some(until.since(now)), limit: None })
         };
         left(&self.key_refused_until, ErrorKind::Authentication)
             .or_else(|| left(&self.cool_until, ErrorKind::RateLimited))
     }
 
     fn ask(&self, asker: Asker, now: Moment) -> Result<Leave, Refusal> {
-        let open = |wait| Refusal { kind: ErrorKind::CircuitOpen, retry_after: Some(wait) };
         let mut judges = self.judges.lock();
-        let epoch = judges.epoch();
-        let ruling = judges
-            .fleet
-            .as_mut()
-            .map_or(Ruling::Local, |view| view.rule(asker == Asker::Prober || self.callers_probe, now));
-        match ruling {
-            Ruling::Refused(wait) => return Err(open(wait)),
-            Ruling::Probe(ticket) => {
-                let permit = Permit::free(judges.local.generation(), now);
-                return Ok(Leave { permit, epoch, ticket: Some(ticket) });
-            }
-            Ruling::Local => {}
-        }
-        let moved = judges.local.tick(now);
-        let admission = judges.local.admit(asker, self.in_flight.load(Relaxed), now, fastrand::f64());
+        let (leave, moved) = judges.admit(asker, self.in_flight.load(Relaxed), now, fastrand::f64());
         self.store(&judges);
         drop(judges);
         self.tell(moved);
-        match admission {
-            Admission::Granted(permit) => Ok(Leave { permit, epoch, ticket: None }),
-            Admission::Refused { retry_after, .. } => Err(open(retry_after)),
-        }
+        leave.map_err(|wait| Refusal { kind: ErrorKind::CircuitOpen, retry_after: Some(wait), limit: None })
     }
 
     fn record(&self, leave: &mut Leave, news: News) -> Option<Transition> {
         let mut judges = self.judges.lock();
-        let (moved, urgent) = judges.record(leave, news, clock::now());
+        let followed = judges.record(leave, news, clock::now());
         self.store(&judges);
         drop(judges);
-        self.tell(moved);
-        if let Some(hurry) = self.hurry.as_ref().filter(|_| urgent) {
-            hurry.notify_one();
+        self.tell(followed.moved);
+        if let Some(bells) = self.bells.as_ref().filter(|_| followed.urgent) {
+            bells.news.notify_one();
         }
-        moved
+        followed.moved
     }
 
     /// The new state stands before anyone is told of it.
@@ -248,24 +230,13 @@ impl Gate {
         }
     }
 
-    /// Notes that a call came, which pays for a share of a retry.
-    pub fn deposit(&self, now: Moment) {
-        self.budget.lock().deposit(now);
-    }
-
-    /// Whether one more retry is paid for; takes it.
-    #[must_use]
-    pub fn withdraw(&self) -> bool {
-        self.budget.lock().withdraw(clock::now()) == Payment::Paid
-    }
-
     /// Leaves the provider alone for `wait`. Of two such wishes the later end wins.
     fn cool_down(&self, wait: Option<Duration>) {
         let until = clock::now()
             + wait.unwrap_or_else(|| Duration::from_nanos(self.cool_down_nanos.load(Relaxed))).min(MAX_COOL_DOWN);
         self.cool_until(until);
-        if let Some(hurry) = &self.hurry {
-            hurry.notify_one();
+        if let Some(bells) = &self.bells {
+            bells.news.notify_one();
         }
     }
 
@@ -306,7 +277,7 @@ impl Gate {
     /// Whether its breaker is shared with the fleet.
     #[must_use]
     pub const fn is_shared(&self) -> bool {
-        self.hurry.is_some()
+        self.bells.is_some()
     }
 
     /// Looks at the shared breaker as it is held to here; `None`: it is not shared.
@@ -317,8 +288,7 @@ impl Gate {
     /// Holds to the fleet's record from now on, if it is newer than what is known.
     pub fn follow(&self, record: &Record, clock: &SharedClock) {
         let mut judges = self.judges.lock();
-        let Judges { local, fleet: Some(view) } = &mut *judges else { return };
-        let moved = view.adopt(record, clock, local, clock::now());
+        let moved = judges.follow(record, clock, clock::now(), fastrand::f64());
         self.store(&judges);
         drop(judges);
         self.tell(moved);

@@ -8,10 +8,17 @@ use std::{
 
 use fusebox_rules::{
     breaker::{News, Transition},
+    come_back::left::AllLeft,
     error::{Blame, ErrorKind},
+    fleet::{
+        Leave,
+        allowance::{Outcome, Taken},
+    },
+    usage::Usage,
 };
 
-use super::{Gate, Leave};
+use super::Gate;
+use crate::clock;
 
 /// Leave for one call to go to the provider. Dropped without a word it judges nothing: a probe's place is free again.
 pub struct Pass {
@@ -20,11 +27,42 @@ pub struct Pass {
     /// Which of the provider's keys the call was sent with.
     keyed: u64,
     judged: bool,
+    /// What it took of the provider's rate limits; `None`: there are none.
+    taken: Option<Taken>,
+    /// What to settle that by. As long as nobody says more, it used what it was thought to.
+    outcome: Outcome,
 }
 
 impl Pass {
     pub(super) const fn new(gate: Arc<Gate>, leave: Leave, keyed: u64) -> Self {
-        Self { gate, leave, keyed, judged: false }
+        Self { gate, leave, keyed, judged: false, taken: None, outcome: Outcome::Sent { tokens: None } }
+    }
+
+    pub(super) const fn pays_with(&mut self, taken: Option<Taken>) {
+        self.taken = taken;
+    }
+
+    /// Whether what the provider says of its rate limits is worth reading.
+    pub fn is_limited(&self) -> bool {
+        self.taken.is_some()
+    }
+
+    /// With the head of its answer the provider said what is left of its rate limits.
+    pub fn heard(&self, said: &AllLeft) {
+        self.gate.rates.correct(said, clock::now());
+    }
+
+    /// The call was never sent.
+    pub const fn not_sent(&mut self) {
+        self.outcome = Outcome::NotSent;
+    }
+
+    /// What the call used, where the provider has said so.
+    pub fn used(&mut self, usage: Option<Usage>) {
+        if let Some(usage) = usage.filter(|_| self.taken.is_some()) {
+            self.outcome = Outcome::Sent { tokens: Some(usage.total()) };
+            self.gate.rates.answered(usage);
+        }
     }
 
     /// The first token came, this long after the call was sent. Says if that moved the breaker, as do the others.
@@ -67,6 +105,9 @@ impl Drop for Pass {
     fn drop(&mut self) {
         if !self.judged {
             let _ = self.gate.record(&mut self.leave, News::Unused);
+        }
+        if let Some(taken) = self.taken.take() {
+            self.gate.rates.settle(taken, self.outcome, clock::now());
         }
         self.gate.in_flight.fetch_sub(1, Relaxed);
     }

@@ -19,6 +19,9 @@ use crate::{
     provider::Ask,
 };
 
+/// What it is counted as where a provider limits tokens: one word, and one in answer, with what goes around them.
+pub(super) const TOKENS: u64 = 16;
+
 /// What `upstream` is asked: of the first model that it serves.
 ///
 /// # Errors
@@ -47,6 +50,7 @@ pub(super) async fn ask(upstream: &Upstream, question: &Request, limit: Duration
         correlation_id: &correlation::made(),
         trace: &TraceContext::default(),
         timeout: limit,
+        left: None,
     };
     match timeout(limit, upstream.client(usize::MAX).ask(ask)).await {
         Ok(result) => result.map(|_| ()),

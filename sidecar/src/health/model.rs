@@ -1,11 +1,11 @@
 //! Whether a provider answers: a real question for one token. It judges nobody: whom calls may ask is the breaker's
-//! to say, and whom its gate leaves alone is not asked here either.
+//! to say, and whom its gate leaves alone, or whose rate limits have no room, is not asked here either.
 
 use std::time::Duration;
 
 use fusebox_rules::{breaker, health};
 
-use super::ask::ask;
+use super::ask::{TOKENS, ask};
 use crate::{call::plan::Upstream, chat::request::Request};
 
 /// How long an answer may take, however long the provider's own limit is.
@@ -22,6 +22,9 @@ pub(super) async fn answers(upstream: &Upstream, question: &Request) -> Option<(
             // It asked to be left alone for a while.
             breaker::State::Closed => None,
         };
+    }
+    if !upstream.gate.spend(TOKENS) {
+        return None;
     }
     let limit = upstream.settings.timeouts.total.min(PATIENCE);
     Some(match ask(upstream, question, limit).await {

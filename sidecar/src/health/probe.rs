@@ -9,7 +9,7 @@ use fusebox_rules::{
 };
 use tokio::task::JoinSet;
 
-use super::ask::{ask, question};
+use super::ask::{TOKENS, ask, question};
 use crate::{
     call::{Shared, plan::Upstream},
     chat::request::Request,
@@ -38,7 +38,7 @@ async fn probe(upstream: Arc<Upstream>, question: Result<Request, Failure>) {
     let Ok(question) = question else { return };
     loop {
         upstream.gate.wants_probe().await;
-        match upstream.gate.admit(Asker::Prober) {
+        match upstream.gate.admit(Asker::Prober, || TOKENS) {
             Ok(pass) => once(&upstream, &question, pass).await,
             Err(refusal) => tokio::time::sleep(refusal.retry_after.unwrap_or_default()).await,
         }

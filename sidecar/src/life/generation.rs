@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use crate::{
     call::{Current, plan::Plan},
     config::{self, Config, Scope, needs_restart},
-    gate::Gate,
+    gate::{Bells, Gate},
     serve::{
         tls::{self, Certificate},
         tokens::Tokens,
@@ -24,8 +24,8 @@ pub(super) struct Generations {
     workers: usize,
     /// Notified as a breaker moves.
     moved: Arc<Notify>,
-    /// Rung when the fleet should hear of something at once; `None`: this process is alone.
-    hurry: Option<Arc<Notify>>,
+    /// What gates ring to speak with the fleet; `None`: this process is alone.
+    bells: Option<Bells>,
 }
 
 /// All of one: what calls use, and what the doors do.
@@ -76,9 +76,9 @@ impl Generations {
         telemetry: Arc<Telemetry>,
         workers: usize,
         moved: Arc<Notify>,
-        hurry: Option<Arc<Notify>>,
+        bells: Option<Bells>,
     ) -> Self {
-        Self { telemetry, workers, moved, hurry }
+        Self { telemetry, workers, moved, bells }
     }
 
     /// The first.
@@ -117,7 +117,7 @@ impl Generations {
                 telemetry.transition(&name, scope, Transition::from(transition));
                 moved.notify_one();
             });
-            let shared = self.hurry.clone().filter(|_| scope == Scope::Fleet);
+            let shared = self.bells.clone().filter(|_| scope == Scope::Fleet);
             Arc::new(Gate::new(settings, &retries, on_move, shared))
         };
         let plan = Plan::try_new(config, self.workers, before, gate)?;

@@ -82,8 +82,8 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     let bound = Bound::bind(&config.listen)?;
     let moved = Arc::new(Notify::new());
     let fleet = Fleet::open(&config.fleet, &telemetry).map_err(StartError::Unusable)?;
-    let hurry = fleet.as_ref().map(|fleet| Arc::clone(fleet.hurry()));
-    let generations = Generations::new(Arc::clone(&telemetry), config.listen.workers, Arc::clone(&moved), hurry);
+    let bells = fleet.as_ref().map(|fleet| fleet.bells().clone());
+    let generations = Generations::new(Arc::clone(&telemetry), config.listen.workers, Arc::clone(&moved), bells);
     let (current, access) = generations.first(config).map_err(StartError::Unusable)?.begin();
     let common = fleet.as_ref().map(Common::open);
     let shared = Shared::new(current, Arc::clone(&telemetry));

@@ -81,7 +81,7 @@ impl Ordered {
             let set = held.provider(&upstream.settings.name, now);
             if upstream.gate.is_shared() {
                 // The fleet's loop moves the shared record, which every gate follows.
-                fleet.hurry().notify_one();
+                fleet.bells().news.notify_one();
             } else {
                 upstream.gate.force(set.breaker.map_or(Mode::Auto, |said| said.value));
             }

@@ -11,9 +11,9 @@ use parking_lot::Mutex;
 use crate::{
     call::{Shared, plan::Upstream},
     clock,
-    doors::admin::{CheckView, ConfigView, FleetView, LoadView, ModelView, PlacesView, ProviderView, View},
+    doors::admin::{CheckView, ConfigView, FleetView, LimitView, LoadView, ModelView, PlacesView, ProviderView, View},
     fleet::Fleet,
-    gate::limiter::Places,
+    gate::{Left, limiter::Places},
     health::checks::{Checks, Finding},
 };
 
@@ -149,6 +149,7 @@ impl View for Story {
 
 fn shown(upstream: &Upstream) -> ProviderView {
     let standing = upstream.gate.standing();
+    let limits = upstream.gate.left().into_iter();
     ProviderView {
         name: Arc::clone(&upstream.settings.name),
         enabled: upstream.settings.enabled,
@@ -157,5 +158,8 @@ fn shown(upstream: &Upstream) -> ProviderView {
         in_flight: u64::from(standing.in_flight),
         cool_down_seconds: standing.cooling.map(|left| left.as_secs_f64()),
         fault: standing.key_refused.then(|| "it refused its key".into()),
+        rate_limits: limits
+            .map(|Left { unit, per_minute, left }| LimitView { limit: unit.name(), per_minute, left })
+            .collect(),
     }
 }

@@ -10,7 +10,10 @@ use std::{borrow::Cow, time::Duration};
 
 use fusebox_rules::{
     classify::{self, Evidence},
-    come_back,
+    come_back::{
+        self,
+        left::{AllLeft, left},
+    },
 };
 use http::{HeaderMap, HeaderName, header};
 use serde_json::Value;
@@ -133,6 +136,11 @@ fn wait_in_headers(kind: ErrorKind, headers: &HeaderMap) -> Option<Duration> {
         return None;
     }
     come_back::wait(texts(headers).filter(|(name, _)| matters(name)), clock::unix_now())
+}
+
+/// What an answer's head says is left of the provider's rate limits.
+pub(super) fn left_in_headers(headers: &HeaderMap) -> AllLeft {
+    left(texts(headers), clock::unix_now())
 }
 
 /// The headers that are text.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use fusebox_rules::{breaker, retry};
+use fusebox_rules::{breaker, fleet::allowance::RateLimits, retry};
 
 use crate::{
-    config::{Provider, ProviderKind, RateLimit, Scope, Secret, Simulated, Timeouts},
+    config::{Provider, ProviderKind, Scope, Secret, Simulated, Timeouts},
     error::ErrorKind,
 };
 
@@ -45,7 +45,7 @@ pub(super) fn provider(kind: ProviderKind, base_url: &str) -> Provider {
             probe: breaker::Probe::Passive,
         },
         continuation: fusebox_rules::survive::Continuation::None,
-        rate_limit: RateLimit { requests_per_minute: None, tokens_per_minute: None },
+        rate_limit: RateLimits::default(),
         max_batch: 2_048,
         metrics_url: None,
         simulated: Simulated {

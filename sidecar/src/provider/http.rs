@@ -85,6 +85,9 @@ impl Client {
         *request.uri_mut() = uri;
         *request.headers_mut() = self.headers_for(ask);
         let response = self.pool.request(request).await.map_err(|error| no_answer(&error))?;
+        if let Some(left) = ask.left {
+            left.get_or_init(|| fault::left_in_headers(response.headers()));
+        }
         if response.status().is_success() {
             return Ok(response);
         }

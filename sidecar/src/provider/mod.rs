@@ -14,7 +14,12 @@ pub mod page;
 pub mod simulated;
 pub mod stream;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use fusebox_rules::come_back::left::AllLeft;
 
 use crate::{
     call::TraceContext,
@@ -41,6 +46,8 @@ pub struct Ask<'a> {
     pub trace: &'a TraceContext,
     /// What is left for this attempt, sent on.
     pub timeout: Duration,
+    /// Where to say what the answer's head says is left of the provider's rate limits; `None`: nobody wants to know.
+    pub left: Option<&'a OnceLock<AllLeft>>,
 }
 
 /// A provider's answer, and what of the question it could not take.

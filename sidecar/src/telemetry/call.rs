@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use fusebox_rules::{critical::Critical, ladder::Rung, moment::Moment};
+use fusebox_rules::{critical::Critical, fleet::bucket::Unit, ladder::Rung, moment::Moment};
 use opentelemetry::{
     Array, KeyValue, StringValue, Value,
     trace::{Span as _, Status},
@@ -137,6 +137,11 @@ impl CallTrace {
                 ],
             );
         }
+    }
+
+    /// A provider's rate limit, of `unit`, had no room for this call.
+    pub fn held_back(&self, provider: usize, unit: Unit) {
+        self.labels.provider(provider).series.held_back(unit);
     }
 
     /// A provider failed with `kind`, and another is asked instead.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use fusebox_rules::{breaker, error::ErrorKind, retry};
+use fusebox_rules::{breaker, error::ErrorKind, fleet::allowance::RateLimits, retry};
 use http::HeaderValue;
 
 use super::{CallEnd, Door, Labels, Telemetry};
@@ -17,7 +17,7 @@ use crate::{
         request::{Operation, Request},
     },
     clock,
-    config::{self, LogFormat, Model, Provider, ProviderKind, RateLimit, Scope, Served, Simulated, Timeouts},
+    config::{self, LogFormat, Model, Provider, ProviderKind, Scope, Served, Simulated, Timeouts},
     error::Failure,
 };
 
@@ -80,7 +80,7 @@ pub(super) fn provider(name: &str, kind: ProviderKind, base_url: &str, scope: Sc
             probe: breaker::Probe::Passive,
         },
         continuation: fusebox_rules::survive::Continuation::None,
-        rate_limit: RateLimit { requests_per_minute: None, tokens_per_minute: None },
+        rate_limit: RateLimits::default(),
         max_batch: 2_048,
         metrics_url: None,
         simulated: Simulated {

@@ -34,7 +34,7 @@ use fusebox_rules::{
 pub use labels::Labels;
 pub use ledger::Ledger;
 use metrics::Metrics;
-pub use metrics::{Attempts, CONTENT_TYPE, ProviderPlaces};
+pub use metrics::{Attempts, CONTENT_TYPE, ProviderLimit, ProviderPlaces};
 pub use trace::TraceError;
 use trace::{Target, Tracer};
 
@@ -239,6 +239,11 @@ impl Telemetry {
     /// Each provider's places as they are now.
     pub fn set_places(&self, places: Vec<ProviderPlaces>) {
         self.metrics.load.set_places(places);
+    }
+
+    /// Every provider's rate limits as they are now, those without any left out.
+    pub fn set_limits(&self, limits: Vec<ProviderLimit>) {
+        self.metrics.limits.set(limits);
     }
 
     /// Providers' failed attempts since this was last asked. Nothing is put by before it is asked for the first time.

@@ -519,7 +519,7 @@ impl World {
         let side = &mut self.sides[at];
         let before = side.view.record().clone();
         side.view.heard(2, now);
-        side.view.adopt(record, &clock, &mut side.local.0, now);
+        side.view.adopt(record, &clock, &mut side.local.0, now, 0.0);
         if !invariant_epochs_grow(&before, side.view.record()) {
             self.broken = Some(checks::EPOCHS_GROW);
         }

@@ -14,6 +14,5 @@ pub mod redis;
 pub mod report;
 pub mod scenario;
 pub mod sidecar;
-pub mod trial;
 pub mod watch;
 pub mod world;

@@ -7,7 +7,6 @@ use fusebox_fleet_sim::{
     plot, report,
     scenario::{self, Scale},
     sidecar::Sharing,
-    trial::Trial,
 };
 
 /// Simulates a fleet of sidecars in virtual time. Ends with status 1 where something does not hold that must.
@@ -23,9 +22,6 @@ struct Args {
     /// Of chance: the same one gives the same histories.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Tries what the rules might do instead: see `trial`.
-    #[arg(long)]
-    trial: bool,
     /// Only the fleet that shares: what the others do is known, and takes long at large sizes.
     #[arg(long)]
     shared_only: bool,
@@ -53,8 +49,7 @@ fn main() -> ExitCode {
 
 /// Whether all holds that must.
 fn run(args: &Args) -> std::io::Result<bool> {
-    let trial = if args.trial { Trial::ALL } else { Trial::NONE };
-    let scale = Scale { sidecars: args.sidecars.max(1), calls: args.calls.max(0.001), trial, seed: args.seed };
+    let scale = Scale { sidecars: args.sidecars.max(1), calls: args.calls.max(0.001), seed: args.seed };
     let mut page = report::head(scale);
     let mut holds = true;
     println!("{page}");

@@ -8,7 +8,6 @@ use crate::{
     figures::back_to_normal,
     provider::Health,
     sidecar::Sharing,
-    trial::Trial,
     world::{Plan, Step, World, defaults},
 };
 
@@ -58,8 +57,6 @@ pub struct Scale {
     pub sidecars: usize,
     /// Calls a second at each.
     pub calls: f64,
-    /// What the fleet that shares tries.
-    pub trial: Trial,
     /// Of chance.
     pub seed: u64,
 }
@@ -111,8 +108,8 @@ pub const ALL: [Scenario; 10] = [
         steps: |_| vec![(10, Step::Sicken(0)), (60, Step::Sicken(1)), (60, Step::Sicken(2))],
         expects: |lived| {
             let others = lived.world.sides.iter().skip(3);
-            let well = others.clone().all(|side| side.gate.local.generation() == 0);
-            let own = lived.world.sides.first().is_some_and(|side| side.gate.local.state() != State::Closed);
+            let well = others.clone().all(|side| side.gate.judges.local.generation() == 0);
+            let own = lived.world.sides.first().is_some_and(|side| side.gate.judges.local.state() != State::Closed);
             vec![(well, "nobody else's breaker opens"), (own, "its own does")]
         },
         loses_first_opening: false,
@@ -252,7 +249,6 @@ impl Scenario {
             lasts: Duration::from_secs(self.lasts),
             steps: steps.collect(),
             loses_first_opening: self.loses_first_opening && sharing == Sharing::Fleet,
-            trial: scale.trial,
             seed: scale.seed,
         });
         world.run();

@@ -3,21 +3,17 @@
 use std::time::Duration;
 
 use fusebox_rules::{
-    breaker::{Breaker, Mode, Settings, State},
+    breaker::{Breaker, Mode, Settings},
     budget::{self, Budget},
-    fleet::{Record, SharedClock, Ticket, pace},
+    fleet::{Record, Round, SharedClock, Ticket, Turns, View, pace},
     moment::Moment,
 };
 
-use crate::{dice::Dice, gate::Gate, trial::Trial};
+use crate::{dice::Dice, gate::Gate};
 
 // The sidecar's own numbers, from its `fleet` and `health` rooms.
-/// Between two heartbeats.
-pub const BEAT: Duration = Duration::from_secs(1);
 /// How long the store may take to answer.
 pub const LIMIT: Duration = Duration::from_millis(500);
-/// How soon a prober looks again while the fleet decides and no probe has been leased.
-pub const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Between two probes.
 pub const PAUSE: Duration = Duration::from_millis(50);
 /// How long a lease lasts: a probe's longest time, and what it spends on its way.
@@ -52,8 +48,11 @@ pub enum Phase {
         /// Asked then.
         sent: Moment,
     },
-    /// It waits until something is due or rung.
-    Looking,
+    /// It waits until something is due or rung, or until it draws lots again.
+    Looking {
+        /// Whether it is the latter.
+        draws: bool,
+    },
     /// It waits until it may ask again.
     Resting,
 }
@@ -86,14 +85,10 @@ pub struct Sidecar {
     pub phase: Phase,
     /// Which wait of its loop is the present one: what was due in another is not heard.
     pub turn: u32,
-    /// When the present round of its loop began.
-    pub began: Moment,
-    /// How long that takes at least.
-    pub busy: Duration,
-    /// Whether it is one of the few that ask for a lease now.
-    pub drawn: bool,
-    /// Rounds since the fleet's breaker became half-open, or a lease was last refused.
-    pub rounds: u32,
+    /// The present round of its loop.
+    pub round: Round,
+    /// Whose turn it is.
+    pub turns: Turns,
     /// Probes that it has not told of yet.
     pub over: Vec<(Ticket, Option<bool>)>,
     /// Where its prober is.
@@ -120,7 +115,7 @@ impl Sidecar {
             Sharing::Fleet | Sharing::Alone => budget::Settings { ratio: 0.2, minimum_per_second: 10.0 },
         };
         if sharing == Sharing::Nothing {
-            forced_closed(&mut gate.local);
+            forced_closed(&mut gate.judges.local);
         }
         Self {
             name: format!("sidecar-{number:05}"),
@@ -131,10 +126,8 @@ impl Sidecar {
             rung: false,
             phase: Phase::Resting,
             turn: 0,
-            began: Moment::ZERO,
-            busy: Duration::ZERO,
-            drawn: false,
-            rounds: 0,
+            round: Round::default(),
+            turns: Turns::default(),
             over: Vec::new(),
             prober: Prober::Waiting,
             prober_turn: 0,
@@ -148,29 +141,14 @@ impl Sidecar {
     /// The shared record that it holds to.
     #[must_use]
     pub fn record(&self) -> Option<&Record> {
-        self.gate.fleet.as_ref().map(fusebox_rules::fleet::View::record)
+        self.gate.view().map(View::record)
     }
 
-    /// How long a round of its loop takes at least, drawn anew.
-    pub fn draw_busy(&mut self, dice: &mut Dice) {
-        self.busy = dice.jittered(pace::busy(self.live));
-    }
-
-    /// When to look again if nothing is rung.
-    pub fn next_look(&mut self, trial: Trial, dice: &mut Dice) -> Moment {
-        let idle = self.began + dice.jittered(pace::IDLE);
-        let Some(view) = &self.gate.fleet else { return idle };
-        let spread = pace::spread(self.live);
-        let due = match view.record().state {
-            State::Closed => idle,
-            State::Open => view.open_until().map_or(idle, |until| until + spread.mul_f64(dice.share())),
-            State::HalfOpen if trial.keeps_calm => {
-                self.drawn = dice.share() < Trial::asks(self.rounds, view.settings(), self.live);
-                if self.drawn { self.began } else { idle }
-            }
-            State::HalfOpen => self.began + self.busy,
-        };
-        due.min(idle)
+    /// How long it waits after the present round, drawn anew.
+    pub fn draw_waits(&mut self, dice: &mut Dice) {
+        let live = self.live;
+        let (idle, busy) = (dice.jittered(pace::IDLE), dice.jittered(pace::busy(live)));
+        self.round = Round { live, idle, busy, ..self.round };
     }
 }
 

@@ -8,18 +8,16 @@ use std::{rc::Rc, time::Duration};
 use fusebox_rules::{
     breaker::{self, Probe, State},
     error::ErrorKind,
-    fleet::{Record, Stamp, pace},
+    fleet::{Leave, Record, Stamp, pace},
     moment::Moment,
 };
 
 use crate::{
     agenda::Agenda,
     dice::Dice,
-    gate::Leave,
     provider::{Health, Provider},
     redis::{Answer, Question, Redis},
-    sidecar::{BEAT, Sharing, Sidecar},
-    trial::Trial,
+    sidecar::{Sharing, Sidecar},
     watch::Watch,
 };
 
@@ -62,8 +60,6 @@ pub struct Plan {
     /// Whether the store's first server dies as soon as it has told of the first opening, and one takes over 5 s later
     /// that never heard of it.
     pub loses_first_opening: bool,
-    /// What is tried.
-    pub trial: Trial,
     /// Of chance.
     pub seed: u64,
 }
@@ -195,7 +191,7 @@ impl World {
             let first = self.dice.until_next(self.plan.calls);
             self.put(first, Event::Call(side));
             if self.plan.sharing == Sharing::Fleet {
-                let (sync, beat) = (pace::IDLE.mul_f64(self.dice.share()), BEAT.mul_f64(self.dice.share()));
+                let (sync, beat) = (pace::IDLE.mul_f64(self.dice.share()), pace::beats(0).mul_f64(self.dice.share()));
                 self.put(sync, Event::Wake(side, 0));
                 self.put(beat, Event::Beat(side));
             }

@@ -138,7 +138,7 @@ async fn calls_of_a_run_at_two_sidecars_at_once_overrun_it_by_no_more_than_is_sa
             if agent.turn().await.kind == "ok" {
                 granted.push(at);
             }
-            tokio::time::sleep(ms(30)).await;
+            tokio::time::sleep(ms(60)).await;
         }
         granted
     };
@@ -321,8 +321,8 @@ async fn with_redis_frozen_every_call_is_answered_and_waits_no_longer_than_is_sa
     before.sort_unstable();
     frozen.sort_unstable();
     // Whatever a busy machine does to one of them, it does not to half of them.
-    assert!(frozen[7] <= before[7] + ms(50 + 20), "{before:?} {frozen:?}");
-    assert!(frozen[14] < ms(500), "{frozen:?}");
+    assert!(frozen[7] <= before[7] + ms(50 + 40), "{before:?} {frozen:?}");
+    assert!(frozen[14] < ms(1_000), "{frozen:?}");
     assert_eq!(provider.calls(), 30);
     let unanswered = |metrics: &Metrics| {
         metrics.sum("fusebox_claims_total", &[("result", "unanswered")]) > 0.0

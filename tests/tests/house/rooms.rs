@@ -84,7 +84,7 @@ const TABLE: &[Row] = &[
         &[
             ("clock", "what is now, for the rules"),
             ("config", "how its provider is to be treated"),
-            ("rules", "the breaker, and the budget of retries"),
+            ("rules", "the breaker, the shares of what is allowed, and the budget of retries"),
         ],
     ),
     (
@@ -109,7 +109,7 @@ const TABLE: &[Row] = &[
             ("config", "loaded at the start, and anew"),
             ("doors", "opened and closed"),
             ("fleet", "joined, left, and obeyed"),
-            ("gate", "taken over by the next generation"),
+            ("gate", "taken over by the next generation, with the bells it rings"),
             ("health", "its probes and checks are started"),
             ("proto", "the sidecar's picture of itself"),
             ("rules", "what a breaker begins with"),
@@ -125,7 +125,7 @@ const TABLE: &[Row] = &[
             ("clock", "when the bytes of a stream come"),
             ("config", "the provider's address, key and timeouts"),
             ("error", "what an attempt ends with"),
-            ("rules", "the classification of failures"),
+            ("rules", "the classification of failures, and what answers say is left of limits"),
         ],
     ),
     ("serve", &[("config", "TLS, tokens, limits"), ("telemetry", "connections are counted")]),
@@ -137,7 +137,7 @@ const TABLE: &[Row] = &[
             ("clock", "how long things took"),
             ("config", "names, which become labels"),
             ("error", "kinds, which become labels"),
-            ("rules", "moments, the breaker's states, and the ladder's steps"),
+            ("rules", "moments, the breaker's states, units of limits, and the ladder's steps"),
         ],
     ),
     (

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    bucket::Terms,
-    share::{Portion, Share, Take},
+    bucket::{Terms, Unit},
+    share::{Leased as _, Portion, Share, Take},
 };
 use crate::{come_back::left::AllLeft, moment::Moment};
 
@@ -33,6 +33,8 @@ pub enum Allowed {
     Taken(Taken),
     /// The limit leaves no room for it now, and nothing was taken.
     Short {
+        /// Of what.
+        unit: Unit,
         /// How soon it is worth another try.
         retry_after: Duration,
     },
@@ -67,17 +69,28 @@ impl Allowance {
         Self { requests: share(limits.requests_per_minute), tokens: share(limits.tokens_per_minute) }
     }
 
+    /// Other limits, from now on. What is leased of one that stays is kept.
+    pub fn hold_to(&mut self, limits: &RateLimits) {
+        let fresh = Self::new(limits);
+        for (share, fresh) in [(&mut self.requests, fresh.requests), (&mut self.tokens, fresh.tokens)] {
+            match (share.as_mut(), fresh) {
+                (Some(share), Some(fresh)) => share.hold_to(*fresh.terms()),
+                (_, fresh) => *share = fresh,
+            }
+        }
+    }
+
     /// A call that is estimated at `tokens`, in and out, wants to be sent.
     pub fn take(&mut self, tokens: u64, now: Moment) -> Allowed {
         let requests = match take(self.requests.as_mut(), 1, now) {
             Take::Taken(portion) => portion,
-            Take::Short { retry_after } => return Allowed::Short { retry_after },
+            Take::Short { retry_after } => return Allowed::Short { unit: Unit::Requests, retry_after },
         };
         match take(self.tokens.as_mut(), tokens, now) {
             Take::Taken(portion) => Allowed::Taken(Taken { requests, tokens: portion, estimated: tokens }),
             Take::Short { retry_after } => {
                 settle(self.requests.as_mut(), requests, 0, now);
-                Allowed::Short { retry_after }
+                Allowed::Short { unit: Unit::Tokens, retry_after }
             }
         }
     }
@@ -101,9 +114,19 @@ impl Allowance {
         }
     }
 
-    /// Both shares that there are.
-    pub fn shares(&mut self) -> impl Iterator<Item = &mut Share> {
-        self.requests.iter_mut().chain(self.tokens.iter_mut())
+    /// Whether a small call could be sent now; asking takes nothing.
+    #[must_use]
+    pub fn has_some(&self, now: Moment) -> bool {
+        self.requests.iter().chain(&self.tokens).all(|share| share.at_hand(now) > 0)
+    }
+
+    /// The share of `unit`; `None`: it is unlimited.
+    pub const fn share(&mut self, unit: Unit) -> Option<&mut Share> {
+        match unit {
+            Unit::Requests => self.requests.as_mut(),
+            Unit::Tokens => self.tokens.as_mut(),
+            Unit::Retries => None,
+        }
     }
 }
 
@@ -129,11 +152,13 @@ mod tests {
         let limits = RateLimits { requests_per_minute: Some(20), tokens_per_minute: Some(10_000) };
         let mut allowance = Allowance::new(&limits);
         let Allowed::Taken(first) = allowance.take(900, NOW) else { panic!() };
-        let Allowed::Short { retry_after } = allowance.take(900, NOW) else { panic!("tokens are left") };
-        assert_eq!(retry_after, Duration::from_millis(4_800));
+        let Allowed::Short { unit, retry_after } = allowance.take(900, NOW) else { panic!("tokens are left") };
+        assert_eq!((unit, retry_after), (Unit::Tokens, Duration::from_millis(4_800)));
+        assert!(allowance.has_some(NOW));
         let Allowed::Taken(second) = allowance.take(100, NOW) else { panic!("the request was not given back") };
-        let Allowed::Short { retry_after } = allowance.take(0, NOW) else { panic!("requests are left") };
-        assert_eq!(retry_after, Duration::from_secs(3));
+        let Allowed::Short { unit, retry_after } = allowance.take(0, NOW) else { panic!("requests are left") };
+        assert_eq!((unit, retry_after), (Unit::Requests, Duration::from_secs(3)));
+        assert!(!allowance.has_some(NOW));
         allowance.settle(first, Outcome::Sent { tokens: Some(100) }, NOW);
         allowance.settle(second, Outcome::NotSent, NOW);
         assert!(matches!(allowance.take(900, NOW), Allowed::Taken(_)));
@@ -155,6 +180,19 @@ mod tests {
         for _ in 0..100 {
             assert!(matches!(allowance.take(0, NOW), Allowed::Taken(_)));
         }
-        assert_eq!(allowance.shares().count(), 1);
+        assert!(allowance.share(Unit::Tokens).is_some() && allowance.share(Unit::Requests).is_none());
+    }
+
+    #[test]
+    fn what_has_been_taken_still_counts_under_another_limit() {
+        let requests = |per_minute| RateLimits { requests_per_minute: Some(per_minute), ..RateLimits::default() };
+        let mut allowance = Allowance::new(&requests(20));
+        let taken =
+            |allowance: &mut Allowance| (0..9).filter(|_| matches!(allowance.take(1, NOW), Allowed::Taken(_))).count();
+        assert_eq!(taken(&mut allowance), 2);
+        allowance.hold_to(&requests(40));
+        assert_eq!(taken(&mut allowance), 0, "a new limit is no new bucket");
+        allowance.hold_to(&RateLimits { tokens_per_minute: Some(30), ..RateLimits::default() });
+        assert_eq!(taken(&mut allowance), 3);
     }
 }

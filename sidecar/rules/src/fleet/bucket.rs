@@ -7,6 +7,17 @@ use std::time::Duration;
 
 use super::Stamp;
 
+/// What a bucket is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// Requests that the provider allows.
+    Requests,
+    /// Tokens that the provider allows, in and out.
+    Tokens,
+    /// Thousandths of a retry.
+    Retries,
+}
+
 /// What a bucket is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
@@ -68,6 +79,21 @@ pub const REMEMBERED: Duration = Duration::from_secs(3_600);
 const PARTS: i64 = 60_000;
 /// The part of a minute's limit that is saved up.
 const BURST_PART: u64 = 10;
+
+impl Unit {
+    /// All, in their order.
+    pub const ALL: [Self; 3] = [Self::Requests, Self::Tokens, Self::Retries];
+
+    /// Its name on every wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::Retries => "retries",
+        }
+    }
+}
 
 impl Terms {
     /// Of a provider's limit: a tenth of a minute's worth is saved up, and at least one unit.

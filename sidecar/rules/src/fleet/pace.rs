@@ -7,10 +7,19 @@ use std::time::Duration;
 pub const IDLE: Duration = Duration::from_secs(1);
 /// Between two while something is to be told, or to be found out; of a fleet that is not large.
 const BUSY: Duration = Duration::from_millis(100);
+/// Between two draws from what is shared out while calls use it; of a fleet that is not large. What is leased lasts for
+/// many times as long.
+const DRAW: Duration = Duration::from_millis(200);
+/// The same where a call has come short: it comes again sooner than [`BUSY`] to see what has been leased for it.
+const SHORT: Duration = Duration::from_millis(50);
 /// How far apart sidecars look, at most, once a breaker's time is up; of a fleet that is not large.
 const SPREAD: Duration = Duration::from_millis(50);
 /// Sidecars of a fleet that is not large. More of them slow down, so that the store has no more to do.
 const MANY: u32 = 200;
+/// Between two heartbeats; of a fleet that is not very large.
+const BEAT: Duration = Duration::from_secs(1);
+/// Sidecars of a fleet that is not very large. More of them beat more slowly, and with that say when the next beat comes.
+const VERY_MANY: u32 = 2_000;
 /// Sidecars that ask at first for each probe that may be out.
 const ASKERS: f64 = 4.0;
 /// By how much a wait is drawn longer than it is said to be, at most; and shorter.
@@ -19,13 +28,31 @@ pub const JITTER: f64 = 0.2;
 /// Between two synchronisations of one of `live` sidecars that has something to tell or to find out.
 #[must_use]
 pub fn busy(live: u32) -> Duration {
-    stretched(BUSY, live)
+    stretched(BUSY, live, MANY)
+}
+
+/// Between two draws of one of `live` sidecars from what is shared out.
+#[must_use]
+pub fn draw(live: u32) -> Duration {
+    stretched(DRAW, live, MANY)
+}
+
+/// The same where a call has come short.
+#[must_use]
+pub fn short(live: u32) -> Duration {
+    stretched(SHORT, live, MANY)
 }
 
 /// How far apart `live` sidecars look, at most, once a breaker's time is up.
 #[must_use]
 pub fn spread(live: u32) -> Duration {
-    stretched(SPREAD, live)
+    stretched(SPREAD, live, MANY)
+}
+
+/// Between two heartbeats of one of `live` sidecars.
+#[must_use]
+pub fn beats(live: u32) -> Duration {
+    stretched(BEAT, live, VERY_MANY)
 }
 
 /// How long a good call may go untold: failures are told at once, and these with what is told anyway.
@@ -50,8 +77,9 @@ pub fn asks_for_lease(live: u32, most: u32, after: Duration) -> f64 {
     (few * rounds.floor().exp2()).min(1.0)
 }
 
-fn stretched(pace: Duration, live: u32) -> Duration {
-    pace.mul_f64(f64::from(live.max(MANY)) / f64::from(MANY))
+/// `pace` of a fleet of `many` at most, so much slower as there are more, that together they make no more requests.
+fn stretched(pace: Duration, live: u32, many: u32) -> Duration {
+    pace.mul_f64(f64::from(live.max(many)) / f64::from(many))
 }
 
 #[cfg(test)]
@@ -69,6 +97,7 @@ mod tests {
     fn a_large_fleet_asks_no_more_of_its_store_and_takes_silence_for_longer() {
         assert_eq!((busy(0), busy(200)), (BUSY, BUSY));
         assert_eq!((busy(1_000), spread(1_000)), (Duration::from_millis(500), Duration::from_millis(250)));
+        assert_eq!([beats(0), beats(2_000), beats(10_000)], [BEAT, BEAT, 5 * BEAT]);
         assert_eq!((untold(3), untold(10_000)), (Duration::from_millis(1_200), Duration::from_secs(6)));
         for live in [0, 1, 200, 1_000, 10_000, 100_000] {
             assert!(silence(live) >= 3 * busy(live) && silence(live) >= 3 * IDLE);

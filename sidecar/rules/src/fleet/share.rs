@@ -28,7 +28,26 @@ const TOGETHER: Duration = Duration::from_millis(500);
 /// A sidecar without calls for so long leases nothing ahead.
 const IDLE: Duration = Duration::from_secs(5);
 /// The soonest that the store may be asked again: what a call that comes short waits at least.
-const EXCHANGE: Duration = Duration::from_millis(100);
+pub const EXCHANGE: Duration = Duration::from_millis(100);
+
+/// What is leased from a bucket of the store, as whoever speaks with the store sees it.
+pub trait Leased {
+    /// What the bucket is like, with as many sidecars as were there at the last ask.
+    fn terms(&self) -> &Terms;
+
+    /// What to ask of the store now, with `live` sidecars; `None`: nothing. What it says is told once: if it is lost on
+    /// its way, less can be used. While the store does not answer, there is always something to ask.
+    fn ask(&mut self, live: u32, now: Moment) -> Option<Ask>;
+
+    /// The store answered `ask`, which was sent at `sent`, with `drawn`, at `now`.
+    fn hear(&mut self, ask: &Ask, drawn: &Drawn, sent: Moment, now: Moment);
+
+    /// The store did not answer. What is leased may be used; then it goes on by itself.
+    fn lost(&mut self);
+
+    /// The store did not even see `ask`: all that it says still is to be told.
+    fn untold(&mut self, ask: &Ask);
+}
 
 /// What one sidecar holds of one unit.
 #[derive(Debug, Clone)]
@@ -118,12 +137,6 @@ impl Share {
         }
     }
 
-    /// What the bucket is like.
-    #[must_use]
-    pub const fn terms(&self) -> &Terms {
-        &self.terms
-    }
-
     /// Other terms, from now on. What is leased stays.
     pub fn hold_to(&mut self, terms: Terms) {
         self.terms = terms.bounded();
@@ -141,9 +154,7 @@ impl Share {
         if !self.heard.well {
             return self.take_alone(units, now);
         }
-        // If each of them did so, the bucket would still pay for it.
-        let of_all = units.saturating_mul(u64::from(self.live));
-        if !self.on_credit && of_all <= self.heard.left {
+        if units <= self.credit() {
             self.on_credit = true;
             self.debt = self.debt.saturating_add(units);
             return Take::Taken(Portion { leased: units, alone: 0 });
@@ -187,48 +198,28 @@ impl Share {
         }
     }
 
-    /// What to ask of the store now, with `live` sidecars; `None`: nothing. What it says is told once: if it is lost on
-    /// its way, less can be used. While the store does not answer, there is always something to ask.
-    pub fn ask(&mut self, live: u32, now: Moment) -> Option<Ask> {
-        self.alone.pass(self.live, now);
-        self.live = live.max(1);
-        self.lots.forget(now);
-        let desired = self.desired(now);
-        let fresh = self.lots.turn_over(desired, now);
-        let remaining = self.told.take().filter(|(_, until)| *until > now).map(|(units, _)| units);
-        let least = self.needed.saturating_sub(self.lots.held());
-        let want = desired.saturating_sub(fresh).max(least);
-        let least = if want > 0 { least.max(1) } else { 0 };
-        let ask = Ask { put: self.lots.take_back(), charge: self.debt, remaining, want, least };
-        (self.debt, self.needed) = (0, 0);
-        (!ask.is_empty() || !self.heard.well).then_some(ask)
-    }
-
-    /// The store answered `ask`, which was sent at `sent`, with `drawn`, at `now`.
-    pub fn hear(&mut self, ask: &Ask, drawn: &Drawn, sent: Moment, now: Moment) {
-        let scarce = if ask.want > 0 { drawn.granted < ask.want } else { self.heard.scarce };
-        self.heard = Heard { well: true, scarce, left: drawn.left, ready: now + drawn.ready_in };
-        self.on_credit = false;
-        if drawn.granted > 0 && now < sent + LASTS {
-            self.lots.add(drawn.granted, sent);
-        }
-    }
-
-    /// The store did not answer. What is leased may be used; then the share goes on by itself.
-    pub const fn lost(&mut self) {
-        self.heard.well = false;
-    }
-
-    /// The store did not even see `ask`: all that it says still is to be told.
-    pub fn untold(&mut self, ask: &Ask) {
-        self.lots.give_back(ask.put);
-        self.debt = self.debt.saturating_add(ask.charge);
-    }
-
-    /// Units that can be taken now.
+    /// Units that are leased now.
     #[must_use]
     pub fn left(&self, now: Moment) -> u64 {
         self.lots.held_at(now)
+    }
+
+    /// Units that a call could take now: leased, or on credit; or, while the store does not answer, of its own part.
+    #[must_use]
+    pub fn at_hand(&self, now: Moment) -> u64 {
+        let more = if self.heard.well {
+            self.credit()
+        } else {
+            let mut alone = self.alone;
+            alone.pass(self.live, now);
+            alone.draw(self.live, &self.terms, &Ask::default()).left
+        };
+        self.left(now).max(more)
+    }
+
+    /// What a call may take before the store has been asked. If each sidecar's did so, the bucket would still pay for it.
+    fn credit(&self) -> u64 {
+        if self.on_credit { 0 } else { self.heard.left / u64::from(self.live) }
     }
 
     /// What it should hold: twice what calls asked for in the last second, and two calls more; where there is little,
@@ -254,9 +245,46 @@ impl Share {
 
     fn draw_alone(&mut self, ask: &Ask, now: Moment) -> Drawn {
         self.alone.pass(self.live, now);
-        let part = |units: u64| (units / u64::from(self.live)).max(1);
-        let terms = Terms { burst: part(self.terms.burst), ..self.terms };
-        self.alone.bucket.draw(&terms, ask, Stamp::from_millis(self.alone.passed / 1_000_000))
+        self.alone.draw(self.live, &self.terms, ask)
+    }
+}
+
+impl Leased for Share {
+    fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    fn ask(&mut self, live: u32, now: Moment) -> Option<Ask> {
+        self.alone.pass(self.live, now);
+        self.live = live.max(1);
+        self.lots.forget(now);
+        let desired = self.desired(now);
+        let fresh = self.lots.turn_over(desired, now);
+        let remaining = self.told.take().filter(|(_, until)| *until > now).map(|(units, _)| units);
+        let least = self.needed.saturating_sub(self.lots.held());
+        let want = desired.saturating_sub(fresh).max(least);
+        let least = if want > 0 { least.max(1) } else { 0 };
+        let ask = Ask { put: self.lots.take_back(), charge: self.debt, remaining, want, least };
+        (self.debt, self.needed) = (0, 0);
+        (!ask.is_empty() || !self.heard.well).then_some(ask)
+    }
+
+    fn hear(&mut self, ask: &Ask, drawn: &Drawn, sent: Moment, now: Moment) {
+        let scarce = if ask.want > 0 { drawn.granted < ask.want } else { self.heard.scarce };
+        self.heard = Heard { well: true, scarce, left: drawn.left, ready: now + drawn.ready_in };
+        self.on_credit = false;
+        if drawn.granted > 0 && now < sent + LASTS {
+            self.lots.add(drawn.granted, sent);
+        }
+    }
+
+    fn lost(&mut self) {
+        self.heard.well = false;
+    }
+
+    fn untold(&mut self, ask: &Ask) {
+        self.lots.give_back(ask.put);
+        self.debt = self.debt.saturating_add(ask.charge);
     }
 }
 
@@ -265,6 +293,12 @@ impl Alone {
         let slowly = now.since(self.at) / live;
         self.passed = self.passed.saturating_add(u64::try_from(slowly.as_nanos()).unwrap_or(u64::MAX));
         self.at = self.at.max(now);
+    }
+
+    /// Draws of the part that one of `live` has.
+    fn draw(&mut self, live: u32, terms: &Terms, ask: &Ask) -> Drawn {
+        let burst = (terms.burst / u64::from(live)).max(1);
+        self.bucket.draw(&Terms { burst, ..*terms }, ask, Stamp::from_millis(self.passed / 1_000_000))
     }
 }
 

@@ -18,6 +18,10 @@ use crate::{
 /// How long a sidecar whose probe failed leases no other in the same epoch: a sick pod must not answer for all.
 pub const PROBE_REST: Duration = Duration::from_secs(5);
 
+/// The share of an open breaker's rest by which the local one that follows it may wait longer: without the store, sidecars
+/// would all probe as its time is up.
+const SPREAD_ALONE: f64 = 0.2;
+
 /// Without a call that would probe for so long, a sidecar leases none: a ticket that nobody uses is kept from another.
 const ASKED_LATELY: Duration = Duration::from_secs(3);
 
@@ -101,13 +105,14 @@ impl View {
 
     /// Holds to `record` from now on, and lets `local` follow it, unless it is older than what is known. Of two records
     /// of one epoch the one told last holds: they come of a write that the store lost, and its word heals that.
-    /// Returns the last move of `local`.
+    /// Returns the last move of `local`. `dice` is from 0 to 1.
     pub fn adopt(
         &mut self,
         record: &Record,
         clock: &SharedClock,
         local: &mut Breaker,
         now: Moment,
+        dice: f64,
     ) -> Option<Transition> {
         if record.epoch < self.record.epoch || *record == self.record {
             return None;
@@ -119,18 +124,21 @@ impl View {
         if let Some(unused) = self.ticket.take() {
             self.tell(unused, None);
         }
-        self.lead(local, clock, now)
+        self.lead(local, clock, now, dice)
     }
 
     /// Brings `local` to where the record is, whatever moves between it has missed.
-    fn lead(&self, local: &mut Breaker, clock: &SharedClock, now: Moment) -> Option<Transition> {
+    fn lead(&self, local: &mut Breaker, clock: &SharedClock, now: Moment, dice: f64) -> Option<Transition> {
         let (record, was) = (&self.record, local.mode());
         let forced = if was == record.mode { None } else { local.force(record.mode, now) };
         if record.mode != Mode::Auto {
             return forced;
         }
         let followed = match record.state {
-            State::Open => local.open_with_fleet(self.until.unwrap_or(Moment::NEVER), now),
+            State::Open => {
+                let alone = |until: Moment| until + until.since(now).mul_f64(SPREAD_ALONE * dice);
+                local.open_with_fleet(self.until.map_or(Moment::NEVER, alone), now)
+            }
             // Its local breaker finds out for itself, should nothing more be heard.
             State::HalfOpen if local.state() == State::Closed => local.open_with_fleet(now, now),
             State::HalfOpen => None,
@@ -229,6 +237,12 @@ impl View {
     /// the store's.
     pub fn lay_in(&mut self, ticket: Ticket, now: Moment) {
         self.give_back(ticket, now);
+    }
+
+    /// Whether there is something to tell of probes.
+    #[must_use]
+    pub const fn has_results(&self) -> bool {
+        !self.results.is_empty()
     }
 
     /// Leases that are over since this was last asked, and whether the probe did well, if that can be said. What could

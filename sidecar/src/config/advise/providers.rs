@@ -6,7 +6,7 @@ use fusebox_rules::retry::Policy;
 
 use super::{
     super::{
-        Config, Provider, ProviderKind,
+        Config, Provider, ProviderKind, Scope,
         providers::{host_of, is_loopback},
         units::show_duration,
     },
@@ -20,8 +20,19 @@ pub(super) fn all(config: &Config, advice: &mut Found) {
         retries(&at, provider, advice);
         breaker(&at, provider, advice);
         address(&at, provider, advice);
+        limits(&at, provider, config.fleet.redis.is_some(), advice);
     }
     together(config, advice);
+}
+
+fn limits(at: &str, provider: &Provider, in_fleet: bool, advice: &mut Found) {
+    let limits = &provider.rate_limit;
+    let limited = limits.requests_per_minute.is_some() || limits.tokens_per_minute.is_some();
+    advice.add_if(
+        limited && in_fleet && provider.scope == Scope::Pod && !provider.is_local(),
+        format!("{at}.rate_limit"),
+        "is this sidecar's own where scope is pod, and every other one takes as much; with scope: fleet they share it",
+    );
 }
 
 fn timeouts(at: &str, provider: &Provider, advice: &mut Found) {

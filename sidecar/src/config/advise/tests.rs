@@ -90,7 +90,6 @@ fn each_unwise_thing_is_said_at_its_place() {
         (&[("validation.max_image_bytes", "33MiB")], "validation.max_image_bytes"),
         (&[("validation.max_document_bytes", "1GiB")], "validation.max_document_bytes"),
         (&[("health.model", "always")], "health.model"),
-        (&[("providers.0.rate_limit.tokens_per_minute", "1000")], "providers[0].rate_limit"),
         (&[("providers.0.scope", "fleet")], "providers[0].scope"),
     ] {
         let (paths, said) = with(settings);
@@ -108,6 +107,7 @@ fn what_has_an_effect_is_not_said_to_have_none() {
         ("validation.max_image_bytes", "1KiB"),
         ("validation.max_document_bytes", "1KiB"),
         ("cache.mode", "off"),
+        ("providers.0.rate_limit.tokens_per_minute", "100000"),
         ("cache.ttl", "5m"),
         ("idempotency.capacity", "0B"),
         ("degradation.fallback_response", "sorry"),
@@ -138,7 +138,20 @@ fn a_first_token_that_outlasts_the_stream_also_outlasts_an_open_breaker() {
 #[test]
 fn a_share_that_a_rate_limit_keeps_out_of_reach_is_pointed_out() {
     let (paths, said) = with(&[("providers.0.rate_limit.requests_per_minute", "10")]);
-    assert_eq!(paths, ["providers[0].breaker.minimum_calls", "providers[0].rate_limit"], "{said}");
+    assert_eq!(paths, ["providers[0].breaker.minimum_calls"], "{said}");
+}
+
+#[test]
+fn a_limit_that_each_sidecar_of_a_fleet_takes_for_itself_is_pointed_out() {
+    let limit = ("providers.1.rate_limit.tokens_per_minute", "100000");
+    let redis = ("fleet.redis", "redis://r");
+    let local = ("providers.1.base_url", "http://127.0.0.1:9/v1");
+    let shared = ("providers.1.scope", "fleet");
+    assert_eq!(with(&[limit, redis]).0, ["providers[1].rate_limit"]);
+    for settings in [&[limit][..], &[limit, redis, local], &[limit, redis, shared]] {
+        let (paths, said) = with(settings);
+        assert!(!paths.iter().any(|path| path == "providers[1].rate_limit"), "{settings:?}: {said}");
+    }
 }
 
 #[test]

@@ -186,7 +186,9 @@ fn telemetry(at: &mut Section<'_>) -> Telemetry {
 fn retry_budget(at: &mut Section<'_>) -> budget::Settings {
     budget::Settings {
         ratio: at.key("ratio", "retries that each call pays for").ratio(0.2),
-        minimum_per_second: at.key("minimum_per_second", "retries a second that are free").number(10.0, 0.0..=1e6),
+        minimum_per_second: at
+            .key("minimum_per_second", "retries a second that are free; with scope: fleet, to all sidecars together")
+            .number(10.0, 0.0..=1e6),
     }
 }
 

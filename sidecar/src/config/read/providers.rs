@@ -5,6 +5,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 use fusebox_rules::{
     breaker::{self, Probe},
     error::ErrorKind,
+    fleet::allowance::RateLimits,
     retry,
     survive::Continuation,
 };
@@ -13,7 +14,7 @@ use http::Uri;
 
 use super::{
     super::{
-        Provider, ProviderKind, RateLimit, Scope, Secret, Simulated, Timeouts,
+        Provider, ProviderKind, Scope, Secret, Simulated, Timeouts,
         key::{a_name, read_url},
         providers::{host_of, is_loopback},
         section::Section,
@@ -63,7 +64,12 @@ fn provider(at: &mut Section<'_>) -> Provider {
     let (api_key, api_key_file) = api_key(at);
     let base_url = base_url(at, kind, url);
     let scopes = [("pod", Scope::Pod), ("fleet", Scope::Fleet)];
-    let scope = at.key("scope", "whose its breaker is: pod, or fleet, shared through Redis").word(Scope::Pod, &scopes);
+    let scope = at
+        .key(
+            "scope",
+            "whose its breaker, its rate limits and its retry budget are: pod, or fleet, shared through Redis",
+        )
+        .word(Scope::Pod, &scopes);
     let metrics_url = metrics_url(at, scope, &base_url);
     let provider = Provider {
         name,
@@ -78,12 +84,15 @@ fn provider(at: &mut Section<'_>) -> Provider {
         retry: at.section("retry", retry),
         breaker: at.section("breaker", breaker),
         continuation: continuation(at, kind),
-        rate_limit: at.section("rate_limit", |at| RateLimit {
+        rate_limit: at.section("rate_limit", |at| RateLimits {
             requests_per_minute: at
-                .key("requests_per_minute", "what it allows the fleet; null: unlimited")
+                .key(
+                    "requests_per_minute",
+                    "what it allows the fleet, or with scope: pod this sidecar; null: unlimited",
+                )
                 .optional_count(1..=1_000_000_000),
             tokens_per_minute: at
-                .key("tokens_per_minute", "what it allows the fleet; null: unlimited")
+                .key("tokens_per_minute", "the same of tokens, in and out; null: unlimited")
                 .optional_count(1..=1_000_000_000_000),
         }),
         max_batch: at

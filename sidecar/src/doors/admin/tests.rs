@@ -60,6 +60,7 @@ fn provider(name: &str) -> ProviderView {
         in_flight: 3,
         cool_down_seconds: None,
         fault: None,
+        rate_limits: Vec::new(),
     }
 }
 
@@ -162,7 +163,9 @@ async fn a_check_that_fails_degrades_and_a_critical_one_is_critical() {
 #[tokio::test]
 async fn the_status_tells_who_it_is_and_how_its_providers_and_configuration_are() {
     let door = open().await;
+    let limit = LimitView { limit: "tokens", per_minute: 60_000, left: 120 };
     door.shown.0.lock().1[1].breaker = BreakerState::HalfOpen;
+    door.shown.0.lock().1[1].rate_limits = vec![limit];
     let (code, status) = json(&door, "/status").await;
     assert_eq!(code, 200);
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
@@ -171,7 +174,11 @@ async fn the_status_tells_who_it_is_and_how_its_providers_and_configuration_are(
     let expected = serde_json::json!({
         "name": "b", "enabled": true, "priority": 0, "breaker": "half_open",
         "in_flight": 3, "cool_down_seconds": null, "fault": null,
+        "rate_limits": [{"limit": "tokens", "per_minute": 60_000, "left": 120}],
     });
+    let left =
+        Page::read(&ask(&door, "/metrics").await.1).value("fusebox_rate_limit_left{provider=\"b\",limit=\"tokens\"}");
+    assert_eq!(left, Some(120.0));
     assert_eq!(status["providers"][1], expected);
     assert_eq!(status["models"], serde_json::json!([{"name": "chat", "providers": ["a", "b"]}]));
     assert_eq!((&status["config"]["source"], &status["config"]["reloads"]), (&"fusebox.yaml".into(), &2.into()));

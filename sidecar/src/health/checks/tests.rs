@@ -92,7 +92,7 @@ async fn a_provider_whose_breaker_is_open_is_not_asked() {
     case.after(SECOND, "model").await;
     let gate = case.gate(0);
     for _ in 0..5 {
-        let _ = gate.admit(Asker::Caller).unwrap().failed(ErrorKind::ProviderError, None);
+        let _ = gate.admit(Asker::Caller, || 1).unwrap().failed(ErrorKind::ProviderError, None);
     }
     let found = case.after(Duration::from_secs(31), "model:a").await.unwrap();
     assert!(!found.healthy && found.message.contains("breaker is open"), "{found:?}");
@@ -115,7 +115,7 @@ async fn a_gpu_is_shown_while_it_can_be_read() {
 async fn a_key_that_was_refused_is_bad_until_it_changes_or_works() {
     let case = case(|config| config.health.model = ModelChecks::Off);
     let gate = case.gate(1);
-    let refuse = || gate.admit(Asker::Caller).unwrap().failed(ErrorKind::Authentication, None).is_none();
+    let refuse = || gate.admit(Asker::Caller, || 1).unwrap().failed(ErrorKind::Authentication, None).is_none();
     assert!(case.after(SECOND, "keys").await.unwrap().healthy);
     assert!(refuse(), "a key moves no breaker");
     let found = case.after(SECOND, "keys").await.unwrap();
@@ -128,7 +128,7 @@ async fn a_key_that_was_refused_is_bad_until_it_changes_or_works() {
     assert!(case.after(SECOND, "keys").await.unwrap().healthy);
     assert!(refuse());
     assert!(!case.after(minutes, "keys").await.unwrap().healthy);
-    let _ = gate.admit(Asker::Caller).unwrap().succeeded();
+    let _ = gate.admit(Asker::Caller, || 1).unwrap().succeeded();
     assert!(case.after(SECOND, "keys").await.unwrap().healthy);
 }
 

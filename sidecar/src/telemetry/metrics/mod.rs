@@ -5,6 +5,7 @@
 
 mod common;
 mod histogram;
+mod limits;
 mod load;
 mod process;
 mod series;
@@ -21,6 +22,7 @@ use std::{
 };
 
 use histogram::{Histogram, LONG, SHORT};
+pub use limits::ProviderLimit;
 pub use load::ProviderPlaces;
 pub use series::Attempts;
 use series::{KINDS, Registry, SOURCES, STATES, kind_name};
@@ -51,6 +53,7 @@ pub(super) struct Metrics {
     providers: Registry<ProviderSeries>,
     pub(super) load: load::Told,
     pub(super) common: common::Common,
+    pub(super) limits: limits::Limits,
     fleet: Fleet,
     /// Seconds since the Unix epoch.
     started: f64,
@@ -84,6 +87,7 @@ impl Metrics {
             providers: Registry::new(MAX_PROVIDERS, threads),
             load: load::Told::default(),
             common: common::Common::default(),
+            limits: limits::Limits::default(),
             fleet: Fleet::default(),
             started: clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
         }
@@ -188,6 +192,7 @@ impl Metrics {
         let mut text = Text::default();
         self.write_calls(&mut text);
         self.write_providers(&mut text);
+        self.write_limits(&mut text);
         self.write_cache(&mut text);
         self.write_fleet(&mut text);
         let help = "Failures that a person must hear of, by reason.";
@@ -299,6 +304,14 @@ impl Metrics {
             let cost = one.shards.sum(|shard| shard.cost_nanos.load(Relaxed)) as f64 / 1e9;
             text.sample("fusebox_cost_total", &[("provider", &one.name)], cost);
         }
+    }
+
+    fn write_limits(&self, text: &mut Text) {
+        let providers = self.providers.all();
+        self.limits.write(text, |limit| {
+            let series = providers.iter().find(|series| series.name == limit.provider);
+            series.map_or(0, |series| series.all_held_back(limit.limit))
+        });
     }
 
     fn write_cache(&self, text: &mut Text) {

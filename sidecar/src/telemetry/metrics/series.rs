@@ -9,6 +9,7 @@ use std::sync::{
 };
 use std::time::Duration;
 
+use fusebox_rules::fleet::bucket::Unit;
 use parking_lot::Mutex;
 
 use super::{
@@ -166,6 +167,8 @@ pub(in crate::telemetry) struct ProviderSeries {
 pub(super) struct ProviderShard {
     pub(super) attempts: Counters<KINDS>,
     pub(super) retries: Counters<KINDS>,
+    /// By [`Unit`].
+    pub(super) held_back: Counters<{ Unit::ALL.len() }>,
     pub(super) took: Histogram<{ LONG.len() }>,
     pub(super) input_tokens: AtomicU64,
     pub(super) output_tokens: AtomicU64,
@@ -178,6 +181,7 @@ impl Default for ProviderShard {
         Self {
             attempts: zeros(),
             retries: zeros(),
+            held_back: zeros(),
             took: Histogram::default(),
             input_tokens: AtomicU64::default(),
             output_tokens: AtomicU64::default(),
@@ -221,6 +225,17 @@ impl ProviderSeries {
     /// Another attempt follows one that failed with `kind`.
     pub(in crate::telemetry) fn retry(&self, kind: ErrorKind) {
         self.shards.mine().retries[kind_index(Some(kind))].fetch_add(1, Relaxed);
+    }
+
+    /// Its rate limit, of `unit`, had no room for a call.
+    pub(in crate::telemetry) fn held_back(&self, unit: Unit) {
+        self.shards.mine().held_back[unit as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Calls for which the limit of that name had no room.
+    pub(super) fn all_held_back(&self, limit: &str) -> u64 {
+        let named = Unit::ALL.into_iter().filter(|unit| unit.name() == limit);
+        named.map(|unit| self.shards.sum(|shard| shard.held_back[unit as usize].load(Relaxed))).sum()
     }
 
     /// An answer used so many tokens, at `price` for a thousand.

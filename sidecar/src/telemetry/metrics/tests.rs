@@ -1,3 +1,5 @@
+use fusebox_rules::fleet::bucket::Unit;
+
 use super::{page::Page, *};
 use crate::{
     call::outcome::Source,
@@ -37,6 +39,22 @@ fn the_page_is_well_formed_and_holds_every_name_of_the_contract_before_the_first
         assert!(page.families.contains_key(name), "{name}");
     }
     assert_eq!(page.value(&format!("fusebox_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"))), Some(1.0));
+}
+
+#[test]
+fn calls_that_a_limit_had_no_room_for_are_counted_by_provider_and_limit() {
+    let metrics = Metrics::new(2);
+    let cloud = metrics.provider(&"cloud".into());
+    (0..3).for_each(|_| cloud.held_back(Unit::Tokens));
+    cloud.held_back(Unit::Requests);
+    let limit = |provider: &str, limit| ProviderLimit { provider: provider.into(), limit, left: 7 };
+    metrics.limits.set(vec![limit("cloud", "tokens"), limit("vllm", "requests")]);
+    let page = Page::read(&metrics.render(&[], &[]));
+    let value = |name: &str, labels| page.value(&format!("fusebox_rate_limit_{name}{{{labels}}}"));
+    assert_eq!(value("refusals_total", "provider=\"cloud\",limit=\"tokens\""), Some(3.0));
+    assert_eq!(value("refusals_total", "provider=\"vllm\",limit=\"requests\""), Some(0.0));
+    assert_eq!(value("refusals_total", "provider=\"cloud\",limit=\"requests\""), None, "it is not limited");
+    assert_eq!(value("left", "provider=\"cloud\",limit=\"tokens\""), Some(7.0));
 }
 
 #[test]

@@ -6,14 +6,14 @@ use fusebox_rules::{
     breaker::{Asker, News},
     budget::Payment,
     error::ErrorKind,
+    fleet::Leave,
     retry::{self, Facts, Policy, Verdict},
 };
 
 use super::{Call, Event, Flight, World};
 use crate::{
-    gate::Leave,
     provider::Ending,
-    sidecar::{LOOK_AGAIN, PAUSE, Prober},
+    sidecar::{PAUSE, Prober},
 };
 
 /// How long a call may take in all: the default of the configuration.
@@ -108,7 +108,7 @@ impl World {
             elapsed_here: elapsed,
             took,
             attempts_left: POLICY.max_retries + 1,
-            may_retry: own.gate.would_admit(self.now),
+            may_retry: !own.gate.is_shut(self.now),
             dice: self.dice.share(),
             ..Facts::of(kind, TOTAL.saturating_sub(elapsed))
         };
@@ -134,7 +134,7 @@ impl World {
         if own.prober != Prober::Waiting {
             return;
         }
-        let (wants, due) = own.gate.wants_probe(now + LOOK_AGAIN, now);
+        let (wants, due) = own.gate.wants_probe(now);
         own.seen_moves = own.gate.moves;
         own.prober_turn += 1;
         if wants {

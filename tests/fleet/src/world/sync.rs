@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 use fusebox_rules::{
     breaker::State,
     fleet::{
-        Record, Stamp, Ticket,
+        Record, Stamp, Ticket, Turn,
         invariants::{invariant_epochs_grow, invariant_one_state_per_epoch},
         judge, pace,
     },
@@ -16,7 +16,7 @@ use fusebox_store::breaker::{Condition, Seen};
 use super::{Event, Request, Step, World};
 use crate::{
     redis::{Answer, Question},
-    sidecar::{BEAT, LEASE, LIMIT, Phase},
+    sidecar::{LEASE, LIMIT, Phase},
 };
 
 /// How long it takes until another server has taken over.
@@ -32,7 +32,8 @@ impl World {
             return;
         }
         match self.sides[side].phase {
-            Phase::Looking => self.rest(side),
+            Phase::Looking { draws: true } => self.look(side),
+            Phase::Looking { draws: false } => self.rest(side),
             Phase::Resting => self.begin_round(side),
             Phase::Telling(..) | Phase::Reporting | Phase::Committing | Phase::Leasing { .. } => {}
         }
@@ -41,7 +42,7 @@ impl World {
     /// Something should be told, or looked at, at once.
     pub(super) fn ring(&mut self, side: usize) {
         match self.sides[side].phase {
-            Phase::Looking => self.rest(side),
+            Phase::Looking { .. } => self.rest(side),
             _ => self.sides[side].rung = true,
         }
     }
@@ -51,29 +52,40 @@ impl World {
         own.phase = Phase::Resting;
         own.turn += 1;
         // What only a few have to say does not wait for its turn.
-        let few = self.plan.trial.keeps_calm && (own.drawn || own.gate.has_results());
-        let at = if few { self.now } else { (own.began + own.busy).max(self.now) };
+        let few = own.turns.is_drawn() || own.gate.has_results();
+        let at = if few { self.now } else { (own.round.began + own.round.busy).max(self.now) };
         self.agenda.put(at, Event::Wake(side, own.turn));
     }
 
     fn begin_round(&mut self, side: usize) {
         let own = &mut self.sides[side];
-        own.began = self.now;
+        own.round.began = self.now;
         own.over = own.gate.take_results();
         self.tell_next(side);
     }
 
     fn end_round(&mut self, side: usize) {
         let own = &mut self.sides[side];
-        own.draw_busy(&mut self.dice);
-        own.rounds += 1;
-        let due = own.next_look(self.plan.trial, &mut self.dice);
+        own.draw_waits(&mut self.dice);
         if std::mem::take(&mut own.rung) {
             return self.rest(side);
         }
-        own.phase = Phase::Looking;
+        self.look(side);
+    }
+
+    /// What is due next, if nothing is rung?
+    fn look(&mut self, side: usize) {
+        let (now, dice) = (self.now, self.dice.share());
+        let own = &mut self.sides[side];
+        let Some(view) = own.gate.view() else { return };
+        let (draws, due) = match own.turns.next(view, &own.round, now, dice) {
+            Turn::Lease => return self.rest(side),
+            Turn::Speak(due) => (false, due),
+            Turn::Draw(due) => (true, due),
+        };
+        own.phase = Phase::Looking { draws };
         own.turn += 1;
-        self.agenda.put(due.max(self.now), Event::Wake(side, own.turn));
+        self.agenda.put(due.max(now), Event::Wake(side, own.turn));
     }
 
     fn tell_next(&mut self, side: usize) {
@@ -89,7 +101,7 @@ impl World {
 
     fn report(&mut self, side: usize) {
         let own = &mut self.sides[side];
-        let Some(view) = &own.gate.fleet else { return };
+        let Some(view) = own.gate.view() else { return };
         let report = view.report(&own.clock, self.now);
         own.phase = Phase::Reporting;
         self.send(side, Question::Report(report));
@@ -150,36 +162,20 @@ impl World {
         if self.sides[side].clock.is_set() {
             self.follow(side, record);
         }
-        if self.plan.trial.keeps_calm { self.look_again(side) } else { self.ring(side) }
-    }
-
-    /// What is due next may have changed.
-    fn look_again(&mut self, side: usize) {
-        let own = &mut self.sides[side];
-        if own.phase != Phase::Looking {
-            return;
+        // What is due next may have changed.
+        if matches!(self.sides[side].phase, Phase::Looking { .. }) {
+            self.look(side);
         }
-        let due = own.next_look(self.plan.trial, &mut self.dice);
-        own.turn += 1;
-        self.agenda.put(due.max(self.now), Event::Wake(side, own.turn));
     }
 
     fn follow(&mut self, side: usize, record: &Record) {
+        let (now, dice) = (self.now, self.dice.share());
         let own = &mut self.sides[side];
-        let Some(view) = &mut own.gate.fleet else { return };
-        let before = view.record().clone();
-        if before.epoch < record.epoch {
-            own.rounds = 0;
-        }
-        let moved = view.adopt(record, &own.clock, &mut own.gate.local, self.now);
-        if let (State::Open, Some(until), true) = (view.record().state, view.open_until(), before != *view.record()) {
-            let later = self.plan.trial.later(view.record().lasts(), self.dice.share());
-            let _ = own.gate.local.open_with_fleet(until + later, self.now);
-        }
-        let grows = invariant_epochs_grow(&before, view.record());
+        let Some(before) = own.record().cloned() else { return };
+        own.gate.follow(record, &own.clock, now, dice);
+        let Some(after) = own.record() else { return };
+        let grows = invariant_epochs_grow(&before, after);
         let same = invariant_one_state_per_epoch(&before, record);
-        // The prober is woken by every record, whether the local breaker moves by it or not.
-        own.gate.moves += u64::from(before != *view.record() || moved.is_some());
         self.watch.check(grows, "a sidecar went back to an older record");
         self.watch.check(same, "a sidecar heard of two records of one epoch");
         self.note(side);
@@ -195,7 +191,7 @@ impl World {
         if let Phase::Telling(ticket, good) = own.phase.clone() {
             own.over.push((ticket, good));
             let over = std::mem::take(&mut own.over);
-            if let Some(view) = &mut own.gate.fleet {
+            if let Some(view) = &mut own.gate.judges.fleet {
                 view.untold(over);
             }
         }
@@ -203,7 +199,7 @@ impl World {
     }
 
     fn beat_again(&mut self, side: usize) {
-        let next = self.dice.jittered(BEAT);
+        let next = self.dice.jittered(pace::beats(self.sides[side].live));
         self.put(next, Event::Beat(side));
     }
 
@@ -214,7 +210,7 @@ impl World {
                 let now = self.now;
                 let own = &mut self.sides[side];
                 own.live = beaten.live;
-                if let Some(view) = own.gate.fleet.as_mut().filter(|_| self.plan.trial.hears_beats) {
+                if let Some(view) = &mut own.gate.judges.fleet {
                     view.heard(own.live, now);
                 }
                 self.beat_again(side);
@@ -226,7 +222,6 @@ impl World {
                 self.lease(side);
             }
             Answer::Leased(leased) => {
-                self.sides[side].rounds = 0;
                 if let (true, Phase::Leasing { epoch, token, sent }) = (leased.granted, self.sides[side].phase.clone())
                 {
                     self.lay_in(side, Ticket { token, epoch, expires: sent + LEASE });
@@ -239,7 +234,7 @@ impl World {
     fn seen(&mut self, side: usize, stamp: Stamp, seen: &Seen) {
         let now = self.now;
         let own = &mut self.sides[side];
-        let Some(view) = &mut own.gate.fleet else { return };
+        let Some(view) = &mut own.gate.judges.fleet else { return };
         view.heard(own.live, now);
         let known = view.record().clone();
         if known.epoch > seen.record.epoch {
@@ -248,7 +243,7 @@ impl World {
         }
         self.follow(side, &seen.record);
         let own = &mut self.sides[side];
-        if let Some(view) = &mut own.gate.fleet {
+        if let Some(view) = &mut own.gate.judges.fleet {
             view.hear_of_good(seen.record.epoch, seen.evidence.good_at, &own.clock);
         }
         let next = (own.live > 0).then(|| judge(&seen.record, &seen.evidence, &self.plan.settings, own.live, stamp));
@@ -264,15 +259,9 @@ impl World {
     fn lease(&mut self, side: usize) {
         let (now, token) = (self.now, self.dice.token());
         let own = &mut self.sides[side];
-        let drawn = std::mem::take(&mut own.drawn);
-        let Some(view) = own.gate.fleet.as_ref().filter(|view| view.wants_ticket(now)) else {
+        let Some(view) = own.gate.judges.fleet.as_ref().filter(|view| own.turns.asks(view, now)) else {
             return self.end_round(side);
         };
-        let after = own.clock.stamp(now).since(view.record().since);
-        let chance = pace::asks_for_lease(own.live, view.settings().half_open_max_calls, after);
-        if !(if self.plan.trial.keeps_calm { drawn } else { self.dice.share() < chance }) {
-            return self.end_round(side);
-        }
         let epoch = view.record().epoch;
         own.phase = Phase::Leasing { epoch, token, sent: now };
         self.send(side, Question::Lease { epoch, token, lasts: LEASE });
@@ -280,7 +269,7 @@ impl World {
 
     fn lay_in(&mut self, side: usize, ticket: Ticket) {
         let own = &mut self.sides[side];
-        if let Some(view) = &mut own.gate.fleet {
+        if let Some(view) = &mut own.gate.judges.fleet {
             view.lay_in(ticket, self.now);
         }
         own.gate.moves += 1;

@@ -211,6 +211,21 @@ fn without_a_store_it_uses_what_is_leased_and_then_its_part_of_the_limit() {
 }
 
 #[test]
+fn what_is_at_hand_is_known_without_taking_it() {
+    let (mut share, mut store) = (share(600), Bucket::default());
+    assert_eq!(share.at_hand(at(0)), 60);
+    let _ = taken(&mut share, 60, 0);
+    assert_eq!((share.at_hand(at(50)), share.at_hand(at(500))), (0, 5));
+    let drawn = exchange(&mut share, &mut store, 2, 500);
+    let held = share.left(at(500));
+    assert_eq!((held, share.at_hand(at(500))), (drawn.granted, drawn.granted.max(drawn.left / 2)));
+    let _ = taken(&mut share, held, 500);
+    assert_eq!(share.at_hand(at(500)), drawn.left / 2, "one call may go on credit");
+    let _ = taken(&mut share, 1, 500);
+    assert_eq!(share.at_hand(at(500)), 0);
+}
+
+#[test]
 fn one_large_call_alone_waits_for_as_long_as_its_units_take_to_flow_in() {
     let mut share = share(600);
     share.ask(100, at(0));

@@ -1,22 +1,7 @@
 use super::*;
 use crate::{
     breaker::{News, Permit},
-    fleet::{Evidence, force, judge},
-};
-
-const SETTINGS: Settings = Settings {
-    failure_threshold: 2,
-    failure_rate: 1.0,
-    minimum_calls: 1_000,
-    window: Duration::from_secs(30),
-    slow_first_token: None,
-    min_tokens_per_second: None,
-    open_for: Duration::from_secs(10),
-    max_open_for: Duration::from_secs(60),
-    half_open_max_calls: 1,
-    success_threshold: 1,
-    ramp: Duration::from_secs(20),
-    probe: Probe::Passive,
+    fleet::{Evidence, fixture::SETTINGS, force, judge},
 };
 
 /// Stamps are seconds after this.
@@ -59,7 +44,7 @@ impl Sidecar {
 
     fn adopt(&mut self, record: &Record, now: u64) -> Option<Transition> {
         self.view.heard(2, at(now));
-        self.view.adopt(record, &self.clock, &mut self.local, at(now))
+        self.view.adopt(record, &self.clock, &mut self.local, at(now), 0.0)
     }
 
     fn lay_in(&mut self, token: u64, epoch: u64, expires: u64, now: u64) -> Ticket {

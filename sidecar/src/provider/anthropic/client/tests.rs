@@ -71,6 +71,7 @@ async fn ask(provider: &Anthropic, fields: &Value) -> Result<Reply, Failure> {
         correlation_id: "c-1",
         trace: &TraceContext::default(),
         timeout: Duration::from_secs(5),
+        left: None,
     };
     provider.ask(ask).await
 }
