@@ -108,10 +108,10 @@ async fn a_run_outlives_the_sidecar_that_it_began_at_and_a_store_that_lost_it() 
     let mut all = fleet(2, |_| config(&redis)).await;
     let way = Way::HttpWhole;
     let run = Agent::new(&all[0].doors, way, "run").run;
-    for one in &all {
+    for (one, calls) in all.iter().zip(1..) {
         Agent::new(&one.doors, way, "run").turn().await.good(way);
+        until_told(&redis, &run, calls, 10 * calls).await;
     }
-    until_told(&redis, &run, 2, 20).await;
     let mut gone = all.remove(0);
     gone.sidecar.signal("TERM").await;
     assert!(gone.sidecar.ended().await.success());
