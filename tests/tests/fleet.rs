@@ -3,8 +3,10 @@
 mod alerts;
 mod common;
 mod faults;
+mod nodes;
 mod orders;
 mod shares;
+mod traffic;
 
 use std::time::{Duration, Instant};
 

@@ -21,7 +21,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("fusebox-store", &["fusebox-proto", "fusebox-rules"]),
     ("fusebox-sidecar", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
     ("fusebox-tests", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
-    ("fusebox-bench", &["fusebox-rules"]),
+    ("fusebox-bench", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
     ("fusebox-fleet-sim", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
 ];
 

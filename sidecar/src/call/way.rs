@@ -73,10 +73,10 @@ pub(super) struct Way {
     pub(super) passing: Option<Passing>,
     /// What is known of the prompt's length; `None`: that it is short.
     pub(super) length: Option<Box<Length>>,
-    /// How long it may still wait for what only the fleet's store knows.
-    pub(super) patience: Patience,
     /// How large the prompt is, where a limit on tokens makes that matter.
     pub(super) measured: Option<Measured>,
+    /// How long it may still wait for what only the fleet's store knows.
+    pub(super) patience: Patience,
 }
 
 /// How a call ended.
@@ -138,8 +138,8 @@ impl Way {
             check: None,
             passing: None,
             length: None,
-            patience: Patience::of_a_call(),
             measured: None,
+            patience: Patience::of_a_call(),
         }))
     }
 

@@ -21,6 +21,7 @@ use super::{
     address::{Address, AddressError},
     backoff::Backoff,
     dial::{Dialer, Pushes, Wire},
+    herald::Herald,
     link::plain,
 };
 
@@ -132,27 +133,29 @@ impl Hints {
 
 impl Keeper {
     async fn keep(mut self) {
-        let mut backoff = Backoff::default();
-        let mut trouble = false;
+        let (mut backoff, mut herald) = (Backoff::default(), Herald::default());
         loop {
             let (lost, mut losses) = mpsc::channel(1);
             let wanted = self.channels.borrow_and_update().clone();
             let why = match self.subscribe(&wanted, lost).await {
                 Ok((wire, missing)) => {
                     self.subscribed.send_modify(|generation| *generation += 1);
-                    if trouble {
-                        tracing::info!(address = %self.dialer.address(), "listening to redis");
-                    }
-                    trouble = false;
-                    self.look_after(&wire, missing, &mut losses, &mut backoff).await
+                    let address = self.dialer.address().clone();
+                    let lasts = || {
+                        backoff.reset();
+                        // One that hears only of some is not what it should be.
+                        if missing == 0 && herald.is_well() {
+                            tracing::info!(%address, "listening to redis");
+                        }
+                    };
+                    self.look_after(&wire, missing, &mut losses, lasts).await
                 }
                 Err(error) => Some(plain(&error)),
             };
             let Some(why) = why else { continue };
-            if !trouble {
+            if herald.lost() {
                 tracing::warn!(address = %self.dialer.address(), error = why, "not listening to redis");
             }
-            trouble = true;
             sleep(backoff.next(fastrand::f64())).await;
         }
     }
@@ -171,13 +174,14 @@ impl Keeper {
         }
     }
 
-    /// Returns with the reason for which the connection must be replaced; none where other channels are wanted.
+    /// Returns with the reason for which the connection must be replaced; none where other channels are wanted. Each
+    /// look at it that is good is told to `lasts`.
     async fn look_after(
         &mut self,
         wire: &Wire,
         missing: usize,
         losses: &mut mpsc::Receiver<String>,
-        backoff: &mut Backoff,
+        mut lasts: impl FnMut(),
     ) -> Option<String> {
         let partial = async {
             match missing {
@@ -197,7 +201,7 @@ impl Keeper {
                 Ok(()) = self.channels.changed() => return None,
                 () = &mut partial => return Some(format!("{missing} channels could not be subscribed")),
                 answer = ping => match answer {
-                    Ok(Ok(())) => backoff.reset(),
+                    Ok(Ok(())) => lasts(),
                     Ok(Err(error)) => return Some(plain(&error)),
                     Err(_) => return Some(format!("no answer to a ping within {PING_LIMIT:?}")),
                 },

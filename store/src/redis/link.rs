@@ -26,6 +26,7 @@ use super::{
     backoff::Backoff,
     classify::{Fate, classify},
     dial::{Dialer, Pushes, Wire},
+    herald::Herald,
     script::Batch,
 };
 use crate::{Clock, StoreError};
@@ -167,23 +168,15 @@ impl Shared {
     fn up(&self, live: &Arc<Live>) {
         self.sharded.store(live.wire.is_sharded(), Ordering::Relaxed);
         *self.live.lock() = Some(Arc::clone(live));
-        let mut trouble = false;
         self.state.send_modify(|state| {
-            trouble = state.error.is_some();
             let generation = state.generation + 1;
             *state = LinkState { connected: true, generation, since: (self.clock)(), error: None };
         });
-        if trouble {
-            tracing::info!(address = %self.address, "connected to redis");
-        }
     }
 
-    /// Logs when trouble begins; that it goes on is told to nobody but those who look.
     fn down(&self, why: &str) {
         *self.live.lock() = None;
-        let mut first = false;
         self.state.send_if_modified(|state| {
-            first = state.error.is_none();
             let changed = state.connected || state.error.as_deref() != Some(why);
             if state.connected {
                 state.connected = false;
@@ -192,9 +185,6 @@ impl Shared {
             state.error = Some(why.into());
             changed
         });
-        if first {
-            tracing::warn!(address = %self.address, error = why, "no connection to redis");
-        }
     }
 }
 
@@ -255,13 +245,17 @@ impl Live {
         let _ = self.lost.try_send(why);
     }
 
-    async fn ping(&self) {
+    /// Whether there was an answer since the last look, or is one now.
+    async fn is_well(&self) -> bool {
+        if self.heard.swap(false, Ordering::Relaxed) {
+            return true;
+        }
         let why = match timeout(PING_LIMIT, self.wire.ping()).await {
             Ok(Ok(())) => {
                 self.silent.store(0, Ordering::Relaxed);
-                return;
+                return true;
             }
-            Ok(Err(error)) if classify(&error).1 == Fate::Sound => return,
+            Ok(Err(error)) if classify(&error).1 == Fate::Sound => return true,
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer to a ping within {PING_LIMIT:?}"),
         };
@@ -270,41 +264,49 @@ impl Live {
         } else {
             self.lose(why);
         }
+        false
     }
 }
 
 /// Connects, looks after the connection, and connects anew.
 async fn keep(shared: Arc<Shared>, dialer: Dialer) {
-    let mut backoff = Backoff::default();
+    let (mut backoff, mut herald) = (Backoff::default(), Herald::default());
     loop {
         let (lost, mut losses) = mpsc::channel(1);
-        match dialer.dial(told_of_end(&shared.address, lost.clone())).await {
+        let why = match dialer.dial(told_of_end(&shared.address, lost.clone())).await {
             Ok(wire) => {
                 let live = Arc::new(Live { wire, lost, silent: AtomicU32::new(0), heard: AtomicBool::new(false) });
                 shared.up(&live);
-                let why = look_after(&live, &mut losses, &mut backoff).await;
-                shared.down(&why);
+                let lasts = || {
+                    backoff.reset();
+                    if herald.is_well() {
+                        tracing::info!(address = %shared.address, "connected to redis");
+                    }
+                };
+                look_after(&live, &mut losses, lasts).await
             }
-            Err(error) => shared.down(&plain(&error)),
+            Err(error) => plain(&error),
+        };
+        shared.down(&why);
+        if herald.lost() {
+            tracing::warn!(address = %shared.address, error = why, "no connection to redis");
         }
         sleep(backoff.next(fastrand::f64())).await;
     }
 }
 
-/// Returns with the reason for which `live` must be replaced.
-async fn look_after(live: &Live, losses: &mut mpsc::Receiver<String>, backoff: &mut Backoff) -> String {
+/// Returns with the reason for which `live` must be replaced. Each look at it that is good is told to `lasts`.
+async fn look_after(live: &Live, losses: &mut mpsc::Receiver<String>, mut lasts: impl FnMut()) -> String {
     loop {
         let look = async {
             sleep(PING_EVERY).await;
-            if !live.heard.swap(false, Ordering::Relaxed) {
-                live.ping().await;
-            }
+            live.is_well().await
         };
         tokio::select! {
             biased;
             // `live` holds a sender, so there is always something to wait for.
             why = losses.recv() => return why.unwrap_or_default(),
-            () = look => backoff.reset(),
+            well = look => if well { lasts() },
         }
     }
 }

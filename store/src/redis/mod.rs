@@ -5,6 +5,7 @@ mod address;
 mod backoff;
 mod classify;
 mod dial;
+mod herald;
 mod hints;
 mod link;
 mod script;

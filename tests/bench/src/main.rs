@@ -1,8 +1,9 @@
-//! Fusebox measured beside Envoy, haproxy and a direct call. `run`, beside this crate's manifest, starts the
-//! contenders and calls this program; it needs Linux and `wrk`.
+//! Fusebox measured beside Envoy, haproxy and a direct call, and in a fleet. `run`, beside this crate's manifest, starts
+//! the contenders and calls this program; it needs Linux and `wrk`, and for the fleet `redis-server`.
 
 mod clock;
 mod compare;
+mod fleet;
 mod load;
 mod mock;
 mod paced;
@@ -45,6 +46,9 @@ enum Command {
         /// Worker threads.
         #[arg(long, default_value_t = 2)]
         threads: usize,
+        /// Answer every call with an error.
+        #[arg(long)]
+        failing: bool,
         #[command(flatten)]
         pace: PaceArgs,
     },
@@ -55,6 +59,8 @@ enum Command {
     },
     /// Measure those that are running, and print the report.
     Compare(CompareArgs),
+    /// Measure what a fleet costs, and how fast it learns; print the report. Fails where a cost is above its limit.
+    Fleet(fleet::Args),
     /// Print what the breaker's decisions cost.
     Rules {
         /// Count instructions too; needs valgrind.
@@ -121,9 +127,13 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
     match command {
-        Command::Mock { listen, threads, pace } => mock::serve(&TcpListener::bind(listen)?, threads, pace.into())?,
+        Command::Mock { listen, threads, failing, pace } => {
+            let completion = if failing { payload::failure() } else { payload::completion() };
+            mock::serve(&TcpListener::bind(listen)?, threads, completion, pace.into())?;
+        }
         Command::Ports { count } => println!("{}", free_ports(count)?.join(" ")),
         Command::Compare(args) => return compare(args),
+        Command::Fleet(args) => return Ok(fleet::run(&args)?),
         Command::Rules { only: Some(name), operations, .. } => rules::only(&name, operations)?,
         Command::Rules { instructions, .. } => println!("{}", rules::table(instructions)?),
     }

@@ -33,13 +33,9 @@ pub(crate) struct Pace {
 
 /// Serves `listener` with `threads` workers until the process ends. Connections are dealt out in turn, so that
 /// no run is slower than another because of how the kernel spread them.
-pub(crate) fn serve(listener: &TcpListener, threads: usize, pace: Pace) -> io::Result<()> {
-    let answers = Arc::new(Answers {
-        completion: payload::completion(),
-        models: payload::models(),
-        pieces: StreamPieces::new(),
-        pace,
-    });
+/// Each whole answer is `completion`.
+pub(crate) fn serve(listener: &TcpListener, threads: usize, completion: Vec<u8>, pace: Pace) -> io::Result<()> {
+    let answers = Arc::new(Answers { completion, models: payload::models(), pieces: StreamPieces::new(), pace });
     let workers = (0..threads.max(1)).map(|_| worker(Arc::clone(&answers))).collect::<io::Result<Vec<_>>>()?;
     for worker in workers.iter().cycle() {
         let (stream, _) = listener.accept()?;
@@ -57,7 +53,7 @@ pub(crate) fn serve(listener: &TcpListener, threads: usize, pace: Pace) -> io::R
 pub(crate) fn start(pace: Pace) -> std::net::SocketAddr {
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    thread::spawn(move || serve(&listener, 1, pace));
+    thread::spawn(move || serve(&listener, 1, payload::completion(), pace));
     address
 }
 

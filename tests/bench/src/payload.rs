@@ -39,6 +39,13 @@ pub(crate) fn completion() -> Vec<u8> {
     ))
 }
 
+/// A whole HTTP/1.1 response of a provider that has failed.
+pub(crate) fn failure() -> Vec<u8> {
+    let body = r#"{"error":{"message":"broken on purpose","type":"server_error"}}"#;
+    let head = "HTTP/1.1 500 Internal Server Error\r\ncontent-type: application/json";
+    format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
 /// A whole HTTP/1.1 response that lists the models: what health checks are answered with.
 pub(crate) fn models() -> Vec<u8> {
     ok(&format!(

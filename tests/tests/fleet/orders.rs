@@ -26,10 +26,10 @@ use super::{One, config, fleet};
 use crate::support::ms;
 
 /// An operator at the store, as the control plane will be.
-struct Operator(Store);
+pub(super) struct Operator(Store);
 
 impl Operator {
-    async fn at(redis: &Server) -> Self {
+    pub(super) async fn at(redis: &Server) -> Self {
         let began = std::time::Instant::now();
         let clock = move || Moment::ZERO + began.elapsed();
         let store = Store::redis(Address::parse(&redis.url()).unwrap(), "default", Arc::new(clock)).unwrap();
@@ -45,7 +45,7 @@ impl Operator {
         self.0.ask(&GetSettings, Duration::from_secs(2)).await.ok()
     }
 
-    async fn set(&self, change: Change, expires_after: Option<Duration>) -> u64 {
+    pub(super) async fn set(&self, change: Change, expires_after: Option<Duration>) -> u64 {
         let (now, settings) = self.get().await.unwrap();
         let expires = expires_after.map(|after| now + after);
         let word = Word { by: "ann".into(), reason: "a test".into(), at: now, expires };
@@ -57,7 +57,7 @@ impl Operator {
     }
 }
 
-async fn applied(one: &One, version: u64) {
+pub(super) async fn applied(one: &One, version: u64) {
     one.status_until("applied", |status| status["fleet"]["settings_version"] == version).await;
 }
 

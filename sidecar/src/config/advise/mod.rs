@@ -1,6 +1,6 @@
 //! What is unwise in a configuration that is not wrong: each thing with its place and what to do.
 
-mod idle;
+mod alone;
 mod ladder;
 mod models;
 mod providers;
@@ -46,7 +46,7 @@ pub fn advise(config: &Config) -> Vec<Advice> {
     load(config, &mut advice);
     runs(config, &mut advice);
     streams(config, &mut advice);
-    idle::all(config, &mut advice);
+    alone::all(config, &mut advice);
     advice.0
 }
 

@@ -52,8 +52,8 @@ pub(super) struct Metrics {
     models: Registry<ModelSeries>,
     providers: Registry<ProviderSeries>,
     pub(super) load: load::Told,
-    pub(super) common: common::Common,
     pub(super) limits: limits::Limits,
+    pub(super) common: common::Common,
     fleet: Fleet,
     /// Seconds since the Unix epoch.
     started: f64,
@@ -86,8 +86,8 @@ impl Metrics {
             models: Registry::new(MAX_MODELS, threads),
             providers: Registry::new(MAX_PROVIDERS, threads),
             load: load::Told::default(),
-            common: common::Common::default(),
             limits: limits::Limits::default(),
+            common: common::Common::default(),
             fleet: Fleet::default(),
             started: clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
         }
