@@ -108,10 +108,10 @@ async fn a_run_outlives_the_sidecar_that_it_began_at_and_a_store_that_lost_it() 
     let mut all = fleet(2, |_| config(&redis)).await;
     let way = Way::HttpWhole;
     let run = Agent::new(&all[0].doors, way, "run").run;
-    for one in &all {
+    for (one, calls) in all.iter().zip(1..) {
         Agent::new(&one.doors, way, "run").turn().await.good(way);
+        until_told(&redis, &run, calls, 10 * calls).await;
     }
-    until_told(&redis, &run, 2, 20).await;
     let mut gone = all.remove(0);
     gone.sidecar.signal("TERM").await;
     assert!(gone.sidecar.ended().await.success());
@@ -138,7 +138,7 @@ async fn calls_of_a_run_at_two_sidecars_at_once_overrun_it_by_no_more_than_is_sa
             if agent.turn().await.kind == "ok" {
                 granted.push(at);
             }
-            tokio::time::sleep(ms(30)).await;
+            tokio::time::sleep(ms(60)).await;
         }
         granted
     };
@@ -320,8 +320,8 @@ async fn with_redis_frozen_every_call_is_answered_and_waits_no_longer_than_is_sa
     before.sort_unstable();
     frozen.sort_unstable();
     // Whatever a busy machine does to one of them, it does not to half of them.
-    assert!(frozen[7] <= before[7] + ms(50 + 20), "{before:?} {frozen:?}");
-    assert!(frozen[14] < ms(500), "{frozen:?}");
+    assert!(frozen[7] <= before[7] + ms(50 + 40), "{before:?} {frozen:?}");
+    assert!(frozen[14] < ms(1_000), "{frozen:?}");
     assert_eq!(provider.calls(), 30);
     let unanswered = |metrics: &Metrics| {
         metrics.sum("fusebox_claims_total", &[("result", "unanswered")]) > 0.0
