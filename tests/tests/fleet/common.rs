@@ -22,7 +22,7 @@ use super::{One, fleet};
 use crate::{
     options::{Ask, Told, ask},
     runs::Agent,
-    support::{Way, hello, ms},
+    support::{Way, ms},
 };
 
 const SECRET: &str = "a secret of sixteen and more letters";
@@ -108,10 +108,10 @@ async fn a_run_outlives_the_sidecar_that_it_began_at_and_a_store_that_lost_it() 
     let mut all = fleet(2, |_| config(&redis)).await;
     let way = Way::HttpWhole;
     let run = Agent::new(&all[0].doors, way, "run").run;
-    for one in &all {
+    for (one, calls) in all.iter().zip(1..) {
         Agent::new(&one.doors, way, "run").turn().await.good(way);
+        until_told(&redis, &run, calls, 10 * calls).await;
     }
-    until_told(&redis, &run, 2, 20).await;
     let mut gone = all.remove(0);
     gone.sidecar.signal("TERM").await;
     assert!(gone.sidecar.ended().await.success());
@@ -138,7 +138,7 @@ async fn calls_of_a_run_at_two_sidecars_at_once_overrun_it_by_no_more_than_is_sa
             if agent.turn().await.kind == "ok" {
                 granted.push(at);
             }
-            tokio::time::sleep(ms(30)).await;
+            tokio::time::sleep(ms(60)).await;
         }
         granted
     };
@@ -214,11 +214,10 @@ async fn a_call_that_failed_or_whose_caller_left_is_made_anew_elsewhere() {
     assert_eq!(ask(&all[0].doors, Way::HttpWhole, &how).await.kind, "provider_error");
     until_kept(&redis, "claim", 0).await;
     assert_eq!(ask(&all[1].doors, Way::HttpWhole, &how).await.how().1, "primary");
-    let call = all[0].sidecar.http().chat(&hello("chat", false)).header("idempotency-key", "order-2");
-    let mut left = Box::pin(call.open());
+    let how = Ask { key: Some("order-2"), ..Ask::default() };
+    let mut left = Box::pin(ask(&all[0].doors, Way::HttpWhole, &how));
     tokio::select! { biased; _ = &mut left => panic!("answered too soon"), _ = provider.saw(3) => {} }
     drop(left);
-    let how = Ask { key: Some("order-2"), prompt: "hello", ..Ask::default() };
     let began = Instant::now();
     assert_eq!(ask(&all[1].doors, Way::HttpWhole, &how).await.kind, "ok");
     assert!(began.elapsed() < Duration::from_secs(4), "it waited for a call that nobody makes");
@@ -321,8 +320,8 @@ async fn with_redis_frozen_every_call_is_answered_and_waits_no_longer_than_is_sa
     before.sort_unstable();
     frozen.sort_unstable();
     // Whatever a busy machine does to one of them, it does not to half of them.
-    assert!(frozen[7] <= before[7] + ms(50 + 20), "{before:?} {frozen:?}");
-    assert!(frozen[14] < ms(500), "{frozen:?}");
+    assert!(frozen[7] <= before[7] + ms(50 + 40), "{before:?} {frozen:?}");
+    assert!(frozen[14] < ms(1_000), "{frozen:?}");
     assert_eq!(provider.calls(), 30);
     let unanswered = |metrics: &Metrics| {
         metrics.sum("fusebox_claims_total", &[("result", "unanswered")]) > 0.0

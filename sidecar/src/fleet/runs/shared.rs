@@ -46,6 +46,8 @@ pub struct SharedRuns {
     kept: Kept,
     fleet: Arc<Fleet>,
     untold: Mutex<VecDeque<Arc<str>>>,
+    /// Held while a round is told, so that who tells the last one waits for the one before.
+    telling: tokio::sync::Mutex<()>,
     /// Rung when there is something to tell.
     news: Notify,
 }
@@ -71,12 +73,18 @@ impl SharedRuns {
     /// Runs that are shared through `fleet`.
     #[must_use]
     pub fn new(fleet: Arc<Fleet>) -> Self {
-        Self { kept: Kept::default(), fleet, untold: Mutex::default(), news: Notify::new() }
+        Self {
+            kept: Kept::default(),
+            fleet,
+            untold: Mutex::default(),
+            telling: tokio::sync::Mutex::default(),
+            news: Notify::new(),
+        }
     }
 
     /// Tells what has not been told, once: before the process ends.
     pub(in crate::fleet) async fn tell_rest(&self) {
-        while !self.untold.lock().is_empty() && self.round().await {}
+        while self.round().await && !self.untold.lock().is_empty() {}
     }
 
     fn missing(&self, id: &str, limits: &Limits, now: Moment) -> Missing {
@@ -173,6 +181,7 @@ impl SharedRuns {
 
     /// Tells some of what waits; whether all of that came through.
     async fn round(&self) -> bool {
+        let _alone = self.telling.lock().await;
         let ids: Vec<_> = {
             let mut untold = self.untold.lock();
             let count = untold.len().min(A_ROUND);
