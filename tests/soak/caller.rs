@@ -21,9 +21,10 @@ use fusebox_tests::{
     sidecar::Sidecar,
 };
 use serde_json::Value;
-use tonic::{Status, transport::Channel};
+use tonic::{Code, Status, transport::Channel};
 
 use super::{
+    bystander::Bystander,
     judge::{Ended, Verdict},
     load::{Ask, Kind, draw},
 };
@@ -36,12 +37,13 @@ pub(crate) struct Caller {
     grpc: InferenceServiceClient<Channel>,
     dice: Rng,
     verdict: Arc<Verdict>,
+    bystander: Bystander,
 }
 
 impl Caller {
-    pub(crate) async fn new(sidecar: &Sidecar, seed: u64, verdict: Arc<Verdict>) -> Self {
+    pub(crate) async fn new(sidecar: &Sidecar, seed: u64, verdict: Arc<Verdict>, bystander: Bystander) -> Self {
         let http = Http::new(sidecar.http().address());
-        Self { http, grpc: sidecar.grpc().await, dice: Rng::with_seed(seed), verdict }
+        Self { http, grpc: sidecar.grpc().await, dice: Rng::with_seed(seed), verdict, bystander }
     }
 
     pub(crate) async fn call_until(mut self, over: Arc<AtomicBool>) {
@@ -50,7 +52,9 @@ impl Caller {
             let by_grpc = ask.kind == Kind::Words && self.dice.u8(0..3) == 0;
             let began = Instant::now();
             let mut ended = if by_grpc { self.by_grpc(&ask).await } else { self.by_http(&ask).await };
-            ended.took = began.elapsed();
+            let now = Instant::now();
+            ended.took = now.duration_since(began);
+            ended.stood_still = self.bystander.stood_still(began, now);
             self.verdict.judge(&ask, &ended);
             tokio::time::sleep(Duration::from_millis(self.dice.u64(..THOUGHT))).await;
         }
@@ -129,7 +133,7 @@ impl Caller {
                     }
                 }
                 Ok(None) => return Ended { done: 1, ..ended },
-                Err(status) => return Ended { kind: told(&status).kind, ..ended },
+                Err(status) => return Ended { kind: kind_of(&status), ..ended },
             }
         }
     }
@@ -141,9 +145,17 @@ fn source_of(outcome: &Outcome) -> String {
 }
 
 fn refused(status: &Status) -> Ended {
-    let told = told(status);
-    let attempts = told.outcome.map_or(0, |outcome| outcome.attempts.len());
-    Ended { kind: told.kind, attempts, ..Ended::default() }
+    let attempts = told(status).outcome.map_or(0, |outcome| outcome.attempts.len());
+    Ended { kind: kind_of(status), attempts, ..Ended::default() }
+}
+
+/// The error's kind. A caller's own timer may fire before the sidecar's word of the same deadline is there: it is then
+/// the one end that its caller hears of.
+fn kind_of(status: &Status) -> String {
+    if status.code() == Code::Cancelled && status.message() == "Timeout expired" {
+        return "own_timer".to_owned();
+    }
+    told(status).kind
 }
 
 impl Ended {

@@ -11,6 +11,7 @@
     reason = "a test's own program"
 )]
 
+mod bystander;
 mod caller;
 mod judge;
 mod load;
@@ -28,7 +29,7 @@ use std::{
 use fusebox_tests::sidecar::Sidecar;
 use tokio::task::JoinSet;
 
-use self::{caller::Caller, judge::Verdict, stage::Stage};
+use self::{bystander::Bystander, caller::Caller, judge::Verdict, stage::Stage};
 
 /// Callers at once.
 const CALLERS: u64 = 24;
@@ -42,10 +43,11 @@ async fn main() -> ExitCode {
     let stage = Stage::start().await;
     let sidecar = Sidecar::start(stage.config()).await;
     let verdict = Arc::new(Verdict::default());
+    let bystander = Bystander::start();
     let over = Arc::new(AtomicBool::new(false));
     let mut callers = JoinSet::new();
     for seed in 0..CALLERS {
-        let caller = Caller::new(&sidecar, seed, Arc::clone(&verdict)).await;
+        let caller = Caller::new(&sidecar, seed, Arc::clone(&verdict), bystander.clone()).await;
         callers.spawn(caller.call_until(Arc::clone(&over)));
     }
     let began = Instant::now();

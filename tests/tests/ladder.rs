@@ -212,7 +212,7 @@ async fn a_set_text_arrives_before_its_caller_has_left() {
     for way in Way::ALL {
         let provider = Provider::start(hang()).await;
         let (_sidecar, doors) = with(&provider, json!({"fallback_response": "sorry"})).await;
-        let told = ask(&doors, way, &Ask { timeout: Some(ms(700)), ..Ask::default() }).await;
+        let told = ask(&doors, way, &Ask { timeout: Some(ms(1_600)), ..Ask::default() }).await;
         assert_eq!(told.how(), ("sorry", "static", "unavailable"), "{way:?}");
     }
 }

@@ -100,9 +100,9 @@ impl Ladder {
     /// little for a set text, which must be on its way before a caller that keeps to its own deadline has left.
     #[must_use]
     pub fn kept(self, remaining: Duration) -> Duration {
-        const LAST_WORD: Duration = Duration::from_millis(20);
+        const LAST_WORD: Duration = Duration::from_millis(100);
         let asking = u32::from(self.smaller_model) + u32::from(self.simplified);
-        let word = if self.fixed { (remaining / 32).min(LAST_WORD) } else { Duration::ZERO };
+        let word = if self.fixed { (remaining / 16).min(LAST_WORD) } else { Duration::ZERO };
         (remaining / 4 * asking).max(word)
     }
 }
@@ -197,9 +197,9 @@ mod tests {
         let kept = |ladder: Ladder| ladder.kept(remaining);
         assert_eq!(kept(Ladder::NONE), Duration::ZERO);
         assert_eq!(kept(Ladder { cache: true, ..Ladder::NONE }), Duration::ZERO);
-        assert_eq!(kept(Ladder { fixed: true, ..Ladder::NONE }), Duration::from_millis(20));
+        assert_eq!(kept(Ladder { fixed: true, ..Ladder::NONE }), Duration::from_millis(100));
         assert_eq!(kept(Ladder { smaller_model: true, ..Ladder::NONE }), Duration::from_secs(2));
         assert_eq!(kept(ALL), Duration::from_secs(4));
-        assert_eq!(Ladder { fixed: true, ..Ladder::NONE }.kept(Duration::from_millis(32)), Duration::from_millis(1));
+        assert_eq!(Ladder { fixed: true, ..Ladder::NONE }.kept(Duration::from_millis(32)), Duration::from_millis(2));
     }
 }

@@ -22,7 +22,7 @@ use super::{One, fleet};
 use crate::{
     options::{Ask, Told, ask},
     runs::Agent,
-    support::{Way, hello, ms},
+    support::{Way, ms},
 };
 
 const SECRET: &str = "a secret of sixteen and more letters";
@@ -214,12 +214,12 @@ async fn a_call_that_failed_or_whose_caller_left_is_made_anew_elsewhere() {
     assert_eq!(ask(&all[0].doors, Way::HttpWhole, &how).await.kind, "provider_error");
     until_kept(&redis, "claim", 0).await;
     assert_eq!(ask(&all[1].doors, Way::HttpWhole, &how).await.how().1, "primary");
-    let call = |one: &One| one.sidecar.http().chat(&hello("chat", false)).header("idempotency-key", "order-2");
-    let mut left = Box::pin(call(&all[0]).open());
+    let how = Ask { key: Some("order-2"), ..Ask::default() };
+    let mut left = Box::pin(ask(&all[0].doors, Way::HttpWhole, &how));
     tokio::select! { biased; _ = &mut left => panic!("answered too soon"), _ = provider.saw(3) => {} }
     drop(left);
     let began = Instant::now();
-    assert_eq!(call(&all[1]).send().await.status, 200);
+    assert_eq!(ask(&all[1].doors, Way::HttpWhole, &how).await.kind, "ok");
     assert!(began.elapsed() < Duration::from_secs(4), "it waited for a call that nobody makes");
     assert_eq!(provider.calls(), 4);
 }

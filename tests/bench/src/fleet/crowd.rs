@@ -1,5 +1,5 @@
-//! A thousand sidecars as Redis sees them: each with its two connections, asking what a sidecar asks at a sidecar's own
-//! pace. They decide nothing, and all run in this process, so only Redis' own time says anything of a real fleet.
+//! A thousand sidecars as Redis sees them: each with its two connections, asking what a sidecar whose providers are all
+//! called asks at a sidecar's own pace. They decide nothing, and all run in this process, so only Redis' own time says anything of a real fleet.
 
 use std::{
     io,
@@ -13,7 +13,11 @@ use std::{
 use fusebox_proto::store::Heartbeat;
 use fusebox_rules::{
     breaker::{Mode, State},
-    fleet::{Reason, Record, Report, Stamp, pace},
+    fleet::{
+        Reason, Record, Report, Stamp,
+        bucket::{Ask, Terms, Unit},
+        pace,
+    },
 };
 use fusebox_store::{
     Operation, Store, Told,
@@ -23,6 +27,7 @@ use fusebox_store::{
     lock::Lock,
     presence::{Beat, Live},
     redis::Address,
+    share::Draw,
 };
 use futures_util::future::join_all;
 use tokio::{
@@ -40,15 +45,16 @@ use crate::clock;
 
 /// Providers of every sidecar, all shared.
 const PROVIDERS: [&str; 5] = ["a", "b", "c", "d", "e"];
-/// As the sidecar has them: how long it waits for an answer, and how often it says that it is there, asks for the watch,
-/// and tells of its calls.
+/// As the sidecar has them: how long it waits for an answer, and how often it asks for the watch and tells of its calls.
 const LIMIT: Duration = Duration::from_millis(500);
-const BEAT: Duration = Duration::from_secs(1);
 const WATCH: Duration = Duration::from_secs(5);
 const COUNT: Duration = Duration::from_secs(5);
 /// For who opens a breaker: this process may be busier than any sidecar is.
 const LONG_LIMIT: Duration = Duration::from_secs(10);
 const WINDOW: Duration = Duration::from_secs(60);
+/// The fleet's budget of retries, in thousandths, and what a sidecar's calls of a second pay in.
+const RETRIES: Terms = Terms { per_minute: 600_000, burst: 20_000_000, initial: 10_000 };
+const PAID: u64 = 20_000;
 /// Answers of which is remembered how long they took.
 const SAMPLES: usize = 1 << 20;
 /// How long all may take to connect, and to hear of an opening.
@@ -133,7 +139,7 @@ async fn measure(stage: &Stage<'_>, redis: &Redis) -> io::Result<Crowd> {
     let mut phases = Vec::new();
     for (name, bad_news) in [("all is well", false), ("each has bad news all the time", true)] {
         world.bad_news.store(bad_news, Relaxed);
-        sleep(BEAT).await;
+        sleep(pace::beats(world.live)).await;
         phases.push(world.phase(name, redis, &mut taken, stage.scale.crowd).await?);
     }
     world.bad_news.store(false, Relaxed);
@@ -186,8 +192,9 @@ impl World {
     fn would_be(&self) -> f64 {
         let reports = if self.bad_news.load(Relaxed) { pace::busy(self.live) } else { pace::IDLE };
         let often = |every: Duration| 1.0 / every.as_secs_f64();
-        let providers = PROVIDERS.len() as f64;
-        f64::from(self.live) * (providers * (often(reports) + often(COUNT)) + often(BEAT) + often(WATCH) + 1.0)
+        let of_each = often(reports) + often(draws(self.live)) + often(COUNT);
+        let of_all = often(pace::beats(self.live)) + often(WATCH) + 1.0;
+        f64::from(self.live) * (PROVIDERS.len() as f64 * of_each + of_all)
     }
 
     /// One more sidecar opens the provider's breaker; how long after that each of the others has heard.
@@ -249,7 +256,7 @@ impl Simulated {
     }
 
     async fn live(self) {
-        tokio::join!(self.synchronise(), self.beat(), self.watch(), self.count(), self.hear());
+        tokio::join!(self.synchronise(), self.draw(), self.beat(), self.watch(), self.count(), self.hear());
     }
 
     async fn ask<O: Operation>(&self, operation: &O) -> Option<(Stamp, O::Reply)> {
@@ -295,6 +302,19 @@ impl Simulated {
         }
     }
 
+    /// Tells what calls have paid in for retries.
+    async fn draw(&self) {
+        loop {
+            let draw = |provider| async move {
+                let ask = Ask { put: PAID, ..Ask::default() };
+                self.ask(&Draw { provider, unit: Unit::Retries, terms: RETRIES, ask }).await
+            };
+            let begin = clock::now();
+            join_all(PROVIDERS.map(draw)).await;
+            sleep(jittered(draws(self.world.live)).saturating_sub(clock::now().duration_since(begin))).await;
+        }
+    }
+
     async fn beat(&self) {
         let providers = PROVIDERS.map(|name| fusebox_proto::store::ProviderBeat {
             name: name.to_owned(),
@@ -309,9 +329,10 @@ impl Simulated {
             providers: providers.into(),
             ..Heartbeat::default()
         };
+        let every = pace::beats(self.world.live);
         loop {
-            let _ = self.ask(&Beat { heartbeat: &heartbeat, every: BEAT * 2 }).await;
-            sleep(jittered(BEAT)).await;
+            let _ = self.ask(&Beat { heartbeat: &heartbeat, every: every * 2 }).await;
+            sleep(jittered(every)).await;
         }
     }
 
@@ -361,6 +382,11 @@ impl Simulated {
             }
         }
     }
+}
+
+/// How often one of `live` sidecars tells what calls have paid in: no oftener than it synchronises while it is idle.
+fn draws(live: u32) -> Duration {
+    pace::draw(live).max(pace::IDLE)
 }
 
 /// Drawn anew as the sidecar draws it, so that a thousand of them do not keep step.

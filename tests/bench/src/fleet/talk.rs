@@ -1,5 +1,6 @@
-//! What one sidecar asks of Redis in a second, while it is idle and while it is called two thousand times a second. The
-//! more it is called the more it has to tell, but no more often.
+//! What one sidecar asks of Redis in a second: while it is idle, while it is called a hundred times a second, and while
+//! it is called two thousand times. One that is called has more to tell than one that is not; the more it is called the
+//! more it has to tell, but no more often.
 
 use std::{io, net::SocketAddr, thread, time::Duration};
 
@@ -9,9 +10,10 @@ use super::{
 };
 use crate::{clock, paced};
 
-/// Callers of one connection each, and what each calls in a second.
+/// Callers of one connection each, and what each calls in a second, seldom and often.
 const CALLERS: usize = 8;
-const CALLS_PER_SECOND: u32 = 250;
+const SELDOM: u32 = 13;
+const OFTEN: u32 = 250;
 /// Providers of the sidecar, all shared. The first is called.
 const PROVIDERS: [&str; 5] = [crate::payload::MODEL, "b", "c", "d", "e"];
 /// Before anything counts.
@@ -28,18 +30,20 @@ pub(super) struct Told {
     pub(super) cpu_ms: f64,
 }
 
-/// All of them, in pairs.
-#[derive(Debug)]
+/// All of them, round by round.
+#[derive(Debug, Default)]
 pub(super) struct Talk {
     pub(super) idle: Vec<Told>,
-    pub(super) busy: Vec<Told>,
+    pub(super) seldom: Vec<Told>,
+    pub(super) often: Vec<Told>,
     pub(super) failed: u64,
 }
 
 impl Talk {
-    /// By how much more is asked under load, as a share: of requests, and of bytes.
+    /// By how much more is asked of one that is called often than of one that is called seldom, as a share: of
+    /// requests, and of bytes.
     pub(super) fn growth(&self) -> [f64; 2] {
-        let of = |of: fn(&Told) -> f64| median(self.busy.iter().map(of)) / median(self.idle.iter().map(of)) - 1.0;
+        let of = |of: fn(&Told) -> f64| median(self.often.iter().map(of)) / median(self.seldom.iter().map(of)) - 1.0;
         [of(|told| told.requests_per_second), of(|told| told.bytes_per_second)]
     }
 }
@@ -50,31 +54,33 @@ pub(super) fn run(stage: &Stage<'_>) -> io::Result<Talk> {
     let config = servers::config(Some(&redis), &PROVIDERS.map(|name| (name, provider)), "warn");
     let sidecar = Sidecar::start(stage.sidecar, stage.directory, "talk", &config)?;
     sidecar.await_fleet(1)?;
-    let mut talk = Talk { idle: Vec::new(), busy: Vec::new(), failed: 0 };
-    call(sidecar.http, WARM_UP)?;
+    let mut talk = Talk::default();
+    call(sidecar.http, OFTEN, WARM_UP)?;
     for _ in 0..stage.scale.talk_rounds {
-        let (idle, _) = measure(stage.scale.talk, &redis, &sidecar, |lasting| {
-            clock::sleep_until(clock::now() + lasting);
-            Ok((0, 0))
-        })?;
-        let (busy, failed) = measure(stage.scale.talk, &redis, &sidecar, |lasting| call(sidecar.http, lasting))?;
-        talk.idle.push(idle);
-        talk.busy.push(busy);
-        talk.failed += failed;
+        for pace in [None, Some(SELDOM), Some(OFTEN)] {
+            let (told, failed) = measure(stage.scale.talk, &redis, &sidecar, pace)?;
+            talk.failed += failed;
+            match pace {
+                None => talk.idle.push(told),
+                Some(SELDOM) => talk.seldom.push(told),
+                Some(_) => talk.often.push(told),
+            }
+        }
     }
     Ok(talk)
 }
 
-/// Measures while `work` is done, which tells of its calls, good and failed.
-fn measure(
-    lasting: Duration,
-    redis: &Redis,
-    sidecar: &Sidecar,
-    work: impl FnOnce(Duration) -> io::Result<(u64, u64)>,
-) -> io::Result<(Told, u64)> {
+/// Measures while each caller calls so often in a second, or nobody calls; and how many calls failed.
+fn measure(lasting: Duration, redis: &Redis, sidecar: &Sidecar, pace: Option<u32>) -> io::Result<(Told, u64)> {
     redis.count_anew()?;
     let (begin, cpu) = (clock::now(), sidecar.cpu()?);
-    let (calls, failed) = work(lasting)?;
+    let (calls, failed) = match pace {
+        Some(per_second) => call(sidecar.http, per_second, lasting)?,
+        None => {
+            clock::sleep_until(begin + lasting);
+            (0, 0)
+        }
+    };
     let Asked { requests, commands, bytes } = redis.asked()?;
     let took = clock::now().duration_since(begin);
     let cpu = sidecar.cpu()?.saturating_sub(cpu);
@@ -89,10 +95,9 @@ fn measure(
 }
 
 /// Calls that went well, and those that did not.
-fn call(target: SocketAddr, lasting: Duration) -> io::Result<(u64, u64)> {
+fn call(target: SocketAddr, per_second: u32, lasting: Duration) -> io::Result<(u64, u64)> {
     thread::scope(|scope| {
-        let callers: Vec<_> =
-            (0..CALLERS).map(|_| scope.spawn(|| paced::run(target, CALLS_PER_SECOND, lasting))).collect();
+        let callers: Vec<_> = (0..CALLERS).map(|_| scope.spawn(|| paced::run(target, per_second, lasting))).collect();
         let mut sum = (0, 0);
         for caller in callers {
             let paced = caller.join().map_err(|_| io::Error::other("a caller has panicked"))??;
@@ -115,9 +120,9 @@ mod tests {
             bytes_per_second: bytes,
             cpu_ms: 0.0,
         };
-        let idle = vec![told(10.0, 100.0), told(1.0, 1.0), told(11.0, 200.0)];
-        let busy = vec![told(11.0, 90.0), told(900.0, 90.0), told(10.0, 90.0)];
-        let [requests, bytes] = Talk { idle, busy, failed: 0 }.growth();
+        let seldom = vec![told(10.0, 100.0), told(1.0, 1.0), told(11.0, 200.0)];
+        let often = vec![told(11.0, 90.0), told(900.0, 90.0), told(10.0, 90.0)];
+        let [requests, bytes] = Talk { seldom, often, ..Talk::default() }.growth();
         assert!((requests - 0.1).abs() < 1e-9 && (bytes + 0.1).abs() < 1e-9);
     }
 }
