@@ -101,7 +101,7 @@ impl Way {
             failures.add(seat, failure);
         }
         self.note_too_long(&failures);
-        Err(failures.into_one(self.call.request.operation))
+        Err(failures.into_one(&route, self.call.request.operation))
     }
 
     fn may_go_on(&self, kind: ErrorKind) -> bool {

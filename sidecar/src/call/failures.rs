@@ -2,7 +2,7 @@
 
 use super::length::LIMIT;
 use crate::{
-    call::plan::Seat,
+    call::plan::{Route, Seat},
     chat::request::Operation,
     error::{ErrorKind, Failure},
 };
@@ -33,10 +33,10 @@ impl<'a> Failures<'a> {
         self.met.iter().filter(too_long).map(|(seat, failure)| (*seat, failure))
     }
 
-    /// The one failure that the caller hears: the last whose call may be sent again, else the last; of these, of those
+    /// The one failure that the caller hears where `route` has nobody else to ask: the last whose call may be sent again, else the last; of these, of those
     /// who were asked before those who were passed over, and of a prompt that is too long for all the largest window's.
     /// It names each provider and what became of it.
-    pub(super) fn into_one(self, operation: Operation) -> Failure {
+    pub(super) fn into_one(self, route: &Route, operation: Operation) -> Failure {
         let tried: Vec<String> = self
             .met
             .iter()
@@ -46,8 +46,7 @@ impl<'a> Failures<'a> {
         let window = |failure: &Failure| failure.number(LIMIT);
         let weight = |failure: &Failure| (failure.kind.row().retryable, !failure.unasked, window(failure));
         let Some((_, mut failure)) = self.met.into_iter().max_by_key(|(_, failure)| weight(failure)) else {
-            let message = format!("no enabled provider of this model serves {}", operation.path());
-            return Failure::new(ErrorKind::ModelNotFound, message);
+            return nobody(route, operation);
         };
         // Whoever is ready first decides when it is worth coming back.
         if failure.kind.row().retryable && failure.wait.is_some() {
@@ -58,4 +57,14 @@ impl<'a> Failures<'a> {
         }
         failure.detail("providers", tried.join(", "))
     }
+}
+
+/// There was nobody to ask. Switches are turned on again, so that a call may then come back; what nobody does nobody
+/// will do the next time.
+fn nobody(route: &Route, operation: Operation) -> Failure {
+    if route.seats.is_empty() {
+        return Failure::new(ErrorKind::CircuitOpen, "every provider of this model is switched off").unasked();
+    }
+    let message = format!("no enabled provider of this model serves {}", operation.path());
+    Failure::new(ErrorKind::ModelNotFound, message)
 }

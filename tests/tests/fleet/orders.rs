@@ -72,7 +72,7 @@ async fn a_provider_is_switched_off_and_on_again_everywhere() {
     let version = operator.set(Change::Enabled("a".into(), Some(false)), None).await;
     for one in &all {
         applied(one, version).await;
-        one.call().await.failed();
+        assert_eq!(one.call().await.failed().kind, "circuit_open");
     }
     assert_eq!(provider.seen().len(), 2, "a call reached a provider that is switched off");
     // The operator's word outlives the store's memory.
