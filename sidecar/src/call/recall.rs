@@ -1,8 +1,8 @@
 //! Answers of before to equal questions: which are kept, when they are read, and how they are told again.
 //!
-//! Two questions are equal if they ask the same, in the same bytes, of the same model for the same holder of a token; how
-//! the answer is to be sent makes no difference. Any provider's answer stands for the model, as the configuration says it may. Callers
-//! are told apart by their bearer tokens and by nothing else, so those without one share.
+//! Two questions are equal if they ask the same, in the same bytes, of the same model for the same holder of a token;
+//! how the answer is to be sent makes no difference. Any provider's answer stands for the model, as the configuration
+//! says it may. Callers are told apart by their bearer tokens and by nothing else, so those without one share.
 
 use std::{sync::Arc, time::Duration};
 
