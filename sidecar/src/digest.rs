@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    hash::{BuildHasher as _, Hasher as _, RandomState},
+    hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState},
     sync::LazyLock,
 };
 
@@ -34,6 +34,27 @@ impl Digest {
     #[must_use]
     pub fn part(self, count: usize) -> usize {
         usize::try_from(self.0 % (count.max(1) as u128)).unwrap_or(0)
+    }
+}
+
+/// Finds digests in a table by what they are: they are spread already, and nobody outside can choose one.
+pub type Spread = BuildHasherDefault<Upper>;
+
+/// The upper half of the last digest that was written.
+#[derive(Debug, Default)]
+pub struct Upper(u64);
+
+impl Hasher for Upper {
+    fn write_u128(&mut self, digest: u128) {
+        self.0 = u64::try_from(digest >> 64).unwrap_or_default();
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |mixed, byte| mixed.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

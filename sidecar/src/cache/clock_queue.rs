@@ -11,12 +11,12 @@ use std::{
 use fusebox_rules::moment::Moment;
 
 use super::Weigh;
-use crate::digest::Digest;
+use crate::digest::{Digest, Spread};
 
 /// Entries in the order in which they come to their turn.
 #[derive(Debug)]
 pub(super) struct ClockQueue<V> {
-    entries: HashMap<Digest, Entry<V>>,
+    entries: HashMap<Digest, Entry<V>, Spread>,
     /// The key of each entry, once.
     turns: VecDeque<Digest>,
     bytes: usize,
@@ -37,7 +37,7 @@ impl<V: Weigh> ClockQueue<V> {
         2 * (size_of::<(Digest, Entry<V>)>() + 1 + size_of::<Digest>()) + size_of::<V>() + 2 * size_of::<usize>();
 
     pub(super) fn new() -> Self {
-        Self { entries: HashMap::new(), turns: VecDeque::new(), bytes: 0 }
+        Self { entries: HashMap::default(), turns: VecDeque::new(), bytes: 0 }
     }
 
     pub(super) const fn bytes(&self) -> usize {

@@ -1,7 +1,7 @@
 //! The configuration as calls use it: names resolved, providers dialled, gates kept over reloads.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -26,7 +26,7 @@ pub struct Plan {
     pub config: Config,
     /// Every provider, in the configuration's order.
     pub upstreams: Vec<Arc<Upstream>>,
-    routes: HashMap<Arc<str>, Arc<Route>>,
+    routes: BTreeMap<Arc<str>, Arc<Route>>,
     /// What serves a call that names no model; with no models configured, whatever it names.
     default: Arc<Route>,
 }
@@ -157,7 +157,7 @@ impl Plan {
         let mut countings = kept
             .filter_map(|seat| Some((key(&seat.upstream, seat.model.as_ref()?), Arc::clone(&seat.counting))))
             .collect();
-        let routes: HashMap<_, _> = config
+        let routes: BTreeMap<_, _> = config
             .models
             .iter()
             .map(|model| (Arc::clone(&model.name), Arc::new(route(model, &upstreams, &mut countings))))
