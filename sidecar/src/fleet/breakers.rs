@@ -12,7 +12,6 @@ use fusebox_store::{
     breaker::{self, Commit, Condition, Cool, Lease, Probed, Seen},
 };
 use futures_util::future::join_all;
-use parking_lot::Mutex;
 
 use super::{Fleet, Member, jittered, until};
 use crate::clock;
@@ -25,7 +24,7 @@ const SAME: Duration = Duration::from_millis(50);
 /// One member, and whose turn it is to speak with the store about it.
 struct Watched {
     member: Member,
-    turns: Mutex<Turns>,
+    turns: Turns,
 }
 
 impl Fleet {
@@ -34,14 +33,15 @@ impl Fleet {
         if members.is_empty() {
             return std::future::pending().await;
         }
-        let watched: Vec<_> = members.into_iter().map(|member| Watched { member, turns: Mutex::default() }).collect();
+        let mut watched: Vec<_> =
+            members.into_iter().map(|member| Watched { member, turns: Turns::default() }).collect();
         loop {
             let began = clock::now();
-            join_all(watched.iter().map(|one| self.one(one))).await;
+            join_all(watched.iter_mut().map(|one| self.one(one))).await;
             self.telemetry.fleet_synchronised(clock::now().since(began));
             let live = self.live();
             let (idle, busy) = (jittered(pace::IDLE), jittered(pace::busy(live)));
-            self.wait(&watched, &Round { began, live, idle, busy }).await;
+            self.wait(&mut watched, &Round { began, live, idle, busy }).await;
             // What only a few have to say does not wait for its turn.
             if !watched.iter().any(Watched::is_one_of_few) {
                 until(began + busy).await;
@@ -50,11 +50,11 @@ impl Fleet {
     }
 
     /// Waits until something is rung or due.
-    async fn wait(&self, watched: &[Watched], round: &Round) {
+    async fn wait(&self, watched: &mut [Watched], round: &Round) {
         loop {
             let now = clock::now();
             let mut next = Turn::Speak(round.began + round.idle);
-            for turn in watched.iter().filter_map(|one| one.next(round, now)) {
+            for turn in watched.iter_mut().filter_map(|one| one.next(round, now)) {
                 next = next.sooner(turn);
             }
             let (due, draws) = match next {
@@ -73,18 +73,17 @@ impl Fleet {
 
     /// One provider. What does not come through is told again the next time: nothing is lost by it, and the trouble has
     /// been told of.
-    async fn one(&self, watched: &Watched) {
+    async fn one(&self, watched: &mut Watched) {
         let _ = self.exchange(watched).await;
     }
 
-    async fn exchange(&self, watched: &Watched) -> Result<(), StoreError> {
-        let member = &watched.member;
+    async fn exchange(&self, Watched { member, turns }: &mut Watched) -> Result<(), StoreError> {
         let gate = &member.gate;
         self.tell_of_probes(member).await?;
         let Some(report) = gate.report(&self.clock()) else { return Ok(()) };
         let seen = self.report(member, report).await?;
         self.share_cool_down(member, &seen).await?;
-        let asks = |view: &mut View| watched.turns.lock().asks(view, clock::now()).then(|| view.record().epoch);
+        let asks = |view: &mut View| turns.asks(view, clock::now()).then(|| view.record().epoch);
         if let Some(epoch) = gate.with_view(asks).flatten() {
             self.lease(member, epoch).await?;
         }
@@ -169,11 +168,11 @@ impl Fleet {
 
 impl Watched {
     /// What is next for it; `None`: it is not shared.
-    fn next(&self, round: &Round, now: Moment) -> Option<Turn> {
-        self.member.gate.with_view(|view| self.turns.lock().next(view, round, now, fastrand::f64()))
+    fn next(&mut self, round: &Round, now: Moment) -> Option<Turn> {
+        self.member.gate.with_view(|view| self.turns.next(view, round, now, fastrand::f64()))
     }
 
     fn is_one_of_few(&self) -> bool {
-        self.turns.lock().is_drawn() || self.member.gate.with_view(|view| view.has_results()).unwrap_or_default()
+        self.turns.is_drawn() || self.member.gate.with_view(|view| view.has_results()).unwrap_or_default()
     }
 }

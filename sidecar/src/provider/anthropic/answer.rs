@@ -7,7 +7,10 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::wire::{self, Counts};
 use crate::{
-    chat::answer::{Finish, Whole},
+    chat::{
+        answer::{Finish, Whole},
+        json,
+    },
     error::{ErrorKind, Failure},
     provider::{fault, said_nothing},
 };
@@ -48,7 +51,7 @@ struct Block<'a> {
 /// The provider's own error if `body` is one; [`ErrorKind::InvalidResponse`] if it is no message, or one that is
 /// empty or does not say why it stopped; [`ErrorKind::ContentFiltered`] if it is a refusal, or ended by one.
 pub fn translate(body: &[u8], created: u64) -> Result<Whole, Failure> {
-    let message: Message<'_> = match serde_json::from_slice(body) {
+    let message: Message<'_> = match json::read(body) {
         Ok(message) => message,
         Err(error) => return Err(fault::from_event(body).unwrap_or_else(|| invalid(&error.to_string()))),
     };

@@ -11,7 +11,10 @@ use serde_json::{json, value::RawValue};
 
 use super::wire::{self, Counts};
 use crate::{
-    chat::answer::{Finish, Usage},
+    chat::{
+        answer::{Finish, Usage},
+        json,
+    },
     error::{ErrorKind, Failure},
     provider::fault,
 };
@@ -313,7 +316,7 @@ fn parse<T: DeserializeOwned>(data: &[u8]) -> Result<T, Failure> {
 }
 
 fn read<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<T, Failure> {
-    serde_json::from_slice(data).map_err(|error| broken(&error.to_string()))
+    json::read(data).map_err(|error| broken(&error.to_string()))
 }
 
 fn broken(why: &str) -> Failure {
