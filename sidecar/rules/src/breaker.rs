@@ -93,6 +93,26 @@ pub struct Settings {
     pub probe: Probe,
 }
 
+impl Default for Settings {
+    /// What a configuration that says nothing of it has.
+    fn default() -> Self {
+        Self {
+            failure_threshold: 5,
+            failure_rate: 0.5,
+            minimum_calls: 20,
+            window: Duration::from_secs(60),
+            slow_first_token: None,
+            min_tokens_per_second: None,
+            open_for: Duration::from_secs(60),
+            max_open_for: Duration::from_secs(600),
+            half_open_max_calls: 3,
+            success_threshold: 3,
+            ramp: Duration::from_secs(30),
+            probe: Probe::Active,
+        }
+    }
+}
+
 impl Settings {
     /// Whether a stream that gave `tokens` over `took`, counted from its first token, is to be told as [`News::Slow`].
     #[must_use]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use fusebox_rules::{
-    breaker::{Admission, Asker, Breaker, News, Probe, Settings},
+    breaker::{Admission, Asker, Breaker, News, Settings},
     moment::Moment,
 };
 
@@ -85,7 +85,7 @@ fn instructions(said: &str) -> Option<u64> {
 }
 
 fn admit(operations: u64) {
-    let mut breaker = Breaker::new(settings());
+    let mut breaker = Breaker::new(Settings::default());
     for now in moments(operations) {
         black_box(black_box(&mut breaker).admit(Asker::Caller, 1, now, 0.5));
     }
@@ -100,7 +100,7 @@ fn admit_and_stream(operations: u64) {
 }
 
 fn hear<const N: usize>(operations: u64, news: fn(Duration) -> [News; N]) {
-    let mut breaker = Breaker::new(settings());
+    let mut breaker = Breaker::new(Settings::default());
     for now in moments(operations) {
         if let Admission::Granted(mut permit) = black_box(&mut breaker).admit(Asker::Caller, 1, now, 0.5) {
             for news in news(Duration::from_nanos(STEP_NANOS)) {
@@ -111,7 +111,7 @@ fn hear<const N: usize>(operations: u64, news: fn(Duration) -> [News; N]) {
 }
 
 fn refuse(operations: u64) {
-    let mut breaker = Breaker::new(Settings { failure_threshold: 1, ..settings() });
+    let mut breaker = Breaker::new(Settings { failure_threshold: 1, ..Settings::default() });
     if let Admission::Granted(mut permit) = breaker.admit(Asker::Caller, 0, Moment::ZERO, 0.5) {
         breaker.record(&mut permit, News::Failed, Moment::ZERO);
     }
@@ -122,24 +122,6 @@ fn refuse(operations: u64) {
 
 fn moments(operations: u64) -> impl Iterator<Item = Moment> {
     (0..operations).map(|i| Moment::from_nanos(i * STEP_NANOS))
-}
-
-/// The defaults of a provider's configuration.
-fn settings() -> Settings {
-    Settings {
-        failure_threshold: 5,
-        failure_rate: 0.5,
-        minimum_calls: 20,
-        window: Duration::from_secs(60),
-        slow_first_token: None,
-        min_tokens_per_second: None,
-        open_for: Duration::from_secs(60),
-        max_open_for: Duration::from_secs(600),
-        half_open_max_calls: 3,
-        success_threshold: 3,
-        ramp: Duration::from_secs(30),
-        probe: Probe::Active,
-    }
 }
 
 #[cfg(test)]

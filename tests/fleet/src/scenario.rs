@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use fusebox_rules::breaker::State;
+use fusebox_rules::breaker::{Settings, State};
 
 use crate::{
     figures::back_to_normal,
     provider::Health,
     sidecar::Sharing,
-    world::{Plan, Step, World, defaults},
+    world::{Plan, Step, World},
 };
 
 /// Seconds from the beginning.
@@ -245,7 +245,7 @@ impl Scenario {
             sidecars: scale.sidecars,
             calls: scale.calls,
             sharing,
-            settings: defaults(),
+            settings: Settings::default(),
             lasts: Duration::from_secs(self.lasts),
             steps: steps.collect(),
             loses_first_opening: self.loses_first_opening && sharing == Sharing::Fleet,

@@ -6,7 +6,7 @@ mod sync;
 use std::{rc::Rc, time::Duration};
 
 use fusebox_rules::{
-    breaker::{self, Probe, State},
+    breaker::{self, State},
     error::ErrorKind,
     fleet::{Leave, Record, Stamp, pace},
     moment::Moment,
@@ -62,25 +62,6 @@ pub struct Plan {
     pub loses_first_opening: bool,
     /// Of chance.
     pub seed: u64,
-}
-
-/// The settings that a configuration has by default.
-#[must_use]
-pub const fn defaults() -> breaker::Settings {
-    breaker::Settings {
-        failure_threshold: 5,
-        failure_rate: 0.5,
-        minimum_calls: 20,
-        window: Duration::from_secs(60),
-        slow_first_token: None,
-        min_tokens_per_second: None,
-        open_for: Duration::from_secs(60),
-        max_open_for: Duration::from_secs(600),
-        half_open_max_calls: 3,
-        success_threshold: 3,
-        ramp: Duration::from_secs(30),
-        probe: Probe::Active,
-    }
 }
 
 #[derive(Debug)]

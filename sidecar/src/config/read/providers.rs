@@ -227,29 +227,42 @@ fn retry(at: &mut Section<'_>) -> retry::Policy {
 
 fn breaker(at: &mut Section<'_>) -> breaker::Settings {
     let probes = [("active", Probe::Active), ("passive", Probe::Passive)];
+    let default = breaker::Settings::default();
     let settings = breaker::Settings {
-        failure_threshold: at.key("failure_threshold", "failures in a row that open it").count(5, 1..=1_000_000),
-        failure_rate: at.key("failure_rate", "the share of failed calls that opens it").number(0.5, 0.001..=1.0),
-        minimum_calls: at.key("minimum_calls", "calls in the window before the share counts").count(20, 1..=1_000_000),
-        window: at.key("window", "how far back the share looks").duration(MINUTE, SECOND..=HOUR),
+        failure_threshold: at
+            .key("failure_threshold", "failures in a row that open it")
+            .count(default.failure_threshold, 1..=1_000_000),
+        failure_rate: at
+            .key("failure_rate", "the share of failed calls that opens it")
+            .number(default.failure_rate, 0.001..=1.0),
+        minimum_calls: at
+            .key("minimum_calls", "calls in the window before the share counts")
+            .count(default.minimum_calls, 1..=1_000_000),
+        window: at.key("window", "how far back the share looks").duration(default.window, SECOND..=HOUR),
         slow_first_token: at
             .key("slow_first_token", "a first token later than this is a failure")
             .optional_duration(MILLISECOND..=HOUR),
         min_tokens_per_second: at
             .key("min_tokens_per_second", "a stream slower than this, over a window of ten such tokens, breaks off")
             .optional_number(0.001..=1e6),
-        open_for: at.key("open_for", "how long it is left alone before probes").duration(MINUTE, MILLISECOND..=DAY),
+        open_for: at
+            .key("open_for", "how long it is left alone before probes")
+            .duration(default.open_for, MILLISECOND..=DAY),
         max_open_for: at
             .key("max_open_for", "the longest, each failed recovery doubling it")
-            .duration(10 * MINUTE, MILLISECOND..=DAY),
-        half_open_max_calls: at.key("half_open_max_calls", "probes at once").count(3, 1..=breaker::MAX_PROBES),
-        success_threshold: at.key("success_threshold", "probes in a row that close it").count(3, 1..=1_000),
+            .duration(default.max_open_for, MILLISECOND..=DAY),
+        half_open_max_calls: at
+            .key("half_open_max_calls", "probes at once")
+            .count(default.half_open_max_calls, 1..=breaker::MAX_PROBES),
+        success_threshold: at
+            .key("success_threshold", "probes in a row that close it")
+            .count(default.success_threshold, 1..=1_000),
         ramp: at
             .key("ramp", "how long the share of calls let through then takes to grow to all")
-            .duration(30 * SECOND, Duration::ZERO..=HOUR),
+            .duration(default.ramp, Duration::ZERO..=HOUR),
         probe: at
             .key("probe", "a small call of the sidecar's own, or the next caller's: active, passive")
-            .word(Probe::Active, &probes),
+            .word(default.probe, &probes),
     };
     no_longer(at, ("open_for", settings.open_for), ("max_open_for", settings.max_open_for));
     settings
