@@ -20,6 +20,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("fusebox-rules", &[]),
     ("fusebox-store", &["fusebox-proto", "fusebox-rules"]),
     ("fusebox-sidecar", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
+    ("fusebox-control-plane", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
     ("fusebox-tests", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
     ("fusebox-bench", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
     ("fusebox-fleet-sim", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),

@@ -12,6 +12,9 @@ const BUSY: Duration = Duration::from_millis(100);
 const DRAW: Duration = Duration::from_millis(200);
 /// The same where a call has come short: it comes again sooner than [`BUSY`] to see what has been leased for it.
 const SHORT: Duration = Duration::from_millis(50);
+/// Between two tellings of what calls paid in for retries, where nothing is asked for. Who retries asks anyway, and the
+/// fleet's bucket holds a hundred calls' worth of each sidecar meanwhile.
+pub const PAID: Duration = Duration::from_secs(5);
 /// How far apart sidecars look, at most, once a breaker's time is up; of a fleet that is not large.
 const SPREAD: Duration = Duration::from_millis(50);
 /// Sidecars of a fleet that is not large. More of them slow down, so that the store has no more to do.

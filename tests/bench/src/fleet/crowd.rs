@@ -390,9 +390,9 @@ impl Simulated {
     }
 }
 
-/// How often one of `live` sidecars tells what calls have paid in: no oftener than it synchronises while it is idle.
+/// How often one of `live` sidecars tells what calls have paid in.
 fn draws(live: u32) -> Duration {
-    pace::draw(live).max(pace::IDLE)
+    pace::draw(live).max(pace::PAID)
 }
 
 /// Drawn anew as the sidecar draws it, so that a thousand of them do not keep step.

@@ -1,0 +1,3 @@
+//! The control plane's program: what was typed, done.
+
+fn main() {}
