@@ -4,6 +4,7 @@
 
 mod alerts;
 mod alike;
+mod audit;
 mod cache;
 mod claims;
 mod cluster;
@@ -19,3 +20,4 @@ mod sentinel;
 mod server;
 mod settings;
 mod shares;
+mod silences;
