@@ -8,6 +8,7 @@ pub mod alerts;
 pub mod body;
 pub mod breaker;
 pub mod claims;
+pub mod delivery;
 pub mod digest;
 pub mod error;
 pub mod errors;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Debug, hash::Hash};
 
 use fusebox_rules::fleet::Stamp;
 
-use crate::{Operation, alerts, breaker, claims, errors, lock, presence, runs, settings, share, shared_cache};
+use crate::{Operation, alerts, breaker, claims, delivery, errors, lock, presence, runs, settings, share, shared_cache};
 
 /// All that a fleet keeps. Each operation's file says what it does here.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +16,7 @@ pub struct Memory {
     pub(crate) presence: presence::Held,
     pub(crate) settings: settings::Held,
     pub(crate) alerts: alerts::Held,
+    pub(crate) deliveries: delivery::Held,
     pub(crate) locks: lock::Held,
     /// By the provider's name.
     pub(crate) shares: share::Held,

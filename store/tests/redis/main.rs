@@ -7,6 +7,7 @@ mod alike;
 mod cache;
 mod claims;
 mod cluster;
+mod delivery;
 mod errors;
 mod hints;
 mod link;
