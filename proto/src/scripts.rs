@@ -11,12 +11,14 @@ pub const LEASE: &str = include_str!("../scripts/lease.lua");
 pub const PROBED: &str = include_str!("../scripts/probed.lua");
 /// Leaves a provider alone until a time, or until a later one that was known.
 pub const COOL: &str = include_str!("../scripts/cool.lua");
+/// Reads how a provider's breaker stands.
+pub const STANDING: &str = include_str!("../scripts/standing.lua");
 
 /// Stores a sidecar's heartbeat; returns how many are live, and the settings' version.
 pub const BEAT: &str = include_str!("../scripts/beat.lua");
 /// Forgets a sidecar that goes.
 pub const LEAVE: &str = include_str!("../scripts/leave.lua");
-/// Reads a page of the live sidecars' heartbeats.
+/// Reads a page of the heartbeats of those that are there, or were of late.
 pub const LIVE: &str = include_str!("../scripts/live.lua");
 
 /// Reads the settings.
@@ -28,6 +30,8 @@ pub const PUT_SETTINGS: &str = include_str!("../scripts/put_settings.lua");
 pub const COUNT: &str = include_str!("../scripts/count.lua");
 /// Reads the calls and errors of the last minute and the last hour.
 pub const COUNTS: &str = include_str!("../scripts/counts.lua");
+/// Reads the calls and errors of the last minutes, each by itself.
+pub const HISTORY: &str = include_str!("../scripts/history.lua");
 
 /// Raises an alert unless it fires.
 pub const RAISE: &str = concat!(include_str!("../scripts/alerts.lua"), include_str!("../scripts/raise.lua"));
@@ -49,6 +53,20 @@ pub const TAKE_OVER: &str = include_str!("../scripts/take_over.lua");
 pub const PUT_DELIVERIES: &str = include_str!("../scripts/put_deliveries.lua");
 /// Reads how deliveries of alerts go, as far as that changed.
 pub const DELIVERIES: &str = include_str!("../scripts/deliveries.lua");
+
+/// Keeps a silence, under which alerts are not delivered.
+pub const SILENCE: &str = concat!(include_str!("../scripts/silences.lua"), include_str!("../scripts/silence.lua"));
+/// Ends a silence.
+pub const END_SILENCE: &str =
+    concat!(include_str!("../scripts/silences.lua"), include_str!("../scripts/end_silence.lua"));
+/// Reads the silences.
+pub const LIST_SILENCES: &str =
+    concat!(include_str!("../scripts/silences.lua"), include_str!("../scripts/list_silences.lua"));
+
+/// Appends to what was changed, and by whom.
+pub const APPEND: &str = include_str!("../scripts/append.lua");
+/// Reads a page of what was changed.
+pub const ENTRIES: &str = include_str!("../scripts/entries.lua");
 
 /// Takes or renews a lock.
 pub const LOCK: &str = include_str!("../scripts/lock.lua");

@@ -4,6 +4,7 @@
 
 mod alerts;
 mod alike;
+mod audit;
 mod cache;
 mod claims;
 mod cluster;
@@ -20,3 +21,4 @@ mod sentinel;
 mod server;
 mod settings;
 mod shares;
+mod silences;

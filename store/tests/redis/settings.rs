@@ -53,6 +53,22 @@ async fn whoever_knows_newer_settings_than_the_store_puts_them_back() {
     assert_eq!((kept.won, kept.settings), (false, known));
 }
 
+#[tokio::test]
+async fn settings_take_the_place_of_older_ones_only() {
+    let both = Alike::start().await;
+    let known = changed(&Settings::default(), Change::Priority("a".into(), Some(3)), 99);
+    assert!(both.ask(&PutSettings { settings: &known, condition: Condition::IsNewer }).await.won);
+    // Whoever counts versions by a clock that is behind would give one that is no later.
+    for version in [98, 99] {
+        let late = Settings { version, ..Settings::default() };
+        let put = both.ask(&PutSettings { settings: &late, condition: Condition::Replaces(99) }).await;
+        assert_eq!((put.won, &put.settings), (false, &known));
+    }
+    let next = Settings { version: 100, ..Settings::default() };
+    assert!(both.ask(&PutSettings { settings: &next, condition: Condition::Replaces(99) }).await.won);
+    assert_eq!(both.ask(&GetSettings).await, next);
+}
+
 async fn next(news: &mut News) -> Told {
     timeout(LONG, news.next()).await.expect("something is told")
 }
