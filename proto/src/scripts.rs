@@ -50,6 +50,13 @@ pub const RECENT: &str = include_str!("../scripts/recent.lua");
 /// Reads what became of alerts, one after the other.
 pub const EVENTS: &str = include_str!("../scripts/events.lua");
 
+/// Begins to deliver alerts in the place of whoever did.
+pub const TAKE_OVER: &str = include_str!("../scripts/take_over.lua");
+/// Puts down how deliveries of alerts go, if nobody else has taken over.
+pub const PUT_DELIVERIES: &str = include_str!("../scripts/put_deliveries.lua");
+/// Reads how deliveries of alerts go, as far as that changed.
+pub const DELIVERIES: &str = include_str!("../scripts/deliveries.lua");
+
 /// Keeps a silence, under which alerts are not delivered.
 pub const SILENCE: &str = concat!(include_str!("../scripts/silences.lua"), include_str!("../scripts/silence.lua"));
 /// Ends a silence.

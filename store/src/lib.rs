@@ -9,6 +9,7 @@ pub mod audit;
 pub mod body;
 pub mod breaker;
 pub mod claims;
+pub mod delivery;
 pub mod digest;
 pub mod error;
 pub mod errors;

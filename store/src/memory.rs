@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, fmt::Debug, hash::Hash};
 use fusebox_rules::fleet::Stamp;
 
 use crate::{
-    Operation, alerts, audit, breaker, claims, errors, lock, presence, runs, settings, share, shared_cache, silences,
+    Operation, alerts, audit, breaker, claims, delivery, errors, lock, presence, runs, settings, share, shared_cache,
+    silences,
 };
 
 /// All that a fleet keeps. Each operation's file says what it does here.
@@ -18,6 +19,7 @@ pub struct Memory {
     pub(crate) presence: presence::Held,
     pub(crate) settings: settings::Held,
     pub(crate) alerts: alerts::Held,
+    pub(crate) deliveries: delivery::Held,
     pub(crate) silences: silences::Held,
     pub(crate) audit: audit::Held,
     pub(crate) locks: lock::Held,

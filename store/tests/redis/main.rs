@@ -8,6 +8,7 @@ mod audit;
 mod cache;
 mod claims;
 mod cluster;
+mod delivery;
 mod errors;
 mod hints;
 mod link;
