@@ -13,9 +13,12 @@
 
 pub mod client;
 pub mod collector;
+pub mod control_plane;
+mod program;
 pub mod provider;
 pub mod proxy;
 pub mod redis;
+mod running;
 pub mod sidecar;
 pub mod tls;
 pub mod wire;

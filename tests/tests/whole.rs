@@ -23,6 +23,7 @@ mod config;
 mod content_filter;
 mod context_window;
 mod contract;
+mod control;
 mod drain;
 mod error_table;
 mod errors;

@@ -129,7 +129,7 @@ impl Default for Config {
 }
 
 /// Objects are merged, member by member; anything else takes the place of what was there.
-fn lay_over(under: &mut Value, over: Value) {
+pub(crate) fn lay_over(under: &mut Value, over: Value) {
     match (under, over) {
         (Value::Object(under), Value::Object(over)) => {
             for (name, value) in over {

@@ -3,4 +3,5 @@
 mod config;
 mod process;
 
+pub(crate) use self::config::lay_over;
 pub use self::{config::Config, process::Sidecar};

@@ -1,43 +1,24 @@
-//! Starting the sidecar, watching it, and being rid of it.
+//! The sidecar as a child process, and its doors.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{ExitStatus, Output, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, net::SocketAddr, path::Path, process::{ExitStatus, Output}, time::Duration};
 
 use fusebox_proto::v1::inference_service_client::InferenceServiceClient;
-use parking_lot::Mutex;
-use serde_json::Value;
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
-    process::{Child, Command},
-    sync::watch,
-    task::JoinSet,
-};
+use tokio::process::Command;
 use tonic::transport::{Channel, Endpoint};
 
 use super::Config;
-use crate::client::{Http, Metrics};
-
-/// How long the sidecar may take to start, or to do what a test waits for.
-const PATIENCE: Duration = Duration::from_secs(10);
-const PROGRAM: &str = "fusebox-sidecar";
+use crate::{
+    client::{Http, Metrics},
+    running::{self, PATIENCE, Running, replace},
+};
 
 /// A running sidecar. Dropped, it is killed and its files are removed.
 #[derive(Debug)]
 pub struct Sidecar {
-    child: Child,
-    log: Log,
-    folder: TempDir,
-    grpc: SocketAddr,
+    process: Running,
     http: Http,
     admin: Http,
-    _readers: JoinSet<()>,
 }
 
 impl Sidecar {
@@ -57,41 +38,10 @@ impl Sidecar {
         Self::ready(command, tempfile::tempdir().unwrap()).await
     }
 
-    async fn ready(mut command: Command, folder: TempDir) -> Self {
-        let ready = folder.path().join("ready.json");
-        let mut child = command
-            .env("FUSEBOX_READY_FILE", &ready)
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {PROGRAM}: {error}"));
-        let log = Log::default();
-        let mut readers = JoinSet::new();
-        readers.spawn(log.clone().read(child.stderr.take().unwrap()));
-        readers.spawn(log.clone().read(child.stdout.take().unwrap()));
-        let told = tokio::select! {
-            ended = child.wait() => Err(format!("{PROGRAM} ended at once: {ended:?}")),
-            told = read_once_there(&ready) => told.ok_or(format!("{PROGRAM} was not ready within {PATIENCE:?}")),
-        };
-        let ready = match told {
-            Ok(ready) => ready,
-            Err(why) => {
-                let _ = child.kill().await;
-                // The last words may still be in the pipe.
-                while readers.join_next().await.is_some() {}
-                panic!("{why}\n{}", log.text());
-            }
-        };
-        let address = |name: &str| -> SocketAddr {
-            ready[name].as_str().and_then(|address| address.parse().ok()).expect("an address for each door")
-        };
-        Self {
-            child,
-            log,
-            folder,
-            grpc: address("grpc"),
-            http: Http::new(address("http")),
-            admin: Http::new(address("admin")),
-            _readers: readers,
-        }
+    async fn ready(command: Command, folder: TempDir) -> Self {
+        let process = Running::start(command, folder).await;
+        let (http, admin) = (Http::new(process.address("http")), Http::new(process.address("admin")));
+        Self { process, http, admin }
     }
 
     /// Runs the sidecar's program with `arguments` and a configuration file, to its end.
@@ -131,12 +81,12 @@ impl Sidecar {
     /// Where the gRPC door is.
     #[must_use]
     pub fn grpc_address(&self) -> SocketAddr {
-        self.grpc
+        self.process.address("grpc")
     }
 
     /// A connection to the gRPC door.
     pub async fn channel(&self) -> Channel {
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.grpc)).unwrap();
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.grpc_address())).unwrap();
         endpoint.connect().await.expect("the gRPC door is open")
     }
 
@@ -171,130 +121,47 @@ impl Sidecar {
     /// What it has logged so far.
     #[must_use]
     pub fn log(&self) -> String {
-        self.log.text()
+        self.process.log()
     }
 
     /// Waits for a line of the log.
     pub async fn logged(&self, what: &str, matches: impl Fn(&str) -> bool) {
-        self.log.until(what, matches).await;
+        self.process.logged(what, matches).await;
     }
 
     /// Writes `config` over its configuration file.
     pub fn rewrite(&self, config: &Config) {
-        write_config(self.folder.path(), config);
+        self.process.rewrite(&config.text());
     }
 
     /// Writes `text` over its configuration file.
     pub fn rewrite_text(&self, text: &str) {
-        replace(&self.folder.path().join("config.yaml"), text);
+        self.process.rewrite(text);
     }
 
     /// Sends it a signal, by its name without `SIG`.
     pub async fn signal(&self, name: &str) {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().await;
-        assert!(status.unwrap().success(), "kill -{name}");
+        self.process.signal(name).await;
     }
 
     /// Waits for its end.
     pub async fn ended(&mut self) -> ExitStatus {
-        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").unwrap()
+        self.process.ended().await
     }
 
     /// Its resident memory, in bytes.
     #[must_use]
     pub fn resident(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
     }
-
-    fn pid(&self) -> u32 {
-        self.child.id().expect("it runs")
-    }
-}
-
-/// The JSON of a file that will be there soon, whole. A file tells nobody that it has come, so it is looked for.
-async fn read_once_there(path: &Path) -> Option<Value> {
-    let looking = async {
-        let mut clock = tokio::time::interval(Duration::from_millis(2));
-        loop {
-            clock.tick().await;
-            if let Ok(text) = fs::read_to_string(path) {
-                return serde_json::from_str(&text).expect("the ready file holds JSON");
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, looking).await.ok()
 }
 
 fn write_config(folder: &Path, config: &Config) {
     replace(&folder.join("config.yaml"), &config.text());
 }
 
-/// At once, so that nobody reads half a file.
-fn replace(path: &Path, text: &str) {
-    let beside = path.with_extension("new");
-    fs::write(&beside, text).unwrap();
-    fs::rename(&beside, path).unwrap();
-}
-
-/// The program with no environment but `env`.
 fn command(env: &[(String, String)]) -> Command {
-    let mut command = Command::new(program());
-    command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    command
-}
-
-/// Where cargo has put the sidecar: in the workspace's target folder, or beside this test's own. `FUSEBOX_SIDECAR` names another.
-fn program() -> PathBuf {
-    if let Some(path) = std::env::var_os("FUSEBOX_SIDECAR") {
-        return path.into();
-    }
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).expect("tests run in target/PROFILE/deps");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"));
-    let places = [target.join(profile.file_name().unwrap()).join(PROGRAM), profile.join(PROGRAM)];
-    let found = places.iter().find(|place| place.is_file());
-    found.cloned().unwrap_or_else(|| panic!("{PROGRAM} is not built: run `cargo build --workspace` first ({places:?})"))
-}
-
-/// The lines a child has written so far.
-#[derive(Debug, Clone)]
-struct Log {
-    lines: Arc<Mutex<Vec<String>>>,
-    news: Arc<watch::Sender<()>>,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { lines: Arc::default(), news: Arc::new(watch::Sender::new(())) }
-    }
-}
-
-impl Log {
-    async fn read(self, from: impl AsyncRead + Unpin) {
-        let mut lines = BufReader::new(from).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            self.lines.lock().push(line);
-            self.news.send_replace(());
-        }
-    }
-
-    fn text(&self) -> String {
-        self.lines.lock().join("\n")
-    }
-
-    async fn until(&self, what: &str, matches: impl Fn(&str) -> bool) {
-        let mut news = self.news.subscribe();
-        let waiting = async {
-            while !self.lines.lock().iter().any(|line| matches(line)) {
-                news.changed().await.expect("the log lives as long as this");
-            }
-        };
-        if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
-            panic!("waited {PATIENCE:?} for {what} in\n{}", self.text());
-        }
-    }
+    running::command("fusebox-sidecar", "FUSEBOX_SIDECAR", env)
 }

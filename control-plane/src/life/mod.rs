@@ -1,0 +1,250 @@
+//! The control plane's life: start, serve, reload, drain. Reads as a list.
+
+mod addresses;
+mod doors;
+
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use fusebox_base::{
+    clock,
+    log::Log,
+    serve::tls::{self, Certificate},
+};
+use fusebox_rules::fleet::Stamp;
+use fusebox_store::{Store, audit, redis::Address};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use self::{addresses::announce, doors::Doors};
+use crate::{
+    access::Keeper,
+    alerts::Deliverer,
+    config::{Config, Faults, Sources, Watch, needs_restart},
+    control::Control,
+    demonstration,
+    doors::{guard::Guard, watch::Watchers},
+    picture::{Frame, HealthRule, Reader},
+    telemetry::Traces,
+};
+
+/// How long connections may take to send their last words, once grace is over.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long spans and log lines may take to leave.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// Why the control plane did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is wrong. Every fault is named.
+    #[error("the configuration is wrong:\n{0}")]
+    Config(Faults),
+    /// Something that the configuration names cannot be used.
+    #[error("{0}")]
+    Unusable(String),
+    /// An address cannot be listened on.
+    #[error("listen.{door}: {address} cannot be listened on: {error}")]
+    Listen {
+        /// Which of the two.
+        door: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The operating system refused something else.
+    #[error("the control plane could not start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Serves until told to stop, then drains.
+///
+/// # Errors
+/// Whatever keeps it from starting.
+pub async fn run(sources: Sources) -> Result<(), StartError> {
+    let (config, watch) = Watch::begin(sources).map_err(StartError::Config)?;
+    let unusable = |key: &str, error: &dyn fmt::Display| StartError::Unusable(format!("{key}: {error}"));
+    let log = Log::try_start(&config.telemetry).map_err(|error| unusable("telemetry.log", &error))?;
+    let traces = Traces::try_new(&config.telemetry).map_err(|error| unusable("telemetry.otlp_endpoint", &error))?;
+    let certificate = certificate(&config).map_err(StartError::Unusable)?.map(Certificate::new);
+    let bound = doors::bind(&config.listen)?;
+    let store = Arc::new(store(&config).map_err(|error| unusable("fleet.redis", &error))?);
+    let draining = CancellationToken::new();
+    let parts = Parts::new(&config, Arc::clone(&store), &draining);
+    let (mut stop, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+
+    let addresses = bound.addresses;
+    let mut doors = Doors::open(bound, &parts, &config, certificate.clone(), traces.clone(), &draining).await?;
+    let mut work = JoinSet::new();
+    work.spawn(read(Arc::clone(parts.control.reader())));
+    work.spawn(listen(Arc::clone(parts.control.reader())));
+    let mut delivering = JoinSet::new();
+    delivering.spawn(Arc::clone(&parts.deliverer).run());
+    if config.fleet.redis.is_none() {
+        work.spawn(demonstration::run(store));
+        tracing::warn!("fleet.redis is not set: this shows made-up sidecars, to look around with");
+    }
+    announce(addresses)?;
+    let grace = config.shutdown.grace;
+    let mut life = Life { parts, config, watch, log: &log, certificate };
+    tokio::select! {
+        () = life.go_on() => {}
+        () = either(&mut stop, &mut interrupt) => {}
+    }
+
+    tracing::info!(grace_s = grace.as_secs(), "draining");
+    doors.drain(&draining).await;
+    life.parts.deliverer.close();
+    tokio::select! {
+        () = async { doors.ended().await; while delivering.join_next().await.is_some() {} } => {}
+        () = tokio::time::sleep(grace) => tracing::warn!("grace is over; requests still in flight are cut off"),
+        () = either(&mut stop, &mut interrupt) => tracing::warn!("told to stop again; requests still in flight are cut off"),
+    }
+    let _ = tokio::time::timeout(LAST_WORDS, doors.ended()).await;
+    traces.flush(FLUSH);
+    log.flush(FLUSH);
+    Ok(())
+}
+
+/// What is made once and lasts as long as the process.
+struct Parts {
+    control: Arc<Control>,
+    deliverer: Arc<Deliverer>,
+    keeper: Arc<Keeper>,
+    guard: Arc<Guard>,
+    rule: Arc<arc_swap::ArcSwap<HealthRule>>,
+}
+
+impl Parts {
+    fn new(config: &Config, store: Arc<Store>, draining: &CancellationToken) -> Self {
+        let replica = replica();
+        let name = &config.fleet.name;
+        let deliverer = Arc::new(Deliverer::new(Arc::clone(&store), config.alerts.clone(), name, &replica));
+        let rule = Arc::new(arc_swap::ArcSwap::from_pointee(health(config)));
+        let reader = Arc::new(Reader::new(store, frame(config, &deliverer, &rule)));
+        let watchers = Watchers::new(config.limits.max_watchers, draining.clone());
+        let kept = audit::Limits { keep: config.audit.keep, keep_for: config.audit.keep_for };
+        let control = Arc::new(Control::new(reader, Arc::clone(&deliverer), kept, watchers));
+        let keeper = Arc::new(Keeper::new(config.auth.access()));
+        let guard = Arc::new(Guard::new(Arc::clone(&keeper), Arc::clone(&control)));
+        Self { control, deliverer, keeper, guard, rule }
+    }
+}
+
+/// What a picture is set in.
+fn frame(
+    config: &Config,
+    deliverer: &Arc<Deliverer>,
+    rule: &Arc<arc_swap::ArcSwap<HealthRule>>,
+) -> Box<dyn Fn() -> Frame + Send + Sync> {
+    let (name, demonstration) = (config.fleet.name.clone(), config.fleet.redis.is_none());
+    let (deliverer, rule) = (Arc::clone(deliverer), Arc::clone(rule));
+    Box::new(move || Frame {
+        name: name.clone(),
+        rule: **rule.load(),
+        channels: deliverer.deliveries().channels(),
+        demonstration,
+    })
+}
+
+/// The certificate to serve with, if any.
+fn certificate(config: &Config) -> Result<Option<Arc<rustls::ServerConfig>>, String> {
+    config.auth.tls.as_ref().map(|tls| tls::read(tls, config.auth.asked())).transpose()
+}
+
+fn health(config: &Config) -> HealthRule {
+    let crate::config::Health { critical_share, degraded_share } = config.health;
+    HealthRule { critical_share, degraded_share }
+}
+
+/// Where the fleet's state is.
+fn store(config: &Config) -> Result<Store, String> {
+    let Some(url) = &config.fleet.redis else {
+        let now = || Stamp::from_millis(u64::try_from(clock::unix_now().as_millis()).unwrap_or(u64::MAX));
+        return Ok(Store::here(&config.fleet.name, Box::new(now)));
+    };
+    let address = Address::parse(url.reveal()).map_err(|error| error.to_string())?;
+    Store::redis(address, &config.fleet.name, Arc::new(clock::now)).map_err(|error| error.to_string())
+}
+
+/// A name that no other replica has.
+fn replica() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let drawn: String = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(6).collect();
+    format!("{}-{drawn}", host.trim())
+}
+
+async fn read(reader: Arc<Reader>) {
+    reader.run().await;
+}
+
+/// Looks as soon as it is heard that something has changed.
+async fn listen(reader: Arc<Reader>) {
+    let heard = (reader.store().news(std::iter::empty()), reader.store().news_of_alerts());
+    let (Ok(mut news), Ok(mut alerts)) = heard else {
+        tracing::warn!("nothing is heard of the fleet between two looks");
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = news.next() => {}
+            () = alerts.next() => {}
+        }
+        reader.ring();
+    }
+}
+
+async fn either(stop: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = stop.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// What goes on while it serves.
+struct Life<'a> {
+    parts: Parts,
+    config: Config,
+    watch: Watch,
+    log: &'a Log,
+    certificate: Option<Certificate>,
+}
+
+impl Life<'_> {
+    /// Exchanges the configuration whenever it changes. Does not end.
+    async fn go_on(&mut self) {
+        loop {
+            let _ = self.watch.changed().await;
+            let read = self.watch.reload().map_err(|faults| faults.iter().map(ToString::to_string).collect());
+            match read.and_then(|config| self.exchange(config)) {
+                Ok(()) => tracing::info!("the configuration was loaded anew"),
+                Err(faults) => {
+                    for fault in &faults {
+                        tracing::error!(%fault, "the new configuration is refused; the last good one stays");
+                    }
+                }
+            }
+        }
+    }
+
+    /// As a whole or not at all.
+    fn exchange(&mut self, config: Config) -> Result<(), Vec<String>> {
+        let certificate = certificate(&config).map_err(|fault| vec![fault])?;
+        if let (Some(held), Some(certificate)) = (&self.certificate, certificate) {
+            held.store(certificate);
+        }
+        for key in needs_restart(&self.config, &config) {
+            tracing::warn!(key, "this takes effect only at a start");
+        }
+        if let Err(error) = self.log.set_filter(&config.telemetry.log) {
+            tracing::warn!(%error, "telemetry.log stays as it was");
+        }
+        self.parts.keeper.exchange(config.auth.access());
+        self.parts.deliverer.exchange(config.alerts.clone());
+        self.parts.rule.store(Arc::new(health(&config)));
+        self.config = config;
+        Ok(())
+    }
+}
