@@ -11,6 +11,7 @@ mod process;
 mod series;
 mod shards;
 mod text;
+mod totals;
 
 use std::{
     collections::HashMap,
@@ -21,6 +22,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+pub use common::Shares;
 use histogram::{Histogram, LONG, SHORT};
 pub use limits::ProviderLimit;
 pub use load::ProviderPlaces;
@@ -30,6 +32,7 @@ pub(super) use series::{ModelSeries, ProviderSeries};
 use shards::Shards;
 pub use text::CONTENT_TYPE;
 use text::Text;
+pub use totals::Totals;
 
 use crate::{
     call::Priority,
