@@ -79,6 +79,21 @@ pub struct FleetView {
     pub live: u32,
     /// The version of the settings that it holds to; 0: none were ever set.
     pub settings_version: u64,
+    /// What its calls share with other sidecars.
+    pub shares: SharesView,
+}
+
+/// What calls have shared with other sidecars since the process began, by what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SharesView {
+    /// Exchanges about agent runs.
+    pub runs: BTreeMap<&'static str, u64>,
+    /// Calls under idempotency keys; `None`: they are not shared.
+    pub claims: Option<BTreeMap<&'static str, u64>>,
+    /// Look-ups in what others have kept, and answers kept for them; `None`: the cache is not shared.
+    pub cache: Option<BTreeMap<&'static str, u64>>,
+    /// Answers, and ends of claims, that are yet to be told to the store.
+    pub waiting: usize,
 }
 
 /// A provider as it is now.

@@ -35,6 +35,18 @@ impl Common {
         &self.runs
     }
 
+    /// The fleet that they are shared in.
+    #[must_use]
+    pub const fn fleet(&self) -> &Arc<Fleet> {
+        &self.fleet
+    }
+
+    /// Answers, and ends of claims, that are yet to be told to the store.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.desk.waiting()
+    }
+
     /// Tells the fleet what it has not heard yet: before the process ends.
     pub async fn end(&self) {
         self.runs.tell_rest().await;

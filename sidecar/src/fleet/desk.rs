@@ -56,6 +56,11 @@ impl Desk {
         self.jobs.try_send((job, room)).is_ok()
     }
 
+    /// What is taken and not yet begun.
+    pub(super) fn waiting(&self) -> usize {
+        MOST - self.jobs.capacity()
+    }
+
     /// Does what is taken, for the first who asks. Does not end.
     pub(super) async fn work(&self, fleet: &Fleet) {
         let Some(waiting) = self.waiting.lock().take() else { return };
@@ -110,9 +115,9 @@ mod tests {
     fn no_more_is_taken_than_there_is_room_for() {
         let desk = Desk::new();
         let large = (0..).take_while(|_| desk.take(keep(512 * 1_024))).count();
-        assert_eq!(large, 63, "each takes its own room");
+        assert_eq!((large, desk.waiting()), (63, 63), "each takes its own room");
         let desk = Desk::new();
         let small = (0..).take_while(|_| desk.take(Job::Release(SharedDigest::new([0; 32]), "h".to_owned()))).count();
-        assert_eq!(small, MOST);
+        assert_eq!((small, desk.waiting()), (MOST, MOST));
     }
 }

@@ -13,7 +13,7 @@ use fusebox_store::{
     StoreError,
     settings::{Condition, GetSettings, PutSettings},
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::Fleet;
 
@@ -22,6 +22,8 @@ use super::Fleet;
 pub struct Orders {
     newest: watch::Sender<Arc<Settings>>,
     applied: AtomicU64,
+    /// Rung as others come into force.
+    moved: Notify,
 }
 
 impl Orders {
@@ -39,7 +41,14 @@ impl Orders {
 
     /// Those of `version` are in force here from now on.
     pub fn apply(&self, version: u64) {
-        self.applied.store(version, Relaxed);
+        if self.applied.swap(version, Relaxed) != version {
+            self.moved.notify_one();
+        }
+    }
+
+    /// Waits until others have come into force since this was last asked.
+    pub(super) async fn moved(&self) {
+        self.moved.notified().await;
     }
 
     /// The version that is in force here.

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use fusebox_proto::store::{
     Heartbeat, Level as WireLevel, ProviderBeat,
     breaker_record::State as WireState,
-    heartbeat::{Check, Health, Load},
+    heartbeat::{Check, Health, Load, ServedModel, Totals},
 };
 use fusebox_rules::{
     breaker::State,
@@ -20,9 +20,13 @@ use crate::{
         plan::{Plan, Upstream},
     },
     clock,
+    config::Model,
     health::checks::{Checks, Finding},
-    telemetry::Attempts,
+    telemetry::{self, Attempts},
 };
+
+/// Models that are told of. More would make heartbeats that are felt.
+const MOST_MODELS: usize = 500;
 
 /// Paints the sidecar, and remembers the last picture, against which rates are taken.
 pub(super) struct Painter {
@@ -76,6 +80,8 @@ impl Painter {
             calls_per_second: rates.values().map(|rate| rate.calls).sum(),
             in_flight: u32::try_from(shared.calls()).unwrap_or(u32::MAX),
             providers: plan.upstreams.iter().map(|upstream| provider(upstream, rate(upstream))).collect(),
+            models: plan.config.models.iter().take(MOST_MODELS).map(|model| served(model, plan)).collect(),
+            totals: Some(totals(shared.telemetry.totals())),
             ..Heartbeat::default()
         }
     }
@@ -122,6 +128,21 @@ const fn level(level: Level) -> WireLevel {
         Level::Reduced => WireLevel::Reduced,
         Level::Minimal => WireLevel::Minimal,
     }
+}
+
+/// A model and all who serve it, those too that are switched off; by rank, which operators may have set.
+fn served(model: &Model, plan: &Plan) -> ServedModel {
+    let mut providers: Vec<_> =
+        model.providers.iter().filter_map(|served| Some(&plan.upstreams.get(served.provider)?.settings)).collect();
+    providers.sort_by_key(|settings| settings.priority);
+    let names = providers.iter().map(|settings| settings.name.to_string());
+    ServedModel { name: model.name.to_string(), providers: names.collect() }
+}
+
+fn totals(counted: telemetry::Totals) -> Totals {
+    let telemetry::Totals { calls, errors, answers, input_tokens, output_tokens, cost } = counted;
+    let answers = answers.into_iter().map(|(source, count)| (source.to_owned(), count)).collect();
+    Totals { calls, errors, answers, input_tokens, output_tokens, cost }
 }
 
 fn provider(upstream: &Upstream, rate: Rate) -> ProviderBeat {

@@ -11,10 +11,13 @@ use parking_lot::Mutex;
 use crate::{
     call::{Shared, plan::Upstream},
     clock,
-    doors::admin::{CheckView, ConfigView, FleetView, LimitView, LoadView, ModelView, PlacesView, ProviderView, View},
-    fleet::Fleet,
+    doors::admin::{
+        CheckView, ConfigView, FleetView, LimitView, LoadView, ModelView, PlacesView, ProviderView, SharesView, View,
+    },
+    fleet::Common,
     gate::{Left, limiter::Places},
     health::checks::{Checks, Finding},
+    telemetry::Shares,
 };
 
 /// Where in its life the sidecar is.
@@ -31,7 +34,8 @@ pub(super) struct Story {
     source: String,
     shared: Arc<Shared>,
     checks: Arc<Checks>,
-    fleet: Option<Arc<Fleet>>,
+    /// `None`: it is alone.
+    common: Option<Arc<Common>>,
     phase: AtomicU8,
     reloads: Mutex<Reloads>,
 }
@@ -43,13 +47,13 @@ struct Reloads {
 }
 
 impl Story {
-    pub(super) fn new(source: String, shared: Arc<Shared>, checks: Arc<Checks>, fleet: Option<Arc<Fleet>>) -> Self {
+    pub(super) fn new(source: String, shared: Arc<Shared>, checks: Arc<Checks>, common: Option<Arc<Common>>) -> Self {
         let reloads = Reloads { loaded: clock::now(), count: 0, faults: Vec::new() };
         Self {
             source,
             shared,
             checks,
-            fleet,
+            common,
             phase: AtomicU8::new(Phase::Starting as u8),
             reloads: Mutex::new(reloads),
         }
@@ -125,13 +129,22 @@ impl View for Story {
     }
 
     fn fleet(&self) -> Option<FleetView> {
-        let fleet = self.fleet.as_ref()?;
+        let common = self.common.as_ref()?;
+        let (fleet, current) = (common.fleet(), self.shared.current.load());
+        let config = &current.plan.config;
+        let Shares { runs, claims, cache } = self.shared.telemetry.shares();
         Some(FleetView {
-            name: self.shared.current.load().plan.config.fleet.name.clone(),
+            name: config.fleet.name.clone(),
             id: fleet.id().to_owned(),
             connected: fleet.is_connected(),
             live: fleet.live(),
             settings_version: fleet.orders().applied(),
+            shares: SharesView {
+                runs,
+                claims: Some(claims).filter(|_| config.idempotency.shared),
+                cache: Some(cache).filter(|_| config.cache.shared),
+                waiting: common.waiting(),
+            },
         })
     }
 

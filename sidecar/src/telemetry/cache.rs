@@ -47,6 +47,10 @@ impl CacheResult {
         Self::FleetUnkept,
     ];
 
+    /// Those that other sidecars have to do with.
+    pub const OF_FLEET: [Self; 5] =
+        [Self::FleetHit, Self::FleetMiss, Self::FleetUnanswered, Self::FleetStored, Self::FleetUnkept];
+
     /// Its name in metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -32,7 +32,7 @@ use fusebox_rules::{
 pub use labels::Labels;
 pub use ledger::Ledger;
 use metrics::Metrics;
-pub use metrics::{Attempts, ProviderLimit, ProviderPlaces};
+pub use metrics::{Attempts, ProviderLimit, ProviderPlaces, Shares, Totals};
 
 use crate::{
     call::Call,
@@ -250,6 +250,18 @@ impl Telemetry {
     #[must_use]
     pub fn attempts(&self) -> HashMap<Arc<str>, Attempts> {
         self.metrics.attempts()
+    }
+
+    /// All calls so far, and what they used.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.metrics.totals()
+    }
+
+    /// What calls have shared with other sidecars so far.
+    #[must_use]
+    pub fn shares(&self) -> Shares {
+        self.metrics.shares()
     }
 
     /// Whether the shared store answers, from now on.

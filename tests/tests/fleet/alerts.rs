@@ -3,16 +3,25 @@
 use std::{sync::Arc, time::Duration};
 
 use fusebox_rules::{
-    fleet::{AlertKind, Stamp},
+    fleet::{AlertKind, Stamp, settings::Change},
     moment::Moment,
 };
-use fusebox_store::{Operation, Store, alerts::Firing, errors::Counts, presence::Live, redis::Address};
-use fusebox_tests::{provider::Provider, redis::Server};
+use fusebox_store::{
+    Operation, Store,
+    alerts::Firing,
+    errors::Counts,
+    presence::{Live, Page},
+    redis::Address,
+};
+use fusebox_tests::{
+    provider::{Provider, act::tokens},
+    redis::Server,
+};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::{broken, config, fleet};
-use crate::support::ms;
+use super::{broken, config, fleet, orders::Operator};
+use crate::support::{Way, ms};
 
 /// What the store says, once it is as wanted.
 async fn until<O: Operation>(redis: &Server, operation: O, wanted: impl Fn(&O::Reply) -> bool) -> (Stamp, O::Reply) {
@@ -49,6 +58,35 @@ async fn errors_are_counted_over_the_fleet_and_an_open_breaker_is_one_alert_unti
     assert_eq!(opened, 1, "{firing:#?}");
     let lines: usize = all.iter().map(|one| one.sidecar.log().matches("the fleet's breaker has opened").count()).sum();
     assert_eq!(lines, 1, "told by more than one sidecar, or more than once");
+}
+
+#[tokio::test]
+async fn heartbeats_say_what_is_served_by_rank_and_what_calls_came_to() {
+    let (redis, good, bad) = (Server::start().await, Provider::start(tokens(3)).await, Provider::start(broken()).await);
+    let config = config(&redis.url(), &bad, &json!({})).provider("b", &good).model("other", &["b"]);
+    let all = fleet(1, |_| config.clone()).await;
+    all[0].call().await.good();
+    all[0].doors.call(Way::HttpWhole, "other").await.good();
+    all[0].doors.call(Way::HttpWhole, "nobody").await.failed();
+    let told = |page: &Page| page.sidecars.first().and_then(|one| one.heartbeat.totals.clone()).unwrap_or_default();
+    let live = || Live { after: "", most: 10, lately: Duration::ZERO };
+    let (_, page) = until(&redis, live(), |page| told(page).calls == 3).await;
+    let served = |page: &Page| {
+        let models = page.sidecars[0].heartbeat.models.clone().into_iter();
+        models.map(|model| (model.name, model.providers.concat())).collect::<Vec<_>>()
+    };
+    assert_eq!(served(&page), [("chat".to_owned(), "ab".to_owned()), ("other".into(), "b".into())]);
+    let told = told(&page);
+    // Seven tokens of each prompt and three of each answer.
+    assert_eq!((told.errors, told.input_tokens, told.output_tokens), (1, 14, 6));
+    assert_eq!(told.answers, [("fallback".to_owned(), 1), ("primary".into(), 1)].into());
+
+    let operator = Operator::at(&redis).await;
+    operator.set(Change::Priority("b".into(), Some(0)), None).await;
+    let version = operator.set(Change::Enabled("a".into(), Some(false)), None).await;
+    operator.set(Change::Priority("a".into(), Some(5)), None).await;
+    let (_, page) = until(&redis, live(), |page| page.sidecars[0].heartbeat.settings_version > version).await;
+    assert_eq!(served(&page)[0].1, "ba", "also one that is switched off");
 }
 
 #[tokio::test]

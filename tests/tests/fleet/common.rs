@@ -246,6 +246,9 @@ async fn an_answer_made_at_one_sidecar_is_recalled_at_another_for_the_same_holde
         assert_eq!(sum(&all[1], "fusebox_cache_requests_total", "fleet_hit").await, 1.0);
         assert_eq!(sum(&all[1], "fusebox_cache_requests_total", "fleet_miss").await, 1.0);
         assert_eq!(sum(&all[0], "fusebox_cache_requests_total", "fleet_stored").await, 1.0);
+        let shares = &all[1].sidecar.admin().get("/status").send().await.json()["fleet"]["shares"];
+        assert_eq!([&shares["cache"]["fleet_hit"], &shares["cache"]["fleet_miss"]], [1, 1]);
+        assert_eq!([&shares["claims"]["mine"], &shares["runs"]["looked"], &shares["waiting"]], [0, 0, 0]);
     }
 }
 

@@ -13,6 +13,7 @@ use fusebox_rules::{
 };
 use fusebox_store::{
     Store,
+    presence::Live,
     redis::Address,
     settings::{Condition, GetSettings, PutSettings},
 };
@@ -54,6 +55,20 @@ impl Operator {
         let (_, placed) = self.0.ask(&put, Duration::from_secs(2)).await.unwrap();
         assert!(placed.won);
         next.version
+    }
+
+    /// Waits until so many sidecars have said to the store that they hold to settings of `version`.
+    async fn until_acknowledged(&self, count: usize, version: u64) {
+        let began = std::time::Instant::now();
+        let live = Live { after: "", most: 500, lately: Duration::ZERO };
+        loop {
+            let (_, page) = self.0.ask(&live, Duration::from_secs(2)).await.unwrap();
+            if page.sidecars.iter().filter(|one| one.heartbeat.settings_version == version).count() == count {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "{version} is not acknowledged: {page:#?}");
+            tokio::time::sleep(ms(5)).await;
+        }
     }
 }
 
@@ -113,4 +128,20 @@ async fn ranks_breakers_and_levels_follow_until_they_expire() {
         applied(one, version).await;
         one.status_until("let go", |status| status["providers"][1]["breaker"] != "open").await;
     }
+}
+
+#[tokio::test]
+async fn what_is_set_is_acknowledged_as_it_is_done_and_not_with_the_next_heartbeat() {
+    const ROUNDS: u32 = 8;
+    let (redis, provider) = (Server::start().await, Provider::start(tokens(1)).await);
+    let all = fleet(3, |_| config(&redis.url(), &provider, &json!({}))).await;
+    let operator = Operator::at(&redis).await;
+    let began = std::time::Instant::now();
+    for round in 0..ROUNDS {
+        let on = Some(round % 2 == 1);
+        let version = operator.set(Change::Enabled("a".into(), on), None).await;
+        operator.until_acknowledged(all.len(), version).await;
+    }
+    // The last to acknowledge has just beaten, and by itself beats again after 0.8 s at the soonest.
+    assert!(began.elapsed() < ms(800) * (ROUNDS - 1), "{:?}", began.elapsed());
 }

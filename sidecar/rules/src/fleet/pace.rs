@@ -23,6 +23,9 @@ const MANY: u32 = 200;
 const BEAT: Duration = Duration::from_secs(1);
 /// Sidecars of a fleet that is not very large. More of them beat more slowly, and with that say when the next beat comes.
 const VERY_MANY: u32 = 2_000;
+/// By how much longer each sidecar more lets all take to say that they have done what operators set: so together they make
+/// four thousand requests a second at most, and those of a small fleet are heard at once.
+const SAY: Duration = Duration::from_micros(250);
 /// Sidecars that ask at first for each probe that may be out.
 const ASKERS: f64 = 4.0;
 /// By how much a wait is drawn longer than it is said to be, at most; and shorter.
@@ -50,6 +53,12 @@ pub fn short(live: u32) -> Duration {
 #[must_use]
 pub fn spread(live: u32) -> Duration {
     stretched(SPREAD, live, MANY)
+}
+
+/// How far apart `live` sidecars say, at most, that they have done what operators set.
+#[must_use]
+pub fn say(live: u32) -> Duration {
+    SAY * live.max(1)
 }
 
 /// Between two heartbeats of one of `live` sidecars.
@@ -101,6 +110,7 @@ mod tests {
         assert_eq!((busy(0), busy(200)), (BUSY, BUSY));
         assert_eq!((busy(1_000), spread(1_000)), (Duration::from_millis(500), Duration::from_millis(250)));
         assert_eq!([beats(0), beats(2_000), beats(10_000)], [BEAT, BEAT, 5 * BEAT]);
+        assert_eq!([say(0), say(100), say(1_000)], [0, 25, 250].map(|ms| Duration::from_millis(ms).max(SAY)));
         assert_eq!((untold(3), untold(10_000)), (Duration::from_millis(1_200), Duration::from_secs(6)));
         for live in [0, 1, 200, 1_000, 10_000, 100_000] {
             assert!(silence(live) >= 3 * busy(live) && silence(live) >= 3 * IDLE);

@@ -1,15 +1,42 @@
 //! What calls share across sidecars, in numbers. Beside each stands a trip to the store, so that they need no shards.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
-use super::Text;
-use crate::telemetry::{ClaimResult, RunExchange};
+use super::{Metrics, Text};
+use crate::telemetry::{CacheResult, ClaimResult, RunExchange};
 
 /// All of it.
 #[derive(Debug, Default)]
 pub(in crate::telemetry) struct Common {
     runs: [AtomicU64; RunExchange::ALL.len()],
     claims: [AtomicU64; ClaimResult::ALL.len()],
+}
+
+/// What calls have shared with other sidecars since the process began, by what came of it, as the metrics' labels name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shares {
+    /// Exchanges about agent runs.
+    pub runs: BTreeMap<&'static str, u64>,
+    /// Calls under idempotency keys.
+    pub claims: BTreeMap<&'static str, u64>,
+    /// Look-ups in what others have kept, and answers kept for them.
+    pub cache: BTreeMap<&'static str, u64>,
+}
+
+impl Metrics {
+    /// What calls have shared so far.
+    pub(in crate::telemetry) fn shares(&self) -> Shares {
+        let Common { runs, claims } = &self.common;
+        let cache = |result: CacheResult| self.shared.sum(|shard| shard.cache[result as usize].load(Relaxed));
+        Shares {
+            runs: RunExchange::ALL.map(|result| (result.name(), runs[result as usize].load(Relaxed))).into(),
+            claims: ClaimResult::ALL.map(|result| (result.name(), claims[result as usize].load(Relaxed))).into(),
+            cache: CacheResult::OF_FLEET.map(|result| (result.name(), cache(result))).into(),
+        }
+    }
 }
 
 impl Common {

@@ -8,6 +8,7 @@ mod limits;
 mod load;
 mod series;
 mod shards;
+mod totals;
 
 use std::{
     collections::HashMap,
@@ -18,6 +19,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+pub use common::Shares;
 use fusebox_base::prometheus::{
     Text,
     histogram::{self, Histogram, LONG, SHORT},
@@ -29,6 +31,7 @@ pub use series::Attempts;
 use series::{KINDS, Registry, SOURCES, STATES, kind_name};
 pub(super) use series::{ModelSeries, ProviderSeries};
 use shards::Shards;
+pub use totals::Totals;
 
 use crate::{
     call::Priority,

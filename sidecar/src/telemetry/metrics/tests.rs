@@ -4,6 +4,7 @@ use fusebox_rules::fleet::bucket::Unit;
 use super::*;
 use crate::{
     call::outcome::Source,
+    chat::answer::Usage,
     config::{ProviderKind, Scope},
     error::ErrorKind,
     telemetry::{BreakerState, Transition, fixture::provider},
@@ -89,6 +90,31 @@ fn every_kind_and_source_has_a_series_of_its_own() {
             assert_eq!(page.value(&series), expected, "{series}");
         }
     }
+}
+
+#[test]
+fn totals_are_sums_over_all_models_and_providers() {
+    let metrics = Metrics::new(2);
+    assert_eq!(metrics.totals(), Totals::default());
+    let (chat, other) = (metrics.model(&"chat".into()), metrics.other_model());
+    let calls = [
+        (Some(Source::Primary), None),
+        (Some(Source::Primary), None),
+        (Some(Source::Cache), None),
+        (Some(Source::Primary), Some(ErrorKind::StreamBroken)),
+        (None, Some(ErrorKind::Cancelled)),
+    ];
+    for (source, kind) in calls {
+        chat.call(source, kind);
+        std::thread::scope(|scope| drop(scope.spawn(|| other.call(source, kind))));
+    }
+    for provider in [metrics.provider(&"cloud".into()), metrics.other_provider()] {
+        provider.used(Usage { input_tokens: 7, output_tokens: 3 }, 0.5);
+    }
+    let totals = metrics.totals();
+    assert_eq!((totals.calls, totals.errors, totals.input_tokens, totals.output_tokens), (10, 4, 14, 6));
+    assert_eq!(totals.answers, [("primary", 4), ("cache", 2)].into());
+    assert!((totals.cost - 0.01).abs() < 1e-9, "{totals:?}");
 }
 
 #[test]
