@@ -75,6 +75,14 @@ pub fn to_json<M: Message + Name>(message: &M) -> Result<Value, JsonFault> {
     Ok(written)
 }
 
+/// The same as text.
+///
+/// # Errors
+/// As for [`to_json`].
+pub fn to_bytes<M: Message + Name>(message: &M) -> Result<Vec<u8>, JsonFault> {
+    serde_json::to_vec(&to_json(message)?).map_err(|error| JsonFault::whole(error.to_string()))
+}
+
 /// The message that `document` holds. Fields that it does not know are refused, as are names of enums' values.
 ///
 /// # Errors

@@ -2,5 +2,6 @@
 //!
 //! All that is shared stands in the fleet's store; a replica remembers only what it may have to put back.
 
+pub mod alerts;
 pub mod cli;
 pub mod json;

@@ -409,7 +409,7 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         for (line, right) in [
             ("fusebox provider disable", "<NAME>"),
-            ("fusebox provider disable vllm --for 5", "write it as 30s, 5m, 2h, 1h30m or 2d"),
+            ("fusebox provider disable vllm --for 5", "write it as 30s, 5m, 2h or 1h30m"),
             ("fusebox provider disable vllm --wait 5s --no-wait", "cannot be used with"),
             ("fusebox breaker auto vllm --for 5m", "unexpected argument '--for'"),
             ("fusebox degradation none", "possible values: full, reduced, minimal, auto"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fusebox_base::config::Secret;
 use fusebox_proto::v1::{GetFleetRequest, control_service_client::ControlServiceClient};
 use tonic::{
     Request, Response, Status,
@@ -11,7 +12,6 @@ use tonic::{
 };
 
 use super::{
-    contexts::Token,
     exit::{Exit, Failure, bottom},
     target::Target,
 };
@@ -102,7 +102,7 @@ impl Client {
 }
 
 impl Bearer {
-    fn new(token: Option<&Token>) -> Self {
+    fn new(token: Option<&Secret>) -> Self {
         // A token is visible ASCII, which every value of metadata may be.
         let value = token.and_then(|token| format!("Bearer {}", token.reveal()).parse().ok());
         Self(value.map(|mut value: AsciiMetadataValue| {

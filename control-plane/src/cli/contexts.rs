@@ -2,13 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, fs,
+    fs,
     io::{self, Write as _},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
+use fusebox_base::config::Secret;
+use serde::{Deserialize, Deserializer};
 
 use super::exit::{Exit, Failure};
 
@@ -21,11 +22,6 @@ const OTHERS_READ: u32 = 0o044;
 /// Looks a variable of the environment up; one that is empty counts as not set.
 pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// A bearer token, which is never printed.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Token(String);
-
 /// Where a control plane is, and how to call it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -36,7 +32,8 @@ pub(crate) struct Context {
     pub(crate) key: Option<PathBuf>,
     pub(crate) server_name: Option<String>,
     pub(crate) token_file: Option<PathBuf>,
-    pub(crate) token: Option<Token>,
+    #[serde(deserialize_with = "secret")]
+    pub(crate) token: Option<Secret>,
     /// The fleet that must answer there.
     pub(crate) fleet: Option<String>,
 }
@@ -55,34 +52,6 @@ pub(crate) struct Contexts {
 struct Written {
     current: Option<String>,
     contexts: BTreeMap<String, Context>,
-}
-
-impl Token {
-    /// A token as it will stand in a header: one line of visible ASCII.
-    ///
-    /// # Errors
-    /// A clause that says what is wrong with it, without a word of it.
-    pub(crate) fn try_new(text: &str) -> Result<Self, &'static str> {
-        let text = text.trim_end_matches(['\r', '\n']);
-        if text.is_empty() {
-            return Err("is empty");
-        }
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("holds a space, a line break or something else that no token holds");
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    /// The token itself, for the one place that must send it.
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
-    }
 }
 
 impl Contexts {
@@ -197,6 +166,10 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     written
 }
 
+fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
+    Option::<String>::deserialize(from).map(|text| text.map(Secret::new))
+}
+
 /// Where the file is if nobody says.
 fn usual(variables: Variables<'_>) -> Option<PathBuf> {
     let folder = match variables("XDG_CONFIG_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute()) {
@@ -303,7 +276,7 @@ mod tests {
         }
         let contexts = Home::with(text, 0o600).load().unwrap();
         let token = contexts.named("north").unwrap().token.clone().unwrap();
-        assert_eq!((token.reveal(), format!("{token:?}").as_str()), ("s3cret", "Token(…)"));
+        assert_eq!((token.reveal(), format!("{token:?}").as_str()), ("s3cret", "Secret(…)"));
     }
 
     #[test]
@@ -342,13 +315,5 @@ mod tests {
         let fault = home.load().unwrap().choose("b").unwrap_err();
         assert!(fault.what().contains("write `current: b` into it"), "{}", fault.what());
         assert_eq!(fs::read_to_string(home.file()).unwrap(), text);
-    }
-
-    #[test]
-    fn a_token_is_one_line_of_visible_letters() {
-        assert_eq!(Token::try_new("abc\n").unwrap().reveal(), "abc");
-        for wrong in ["", "\n", "a b", "a\nb", "é"] {
-            assert!(Token::try_new(wrong).is_err(), "{wrong:?}");
-        }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use fusebox_base::config::Secret;
+
 use super::{
     args::Global,
-    contexts::{Context, Contexts, Token, Variables, read},
+    contexts::{Context, Contexts, Variables, read},
     exit::Failure,
 };
 
@@ -22,7 +24,7 @@ pub(crate) struct Said<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TokenFrom {
     File(PathBuf),
-    Here(Token),
+    Here(Secret),
 }
 
 /// What a command uses, before any file is read.
@@ -51,7 +53,7 @@ pub(crate) struct Target {
     /// A certificate and its key, in PEM.
     pub(crate) identity: Option<(String, String)>,
     pub(crate) server_name: Option<String>,
-    pub(crate) token: Option<Token>,
+    pub(crate) token: Option<Secret>,
     pub(crate) fleet: Option<String>,
 }
 
@@ -150,7 +152,7 @@ fn from_environment(variables: Variables<'_>) -> Result<Layer, Failure> {
     let token = match variables("FUSEBOX_TOKEN") {
         None => None,
         Some(text) => {
-            Some(Token::try_new(&text).map_err(|fault| Failure::usage(format!("the variable FUSEBOX_TOKEN {fault}")))?)
+            Some(Secret::try_key(&text).map_err(|fault| Failure::usage(format!("the variable FUSEBOX_TOKEN {fault}")))?)
         }
     };
     Ok(Layer {
@@ -172,14 +174,13 @@ fn first<T>(layers: &[Layer], pick: impl Fn(&Context) -> Option<T>) -> Option<Sa
     layers.iter().find_map(|layer| pick(&layer.context).map(|value| Said { value, by: layer.by.clone() }))
 }
 
-fn token(said: &Said<TokenFrom>) -> Result<Token, Failure> {
+fn token(said: &Said<TokenFrom>) -> Result< Failure> {
     let wrong = |what: &str, fault: &str| Failure::usage(format!("{what} ({}) {fault}", said.by));
     match &said.value {
-        TokenFrom::Here(token) => Token::try_new(token.reveal()).map_err(|fault| wrong("the token", fault)),
+        TokenFrom::Here(token) => Secret::try_key(token.reveal()).map_err(|fault| wrong("the token", fault)),
         TokenFrom::File(file) => {
             let what = format!("the token file {}", file.display());
-            let text = read(file).map_err(|error| wrong(&what, &format!("cannot be read: {error}")))?;
-            Token::try_new(&text).map_err(|fault| wrong(&what, fault))
+            Secret::try_from_file(file).map_err(|fault| wrong(&what, &fault))
         }
     }
 }
@@ -220,7 +221,7 @@ mod tests {
     fn contexts(current: Option<&str>) -> Contexts {
         let one = |name: &str| Context {
             address: Some(format!("{name}:50052")),
-            token: Some(Token::try_new(&format!("token-of-{name}")).unwrap()),
+            token: Some(Secret::new(format!("token-of-{name}"))),
             fleet: Some(name.to_owned()),
             ..Context::default()
         };

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
+use fusebox_base::{clock, config::units};
 use prost_types::Timestamp;
 
-const SECOND: u64 = 1;
-const MINUTE: u64 = 60 * SECOND;
+const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
-
-/// Units that may be written, the largest first, in milliseconds.
-const UNITS: [(&str, u64); 5] = [("d", DAY * 1000), ("h", HOUR * 1000), ("m", MINUTE * 1000), ("s", 1000), ("ms", 1)];
 
 /// What the clock on the wall says, from 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,9 +16,7 @@ pub(crate) struct Now(pub(crate) Duration);
 impl Now {
     /// What it says as this is called.
     pub(crate) fn read() -> Self {
-        #[allow(clippy::disallowed_methods, reason = "for people: nothing is decided by it")]
-        let now = std::time::SystemTime::now();
-        Self(now.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default())
+        Self(clock::unix_now())
     }
 
     /// How long ago `at` was; nothing if it is to come.
@@ -40,42 +35,17 @@ impl Now {
     }
 }
 
-/// `text` as a span: `30s`, `1h30m`, `2d`. Units go from large to small, each at most once.
+/// `text` as a span, as durations are written everywhere: `30s`, `1h30m`.
 ///
 /// # Errors
 /// It is none; the clause says what would be.
 pub(crate) fn span(text: &str) -> Result<Duration, String> {
-    read(text).map(Duration::from_millis).ok_or_else(|| "write it as 30s, 5m, 2h, 1h30m or 2d".to_owned())
+    units::duration(text).ok_or_else(|| "write it as 30s, 5m, 2h or 1h30m".to_owned())
 }
 
-fn read(text: &str) -> Option<u64> {
-    let (mut rest, mut millis, mut smallest) = (text, 0_u64, u64::MAX);
-    while !rest.is_empty() {
-        let digits = rest.find(|letter: char| !letter.is_ascii_digit())?;
-        let (number, after) = rest.split_at(digits);
-        let (unit, after) = after.split_at(after.find(|letter: char| letter.is_ascii_digit()).unwrap_or(after.len()));
-        let scale = UNITS.iter().find(|(name, _)| *name == unit)?.1;
-        if scale >= smallest {
-            return None;
-        }
-        smallest = scale;
-        millis = millis.checked_add(number.parse::<u64>().ok()?.checked_mul(scale)?)?;
-        rest = after;
-    }
-    (smallest != u64::MAX).then_some(millis)
-}
-
-/// The same back: `1h30m`.
+/// The same back, without what is finer than a millisecond.
 pub(crate) fn show(span: Duration) -> String {
-    let mut rest = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-    let mut shown = String::new();
-    for (unit, scale) in UNITS {
-        if rest / scale > 0 {
-            shown.push_str(&format!("{}{unit}", rest / scale));
-        }
-        rest %= scale;
-    }
-    if shown.is_empty() { "0s".to_owned() } else { shown }
+    units::show_duration(span)
 }
 
 /// A span in its largest unit, as far as a glance wants it: `42s`, `12m`, `5h`, `3d`.
@@ -115,18 +85,6 @@ fn unix(at: &Timestamp) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn spans_are_read_as_people_write_them_and_shown_again() {
-        for (text, seconds) in [("30s", 30), ("5m", 300), ("1h30m", 5400), ("2d", 172_800), ("1d1s", 86_401), ("0s", 0)]
-        {
-            assert_eq!(span(text), Ok(Duration::from_secs(seconds)), "{text}");
-            assert_eq!(show(Duration::from_secs(seconds)), text);
-        }
-        for wrong in ["", "5", "h", "1m2h", "1h1h", "-1s", "1.5h", "1 h", "5y", "99999999999999999999d", "1é"] {
-            assert!(span(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn a_glance_is_given_the_largest_unit() {
