@@ -1,3 +1,7 @@
 //! The operator's command: what was typed, asked of the control plane.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fusebox_control_plane::cli::main()
+}
