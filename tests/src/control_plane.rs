@@ -1,6 +1,6 @@
 //! The control plane as a child process, its doors, and who asks there.
 
-use std::{net::SocketAddr, process::ExitStatus};
+use std::{net::SocketAddr, process::{ExitStatus, Output}};
 
 use fusebox_proto::v1::{self, control_service_client::ControlServiceClient};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::{
     client::Http,
-    running::{Running, command, replace},
+    running::{PATIENCE, Running, command, replace},
     sidecar::lay_over,
 };
 
@@ -56,6 +56,16 @@ impl ControlPlane {
         Self { process, http }
     }
 
+    /// What `check` says of `config`.
+    pub async fn check(config: &Value, env: &[(String, String)]) -> Output {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.yaml");
+        replace(&file, &config.to_string());
+        let mut command = command("fusebox-control-plane", "FUSEBOX_CONTROL_PLANE", env);
+        command.args(["check", "--config"]).arg(file);
+        tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends").unwrap()
+    }
+
     /// REST, and the dashboard.
     #[must_use]
     pub fn http(&self) -> &Http {
@@ -88,7 +98,7 @@ impl ControlPlane {
             }
             panic!("the pictures ended while {what} was waited for");
         };
-        match tokio::time::timeout(crate::running::PATIENCE, waiting).await {
+        match tokio::time::timeout(PATIENCE, waiting).await {
             Ok(fleet) => fleet,
             Err(_) => panic!("waited for {what} in {last:#?}\n{}", self.log()),
         }

@@ -6,6 +6,8 @@ mod life;
 mod picture;
 mod rest;
 
+use std::path::Path;
+
 use fusebox_proto::v1;
 use fusebox_tests::{control_plane::ControlPlane, provider::Provider, redis::Server, sidecar::Config};
 use serde_json::{Value, json};
@@ -34,9 +36,23 @@ impl Scene {
         let second = Provider::start(tokens(1)).await;
         let url = redis.url();
         let sidecars = fleet(count, |_| config(&url, &first, &second)).await;
+        let asks = changes.get("auth").is_some();
         let control = ControlPlane::of(&url, changes).await;
-        control.until("all sidecars", |fleet| fleet.sidecars.len() == count && !fleet.stale).await;
+        // Whoever asks for no token can be asked.
+        if !asks {
+            control.until("all sidecars", |fleet| fleet.sidecars.len() == count && !fleet.stale).await;
+        }
         Self { redis, first, second, sidecars, control }
+    }
+
+    /// One sidecar, and a control plane that asks for the tokens in `file`.
+    async fn with_tokens(file: &Path) -> Self {
+        Self::with(1, json!({"auth": {"tokens_file": file}})).await
+    }
+
+    /// Another replica of that control plane.
+    async fn another(&self, file: &Path) -> ControlPlane {
+        ControlPlane::of(&self.redis.url(), json!({"auth": {"tokens_file": file}})).await
     }
 
     /// Calls of each sidecar, one after the other; each has to be answered.

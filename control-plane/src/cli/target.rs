@@ -174,7 +174,7 @@ fn first<T>(layers: &[Layer], pick: impl Fn(&Context) -> Option<T>) -> Option<Sa
     layers.iter().find_map(|layer| pick(&layer.context).map(|value| Said { value, by: layer.by.clone() }))
 }
 
-fn token(said: &Said<TokenFrom>) -> Result< Failure> {
+fn token(said: &Said<TokenFrom>) -> Result<Secret, Failure> {
     let wrong = |what: &str, fault: &str| Failure::usage(format!("{what} ({}) {fault}", said.by));
     match &said.value {
         TokenFrom::Here(token) => Secret::try_key(token.reveal()).map_err(|fault| wrong("the token", fault)),

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 use fusebox_base::clock;
 use fusebox_proto::v1;
 use fusebox_rules::fleet::settings::{Settings, Word};
-use fusebox_store::{audit::Append, settings::ChangeSettings};
+use fusebox_store::{audit::Append, presence::Alive, settings::ChangeSettings};
 use prost::Name;
 
 use super::{
@@ -169,17 +169,10 @@ impl Control {
     async fn wait(&self, made: &Made, limit: Duration) -> v1::ChangeResult {
         let began = clock::now();
         loop {
-            let mut concerned: BTreeSet<&str> = made.plan.concerned.iter().map(String::as_str).collect();
-            let (mut waiting, mut total) = (BTreeSet::new(), concerned.len());
-            if let Ok(sidecars) = self.reader.everybody().await {
-                let live: Vec<_> = sidecars.iter().filter(|alive| alive.live).map(|alive| &alive.heartbeat).collect();
-                concerned.retain(|id| live.iter().any(|beat| beat.id == **id));
-                total = concerned.len();
-                let lags = live.iter().filter(|beat| beat.settings_version < made.version);
-                waiting = lags.filter(|beat| concerned.contains(beat.id.as_str())).map(|beat| beat.id.clone()).collect();
-            } else {
-                waiting = concerned.iter().map(|id| (*id).to_owned()).collect();
-            }
+            let (waiting, total) = match self.reader.everybody().await {
+                Ok(sidecars) => lagging(made, &sidecars),
+                Err(_) => (made.plan.concerned.iter().cloned().collect(), made.plan.concerned.len()),
+            };
             if waiting.is_empty() || clock::now() >= began + limit {
                 return told(made, &waiting, total);
             }
@@ -187,6 +180,15 @@ impl Control {
             tokio::time::sleep(LOOK * sidecars.max(MANY) / MANY).await;
         }
     }
+}
+
+/// Of those whom it concerns and who are there: who has not applied it, and how many they are.
+fn lagging(made: &Made, sidecars: &[Alive]) -> (BTreeSet<String>, usize) {
+    let live = sidecars.iter().filter(|alive| alive.live).map(|alive| &alive.heartbeat);
+    let concerned: BTreeSet<&str> = made.plan.concerned.iter().map(String::as_str).collect();
+    let there: Vec<_> = live.filter(|beat| concerned.contains(beat.id.as_str())).collect();
+    let waiting = there.iter().filter(|beat| beat.settings_version < made.version).map(|beat| beat.id.clone());
+    (waiting.collect(), there.len())
 }
 
 fn told(made: &Made, waiting: &BTreeSet<String>, total: usize) -> v1::ChangeResult {

@@ -9,6 +9,8 @@ use serde_json::Value;
 pub struct SseEvent {
     /// When its last byte was read.
     pub at: Instant,
+    /// Its name; `None`: it bears none.
+    pub name: Option<String>,
     /// Its data, several lines joined.
     pub data: String,
 }
@@ -39,6 +41,7 @@ impl SseEvent {
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     unread: Vec<u8>,
+    name: Option<String>,
     data: Vec<String>,
 }
 
@@ -52,8 +55,11 @@ impl Reader {
             let line = line.trim_end_matches(['\r', '\n']);
             if let Some(data) = line.strip_prefix("data:") {
                 self.data.push(data.strip_prefix(' ').unwrap_or(data).to_owned());
+            } else if let Some(name) = line.strip_prefix("event:") {
+                self.name = Some(name.trim_start().to_owned());
             } else if line.is_empty() && !self.data.is_empty() {
-                events.push(SseEvent { at, data: std::mem::take(&mut self.data).join("\n") });
+                let name = self.name.take();
+                events.push(SseEvent { at, name, data: std::mem::take(&mut self.data).join("\n") });
             }
         }
         events

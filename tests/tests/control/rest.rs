@@ -97,7 +97,7 @@ async fn the_fleet_comes_as_events_and_the_audit_log_as_lines() {
 
 async fn fleet(events: &mut fusebox_tests::client::Open) -> Value {
     let event = events.event().await.expect("events go on");
-    assert_eq!(event.event.as_deref(), Some("fleet"));
+    assert_eq!(event.name.as_deref(), Some("fleet"));
     serde_json::from_str(&event.data).unwrap()
 }
 

@@ -81,8 +81,7 @@ impl State {
                 messages.entry((one.together, one.word)).or_default().push(one.item());
             }
         }
-        let mut messages: Vec<_> =
-            messages.into_iter().flat_map(|(of, items)| cut(settings, of, &items)).collect();
+        let mut messages: Vec<_> = messages.into_iter().flat_map(|(of, items)| cut(settings, of, &items)).collect();
         messages.sort_by_key(Message::turn);
         messages
     }
@@ -134,7 +133,9 @@ fn next(alert: &Alert, told: &Told, kind: &ChannelKind, pace: &Route) -> Option<
         (Heard::Resolved, _) => None,
         (Heard::Nothing, Some(_)) if told.gave_up_first() => None,
         // Who keeps the state of each would pass over the end of what it has never heard of.
-        (Heard::Nothing, Some(_)) => Some((if kind.takes_one_each() { Word::Raise } else { Word::Passed }, When::First)),
+        (Heard::Nothing, Some(_)) => {
+            Some((if kind.takes_one_each() { Word::Raise } else { Word::Passed }, When::First))
+        }
         (Heard::Nothing, None) if told.gave_up_first() && acknowledged.is_some() => None,
         (Heard::Nothing, None) if told.gave_up_first() => Some((Word::Raise, repeat(told.at)?)),
         (Heard::Nothing, None) => Some((Word::Raise, When::First)),
