@@ -2,4 +2,6 @@
 //!
 //! All that is shared stands in the fleet's store; a replica remembers only what it may have to put back.
 
+pub mod access;
+pub mod config;
 pub mod json;

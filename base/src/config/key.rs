@@ -118,6 +118,31 @@ impl<'a> Key<'a> {
         })
     }
 
+    /// One of `words`, which must be typed.
+    pub fn required_word<T: Copy>(mut self, words: &[(&'static str, T)]) -> Option<T> {
+        self.require();
+        self.optional(|value| read_word(value, words))
+    }
+
+    /// A list of texts, each of which `check` lets through; it may be empty.
+    pub fn texts(self, most: usize, check: impl Fn(&str) -> Result<(), String>) -> Vec<String> {
+        self.or(
+            Vec::new(),
+            |_| "[]".to_owned(),
+            |value| {
+                let items =
+                    value.as_list().ok_or_else(|| format!("{} is not a list; write one in brackets", value.found()))?;
+                if items.len() > most {
+                    return Err(format!("has {} items; {most} is the most allowed", items.len()));
+                }
+                let named = |(index, item)| {
+                    read_text(item, MAX_TEXT_CHARS, &check).map_err(|fault| format!("item {index} of it: {fault}"))
+                };
+                items.iter().enumerate().map(named).collect()
+            },
+        )
+    }
+
     /// An IP address and a port.
     pub fn address(self, default: SocketAddr) -> SocketAddr {
         self.or(default, ToString::to_string, |value| {
@@ -144,10 +169,7 @@ impl<'a> Key<'a> {
 
     /// Text that must be typed; empty after a fault.
     pub fn required(mut self, check: impl Fn(&str) -> Result<(), String>) -> String {
-        self.shown = Some("(required)");
-        if self.value.is_none() {
-            self.log.fault(self.path.clone(), "is missing".to_owned(), self.place.clone());
-        }
+        self.require();
         self.text("", check)
     }
 
@@ -164,10 +186,7 @@ impl<'a> Key<'a> {
 
     /// A file that must be named and can be opened; empty after a fault.
     pub fn required_file(mut self) -> PathBuf {
-        self.shown = Some("(required)");
-        if self.value.is_none() {
-            self.log.fault(self.path.clone(), "is missing".to_owned(), self.place.clone());
-        }
+        self.require();
         self.optional_file().unwrap_or_default()
     }
 
@@ -214,6 +233,13 @@ impl<'a> Key<'a> {
                 Err(fault) => Err(format!("the file {} {fault}", value.found())),
             }
         })
+    }
+
+    fn require(&mut self) {
+        self.shown = Some("(required)");
+        if self.value.is_none() {
+            self.log.fault(self.path.clone(), "is missing".to_owned(), self.place.clone());
+        }
     }
 
     fn or<T>(

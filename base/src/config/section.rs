@@ -180,6 +180,18 @@ impl<'a> Section<'a> {
         self.log.is_recording()
     }
 
+    /// Whether the key `name` of the group `group` below this one was typed, and not as null.
+    #[must_use]
+    pub fn typed_in(&self, group: &str, name: &str) -> bool {
+        self.typed_value(group).and_then(|group| group.get(name)).is_some_and(|value| !value.is_null())
+    }
+
+    /// Keeps a fault of the key `name` of the group `group` below this one, for what only shows beside other groups.
+    pub fn fault_in(&self, group: &str, name: &str, message: String) {
+        let place = self.value.and_then(|value| value.get(group)?.get(name)).map(|value| value.place.clone());
+        self.log.fault(format!("{}.{name}", self.join(group)), message, place.unwrap_or_else(|| self.place_of(group)));
+    }
+
     /// Where this group stands in the configuration: `providers[1]`.
     pub fn path(&self) -> &str {
         &self.path

@@ -8,6 +8,9 @@ use fusebox_rules::holdback::Holdback;
 const TIME: [(&str, u64); 4] =
     [("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000)];
 
+/// The same, read but never shown: a day is clearer as 24h where it is one of several.
+const DAYS: (&str, u64) = ("d", 86_400_000_000_000);
+
 /// Units of size in bytes: the binary ones, the decimal ones, and both as Kubernetes writes them.
 const SIZE: [(&str, u64); 17] = [
     ("TiB", 1 << 40),
@@ -29,7 +32,7 @@ const SIZE: [(&str, u64); 17] = [
     ("B", 1),
 ];
 
-/// `text` as a duration: `30s`, `500ms`, `1m30s`, `1.5h`, or a plain `0`. Units go from large to small, each at most
+/// `text` as a duration: `30s`, `500ms`, `1m30s`, `1.5h`, `90d`, or a plain `0`. Units go from large to small, each at most
 /// once.
 #[must_use]
 pub fn duration(text: &str) -> Option<Duration> {
@@ -43,7 +46,7 @@ pub fn duration(text: &str) -> Option<Duration> {
         let (number, after) = split_number(rest)?;
         let length = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
         let (unit, after) = after.split_at(length);
-        let scale = TIME.iter().find(|(name, _)| *name == unit)?.1;
+        let scale = std::iter::once(&DAYS).chain(&TIME).find(|(name, _)| *name == unit)?.1;
         if scale >= smallest {
             return None;
         }
@@ -151,6 +154,8 @@ mod tests {
             ("0", 0),
             ("1.5s", 1_500),
             ("0s", 0),
+            ("90d", 7_776_000_000),
+            ("1d12h", 129_600_000),
         ] {
             assert_eq!(ms(text), Some(right), "{text}");
         }
@@ -160,6 +165,7 @@ mod tests {
             "5x",
             "s",
             "30s1m",
+            "1h1d",
             "1s1s",
             "-1s",
             "1.s",

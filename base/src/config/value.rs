@@ -181,13 +181,17 @@ impl Value {
 }
 
 /// `text` cut to a line that fits a fault, its control characters shown as `?`. What follows the word `api_key` is left
-/// out: `api_key:secret`, without a space, is a text of its own in YAML.
+/// out, and what follows a colon after another word for a secret: `api_key:secret`, without a space, is a text of its own
+/// in YAML.
 #[must_use]
 pub fn clip(text: &str) -> String {
     const MAX_CHARS: usize = 60;
     const KEY: &str = "api_key";
+    const SECRETS: [&str; 5] = ["key:", "password:", "secret:", "token:", "url:"];
     let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
-    let end = text.find(KEY).and_then(|at| Some(at + text.get(at..)?.find(|c| !is_name(c))?)).unwrap_or(text.len());
+    let after_key = text.find(KEY).and_then(|at| Some(at + text.get(at..)?.find(|c| !is_name(c))?));
+    let after_another = SECRETS.iter().filter_map(|word| Some(text.find(word)? + word.len() - 1));
+    let end = after_another.chain(after_key).min().unwrap_or(text.len());
     let shown = text.get(..end).unwrap_or_default();
     let mut clipped: String = shown.chars().take(MAX_CHARS).map(|c| if c.is_control() { '?' } else { c }).collect();
     if end < text.len() || shown.chars().nth(MAX_CHARS).is_some() {
@@ -241,5 +245,7 @@ mod tests {
         assert_eq!(text("").found(), "an empty text");
         assert_eq!(text("a api_key:hunter2").found(), "a api_key…");
         assert_eq!(text("api_key_fiel").found(), "api_key_fiel");
+        assert_eq!(text("user: a password:hunter2").found(), "user: a password…");
+        assert_eq!(text("/run/secrets/token").found(), "/run/secrets/token");
     }
 }
