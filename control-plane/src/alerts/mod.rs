@@ -21,8 +21,8 @@ pub use self::{
     policy::{Severity, Silence, silenced_by},
     secret::Secret,
     settings::{
-        Channel, ChannelKind, Email, Encryption, MAX_CHANNELS, MAX_ROUTES, PAGERDUTY, PagerDuty, Route, Settings, Slack,
-        Webhook,
+        Channel, ChannelKind, Email, Encryption, MAX_CHANNELS, MAX_ROUTES, PAGERDUTY, PagerDuty, Route, Settings,
+        Slack, Webhook,
     },
     view::{Counts, Deliveries},
 };

@@ -14,8 +14,10 @@ use std::time::Duration;
 
 use fusebox_rules::fleet::{Alert, AlertKey, AlertKind, Stamp};
 
+#[cfg(test)]
+pub(super) use self::due::Item;
 pub(super) use self::{
-    due::{Item, Message},
+    due::Message,
     outcome::{Became, Outcome},
     state::{Case, ChannelState, State, Told, Trying},
 };

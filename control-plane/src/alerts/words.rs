@@ -182,7 +182,10 @@ mod tests {
         over.acknowledged = Some((Stamp::from_millis(1_700_000_030_000), "ada".into()));
         let one = note(Word::Resolve, vec![over.clone()]);
         assert_eq!(one.headline(), "Resolved, warning: error spike: a (fleet eu 1)");
-        assert_eq!(note(Word::Repeat, vec![over.clone(), alert(8)]).headline(), "Still firing, warning: error spike: 2 alerts (fleet eu 1)");
+        assert_eq!(
+            note(Word::Repeat, vec![over.clone(), alert(8)]).headline(),
+            "Still firing, warning: error spike: 2 alerts (fleet eu 1)"
+        );
         let line = line(&over);
         let (since, until) = ("since 2023-11-14T22:13:20Z", "over 2023-11-14T22:14:20Z");
         assert_eq!(line, format!("a: <b> & \"errors\" ({since}, {until}, acknowledged 2023-11-14T22:13:50Z by ada)"));

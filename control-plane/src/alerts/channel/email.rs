@@ -124,7 +124,9 @@ struct Thread {
 impl Thread {
     fn of(note: &Note, from: &Address) -> Self {
         let fleet = words::plain(&note.fleet);
-        let id = |what: String| format!("<fusebox.{fleet}.{}.{what}@{}>", words::plain(&note.message.channel), from.domain());
+        let id = |what: String| {
+            format!("<fusebox.{fleet}.{}.{what}@{}>", words::plain(&note.message.channel), from.domain())
+        };
         let items = &note.message.items;
         let first = items.first().map_or(0, |item| item.alert.id);
         if note.message.word.is_first() {

@@ -111,7 +111,10 @@ mod tests {
         let mut known = alert(8);
         known.acknowledged = Some((Stamp::from_millis(1_700_000_001_000), "ada".into()));
         let body = body(&note(Word::Raise, vec![alert(7), known]));
-        assert_eq!((&body["event"], &body["kind"], &body["fleet"]), (&json!("raised"), &json!("error_spike"), &json!("eu 1")));
+        assert_eq!(
+            (&body["event"], &body["kind"], &body["fleet"]),
+            (&json!("raised"), &json!("error_spike"), &json!("eu 1"))
+        );
         assert_eq!(body["alerts"][0]["dedupKey"], "fusebox/eu%201/7");
         assert_eq!(body["alerts"][0]["acknowledgedBy"], Value::Null);
         assert_eq!(body["alerts"][1]["acknowledgedAt"], "2023-11-14T22:13:21Z");

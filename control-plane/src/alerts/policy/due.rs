@@ -77,12 +77,11 @@ impl State {
         }
         let mut messages: BTreeMap<(Together<'_>, Word), Vec<Item>> = BTreeMap::new();
         for one in open {
-            if self.at(&one, &firsts, &settings.pace(one.together.1)) <= now {
+            if self.at(&one, &firsts, settings) <= now {
                 messages.entry((one.together, one.word)).or_default().push(one.item());
             }
         }
-        let mut messages: Vec<_> =
-            messages.into_iter().flat_map(|(of, items)| cut(settings, of, &items)).collect();
+        let mut messages: Vec<_> = messages.into_iter().flat_map(|(of, items)| cut(settings, of, &items)).collect();
         messages.sort_by_key(Message::turn);
         messages
     }
@@ -110,17 +109,20 @@ impl State {
     }
 
     /// When it may be said.
-    fn at(&self, one: &Open<'_>, firsts: &BTreeMap<Together<'_>, Stamp>, pace: &Route) -> Stamp {
+    fn at(&self, one: &Open<'_>, firsts: &BTreeMap<Together<'_>, Stamp>, settings: &Settings) -> Stamp {
         let (name, route, kind) = one.together;
+        let pace = settings.pace(route);
+        // Where each alert is a message of its own, an interval between messages would hold up most of a group.
+        let one_each = settings.channel(name).is_some_and(|channel| channel.kind.takes_one_each());
         let last = self.channels.get(name).and_then(|channel| channel.groups.get(&(kind, route)).copied());
-        let free = last.map_or(Stamp::default(), |last| last + pace.group_interval);
+        let free = last.filter(|_| !one_each).map_or(Stamp::default(), |last| last + pace.group_interval);
         let again = one.told.trying.map(|trying| trying.next);
         match one.when {
             When::First => again.unwrap_or_else(|| {
                 let first = firsts.get(&one.together).copied().unwrap_or(one.case.alert.raised);
                 (first + pace.group_wait).max(free)
             }),
-            When::AfterLast(at) => again.unwrap_or_else(|| at.max(free)),
+            When::AfterLast(at) => again.unwrap_or(at.max(free)),
             When::At(at) => again.unwrap_or(at),
         }
     }
@@ -134,12 +136,13 @@ fn next(alert: &Alert, told: &Told, kind: &ChannelKind, pace: &Route) -> Option<
         (Heard::Resolved, _) => None,
         (Heard::Nothing, Some(_)) if told.gave_up_first() => None,
         // Who keeps the state of each would pass over the end of what it has never heard of.
-        (Heard::Nothing, Some(_)) => Some((if kind.takes_one_each() { Word::Raise } else { Word::Passed }, When::First)),
+        (Heard::Nothing, Some(_)) => {
+            Some((if kind.takes_one_each() { Word::Raise } else { Word::Passed }, When::First))
+        }
         (Heard::Nothing, None) if told.gave_up_first() && acknowledged.is_some() => None,
         (Heard::Nothing, None) if told.gave_up_first() => Some((Word::Raise, repeat(told.at)?)),
         (Heard::Nothing, None) => Some((Word::Raise, When::First)),
         (_, Some(_)) if told.failed == Some(Word::Resolve) => None,
-        (_, Some(at)) if kind.takes_one_each() => Some((Word::Resolve, When::At(at))),
         (_, Some(at)) => Some((Word::Resolve, When::AfterLast(at))),
         (Heard::Acknowledged, None) => None,
         (Heard::Raised, None) => match acknowledged {

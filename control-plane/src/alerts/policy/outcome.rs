@@ -115,13 +115,7 @@ impl Told {
     }
 
     /// How long until it is tried again; `None`: it was tried for long enough.
-    fn said_later(
-        &mut self,
-        word: Word,
-        why: &str,
-        now: Stamp,
-        wait: impl Fn(u32) -> Duration,
-    ) -> Option<Duration> {
+    fn said_later(&mut self, word: Word, why: &str, now: Stamp, wait: impl Fn(u32) -> Duration) -> Option<Duration> {
         let since = self.attempt(word, now);
         if now.since(since) >= GIVE_UP_AFTER {
             self.give_up(word, why);

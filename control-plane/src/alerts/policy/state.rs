@@ -115,10 +115,7 @@ impl Case {
 
 impl State {
     /// What was kept, or nothing.
-    pub(in crate::alerts) fn new(
-        cases: BTreeMap<u64, Case>,
-        channels: BTreeMap<Arc<str>, ChannelState>,
-    ) -> Self {
+    pub(in crate::alerts) fn new(cases: BTreeMap<u64, Case>, channels: BTreeMap<Arc<str>, ChannelState>) -> Self {
         Self { cases, channels, changed: BTreeSet::new() }
     }
 
@@ -187,8 +184,7 @@ impl State {
                 self.changed.insert(Name::Alert(*id));
             }
         }
-        let gone: Vec<_> =
-            self.channels.keys().filter(|name| settings.channel(name).is_none()).cloned().collect();
+        let gone: Vec<_> = self.channels.keys().filter(|name| settings.channel(name).is_none()).cloned().collect();
         for name in gone {
             self.channels.remove(&name);
             self.changed.insert(Name::Channel(name.to_string()));
