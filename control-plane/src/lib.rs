@@ -3,3 +3,4 @@
 //! All that is shared stands in the fleet's store; a replica remembers only what it may have to put back.
 
 pub mod alerts;
+pub mod json;

@@ -25,6 +25,9 @@ pub const LIVE: &str = include_str!("../scripts/live.lua");
 pub const SETTINGS: &str = include_str!("../scripts/settings.lua");
 /// Puts settings in place of others, or where there are none as new.
 pub const PUT_SETTINGS: &str = include_str!("../scripts/put_settings.lua");
+/// Puts settings in place of others, and that it was done into the audit log; both or neither.
+pub const CHANGE_SETTINGS: &str =
+    concat!(include_str!("../scripts/audit.lua"), include_str!("../scripts/change_settings.lua"));
 
 /// Adds one sidecar's calls and errors of late, once.
 pub const COUNT: &str = include_str!("../scripts/count.lua");
@@ -64,7 +67,7 @@ pub const LIST_SILENCES: &str =
     concat!(include_str!("../scripts/silences.lua"), include_str!("../scripts/list_silences.lua"));
 
 /// Appends to what was changed, and by whom.
-pub const APPEND: &str = include_str!("../scripts/append.lua");
+pub const APPEND: &str = concat!(include_str!("../scripts/audit.lua"), include_str!("../scripts/append.lua"));
 /// Reads a page of what was changed.
 pub const ENTRIES: &str = include_str!("../scripts/entries.lua");
 

@@ -12,7 +12,7 @@ pub use self::{
 };
 
 /// What the scripts touch.
-const KEY: &str = "audit";
+pub(crate) const KEY: &str = "audit";
 
 /// In memory, from the oldest.
 #[derive(Debug, Clone, Default)]

@@ -1,5 +1,8 @@
 //! A fleet's settings, in memory and in Redis alike.
 
+use std::time::Duration;
+
+use fusebox_proto::store::AuditEntry;
 use fusebox_rules::{
     breaker::Mode,
     degradation::Level,
@@ -10,8 +13,9 @@ use fusebox_rules::{
 };
 use fusebox_store::{
     News, Store, Told,
+    audit::{Append, Entries, Limits},
     breaker::Condition,
-    settings::{GetSettings, PutSettings},
+    settings::{ChangeSettings, GetSettings, PutSettings},
 };
 use tokio::time::timeout;
 
@@ -39,6 +43,21 @@ async fn of_two_who_change_the_same_settings_one_wins_and_the_other_is_told() {
     let next = changed(&off, Change::Level(Some(Level::Minimal)), 7);
     assert!(both.ask(&PutSettings { settings: &next, condition: Condition::Replaces(off.version) }).await.won);
     assert_eq!(both.ask(&GetSettings).await, next);
+}
+
+#[tokio::test]
+async fn a_change_and_its_entry_in_the_audit_log_are_there_together_or_not_at_all() {
+    let both = Alike::start().await;
+    let off = changed(&Settings::default(), Change::Enabled("a".into(), Some(false)), 5);
+    let entry = AuditEntry { actor: "ada".into(), settings_version: off.version, ..AuditEntry::default() };
+    let limits = Limits { keep: 10, keep_for: Duration::from_secs(60) };
+    let noted = Append { entry: &entry, limits };
+    let change = ChangeSettings { settings: &off, replaces: 0, noted };
+    assert!(both.ask(&change).await.won);
+    let again = both.ask(&change).await;
+    assert_eq!((again.won, again.settings), (false, off));
+    let entries = both.ask(&Entries { before: None, most: 9 }).await;
+    assert_eq!(entries.into_iter().map(|one| one.entry).collect::<Vec<_>>(), [entry]);
 }
 
 #[tokio::test]

@@ -334,10 +334,7 @@ fn who_was_told_hears_the_end_even_if_no_route_leads_there_any_more() {
     fleet.settings.routes = vec![Route { channels: vec!["mail".into()], ..Route::default() }];
     fleet.pass(60);
     fleet.resolve(&alert);
-    assert_eq!(
-        fleet.said(),
-        [chat(Word::Resolve, &[1]), ("mail".to_owned(), Word::Resolve, vec![1])].into_iter().collect::<Vec<_>>()
-    );
+    assert_eq!(fleet.said(), [chat(Word::Resolve, &[1]), ("mail".to_owned(), Word::Resolve, vec![1])]);
 }
 
 #[test]
