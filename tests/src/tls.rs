@@ -117,6 +117,18 @@ impl Identity {
     fn key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::from_pem_file(&self.key_file).unwrap()
     }
+
+    /// Shows it to whoever connects, and offers `protocols` by ALPN.
+    pub(crate) fn acceptor(&self, protocols: &[&str]) -> TlsAcceptor {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(self.chain(), self.key())
+            .unwrap();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        TlsAcceptor::from(Arc::new(config))
+    }
 }
 
 /// Speaks TLS to whoever connects, and passes what they say on to a server that does not. Dropped, it hangs up.
@@ -130,14 +142,7 @@ pub struct Terminator {
 impl Terminator {
     /// Shows `identity`, offers `protocols` by ALPN, and passes on to `server`.
     pub async fn start(identity: &Identity, protocols: &[&str], server: SocketAddr) -> Self {
-        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(identity.chain(), identity.key())
-            .unwrap();
-        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = identity.acceptor(protocols);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().unwrap();
         let spoken: Arc<Mutex<Vec<String>>> = Arc::default();

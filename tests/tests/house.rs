@@ -21,7 +21,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("fusebox-base", &["fusebox-rules"]),
     ("fusebox-store", &["fusebox-proto", "fusebox-rules"]),
     ("fusebox-sidecar", &["fusebox-base", "fusebox-proto", "fusebox-rules", "fusebox-store"]),
-    ("fusebox-control-plane", &["fusebox-base", "fusebox-proto", "fusebox-rules", "fusebox-store"]),
+    // Its tests stand on those of the whole.
+    ("fusebox-control-plane", &["fusebox-base", "fusebox-proto", "fusebox-rules", "fusebox-store", "fusebox-tests"]),
     ("fusebox-tests", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
     ("fusebox-bench", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
     ("fusebox-fleet-sim", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),

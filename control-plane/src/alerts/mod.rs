@@ -10,16 +10,16 @@ mod deliverer;
 mod kept;
 mod lead;
 mod policy;
-mod secret;
 mod settings;
 mod view;
 mod words;
+
+pub use fusebox_base::config::Secret;
 
 pub use self::{
     channel::check,
     deliverer::Deliverer,
     policy::{Severity, Silence, silenced_by},
-    secret::Secret,
     settings::{
         Channel, ChannelKind, Email, Encryption, MAX_CHANNELS, MAX_ROUTES, PAGERDUTY, PagerDuty, Route, Settings,
         Slack, Webhook,

@@ -77,7 +77,7 @@ impl State {
         }
         let mut messages: BTreeMap<(Together<'_>, Word), Vec<Item>> = BTreeMap::new();
         for one in open {
-            if self.at(&one, &firsts, &settings.pace(one.together.1)) <= now {
+            if self.at(&one, &firsts, settings) <= now {
                 messages.entry((one.together, one.word)).or_default().push(one.item());
             }
         }
@@ -109,17 +109,20 @@ impl State {
     }
 
     /// When it may be said.
-    fn at(&self, one: &Open<'_>, firsts: &BTreeMap<Together<'_>, Stamp>, pace: &Route) -> Stamp {
+    fn at(&self, one: &Open<'_>, firsts: &BTreeMap<Together<'_>, Stamp>, settings: &Settings) -> Stamp {
         let (name, route, kind) = one.together;
+        let pace = settings.pace(route);
+        // Where each alert is a message of its own, an interval between messages would hold up most of a group.
+        let one_each = settings.channel(name).is_some_and(|channel| channel.kind.takes_one_each());
         let last = self.channels.get(name).and_then(|channel| channel.groups.get(&(kind, route)).copied());
-        let free = last.map_or(Stamp::default(), |last| last + pace.group_interval);
+        let free = last.filter(|_| !one_each).map_or(Stamp::default(), |last| last + pace.group_interval);
         let again = one.told.trying.map(|trying| trying.next);
         match one.when {
             When::First => again.unwrap_or_else(|| {
                 let first = firsts.get(&one.together).copied().unwrap_or(one.case.alert.raised);
                 (first + pace.group_wait).max(free)
             }),
-            When::AfterLast(at) => again.unwrap_or_else(|| at.max(free)),
+            When::AfterLast(at) => again.unwrap_or(at.max(free)),
             When::At(at) => again.unwrap_or(at),
         }
     }
@@ -140,7 +143,6 @@ fn next(alert: &Alert, told: &Told, kind: &ChannelKind, pace: &Route) -> Option<
         (Heard::Nothing, None) if told.gave_up_first() => Some((Word::Raise, repeat(told.at)?)),
         (Heard::Nothing, None) => Some((Word::Raise, When::First)),
         (_, Some(_)) if told.failed == Some(Word::Resolve) => None,
-        (_, Some(at)) if kind.takes_one_each() => Some((Word::Resolve, When::At(at))),
         (_, Some(at)) => Some((Word::Resolve, When::AfterLast(at))),
         (Heard::Acknowledged, None) => None,
         (Heard::Raised, None) => match acknowledged {

@@ -1,0 +1,257 @@
+//! What the replica that delivers knows, and how it keeps that in the store: what follows of an event is kept before the
+//! cursor moves past it, and nothing is put by one whom another has followed.
+
+use std::collections::BTreeMap;
+
+use fusebox_proto::store::alert::Kind;
+use fusebox_rules::fleet::Stamp;
+use fusebox_store::{
+    Operation, Store, StoreError,
+    alerts::{Events, Firing},
+    delivery::{self, Name, PutDeliveries, Record, TakeOver},
+    silences,
+};
+
+use super::{
+    Deliveries,
+    deliverer::ASK_LIMIT,
+    kept::{decode_case, decode_channel, encode_case, encode_channel, kind_from_wire},
+    policy::{Silence, State},
+    settings::Settings,
+};
+
+/// Events in one page. What follows of a page is put at once.
+const PAGE: u32 = 100;
+/// Records in one reply, and the most that are put at once.
+const MOST_PUT: usize = 100;
+const MOST_READ: u32 = 500;
+/// How often what is known is held against all that fires, in milliseconds.
+const COMPARE_EVERY: u64 = 15_000;
+
+/// What the replica that delivers knows.
+#[derive(Debug)]
+pub(super) struct Lead {
+    fence: u64,
+    /// The event up to which all is known.
+    cursor: u64,
+    /// Whether the store has the cursor.
+    is_cursor_kept: bool,
+    pub(super) state: State,
+    /// When what is known was last held against all that fires.
+    compared: Option<Stamp>,
+}
+
+/// Whether a replica still leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leads {
+    /// It does.
+    Still,
+    /// Another has taken over, or the store has lost what it kept.
+    NoMore,
+}
+
+impl Lead {
+    /// Goes on where another stopped. If the store has lost that, `before` is what this replica knew when it last led.
+    pub(super) async fn take_over(store: &Store, before: Option<Self>) -> Result<Self, StoreError> {
+        let (now, delivery::Lead { fence, cursor }) = ask(store, &TakeOver).await?;
+        let (cursor, state, is_cursor_kept) = match (cursor, before) {
+            (Some(cursor), _) => (cursor, read_all(store).await?, true),
+            (None, Some(before)) => {
+                let mut state = before.state;
+                state.keep_again(state.names());
+                (before.cursor, state, false)
+            }
+            // What was over before anybody delivered is not told; what fires is, as it is found.
+            (None, None) => (now.as_millis().max(1), State::default(), false),
+        };
+        tracing::info!(cursor, alerts = state.cases.len(), "this replica delivers alerts");
+        Ok(Self { fence, cursor, is_cursor_kept, state, compared: None })
+    }
+
+    /// Takes in what has become of alerts, and keeps what follows of it.
+    pub(super) async fn hear(
+        &mut self,
+        store: &Store,
+        view: &Deliveries,
+        terms: &Terms<'_>,
+    ) -> Result<Leads, StoreError> {
+        loop {
+            let (now, events) = ask(store, &Events { after: self.cursor, most: PAGE }).await?;
+            let Some(last) = events.last() else { break };
+            self.cursor = last.number.max(self.cursor);
+            self.is_cursor_kept = false;
+            for event in &events {
+                self.state.hear(&event.alert);
+            }
+            if self.keep(store, view, terms, now).await? == Leads::NoMore {
+                return Ok(Leads::NoMore);
+            }
+        }
+        let due = |since: Stamp| terms.now.as_millis().saturating_sub(since.as_millis()) >= COMPARE_EVERY;
+        if self.compared.is_none_or(due) {
+            let (now, firing) = ask(store, &Firing).await?;
+            self.state.compare(&firing, self.cursor, now);
+            self.compared = Some(now);
+        }
+        self.keep(store, view, terms, terms.now).await
+    }
+
+    /// Decides who is to be told, and puts all that has changed. With nothing to put, it still finds out who leads.
+    pub(super) async fn keep(
+        &mut self,
+        store: &Store,
+        view: &Deliveries,
+        terms: &Terms<'_>,
+        now: Stamp,
+    ) -> Result<Leads, StoreError> {
+        let untold = self.state.settle(terms.settings, terms.silences, now);
+        if untold > 0 {
+            tracing::error!(untold, "too many alerts wait to be delivered; the oldest of those that are over are not");
+        }
+        let names: Vec<_> = self.state.take_changed().into_iter().collect();
+        let mut left = &*names;
+        loop {
+            let (part, rest) = left.split_at(left.len().min(MOST_PUT));
+            // The cursor moves with the last of what it led to.
+            let cursor = (rest.is_empty() && !self.is_cursor_kept).then_some(self.cursor);
+            match self.put(store, view, part, cursor).await {
+                Ok(Leads::Still) => {}
+                other => {
+                    self.state.keep_again(left.iter().cloned());
+                    return other;
+                }
+            }
+            left = rest;
+            if rest.is_empty() {
+                self.is_cursor_kept = true;
+                return Ok(Leads::Still);
+            }
+        }
+    }
+
+    async fn put(
+        &self,
+        store: &Store,
+        view: &Deliveries,
+        names: &[Name],
+        cursor: Option<u64>,
+    ) -> Result<Leads, StoreError> {
+        let (mut records, mut forgotten) = (Vec::new(), Vec::new());
+        for name in names {
+            match self.body(name) {
+                Some(body) => records.push(Record { name: name.clone(), body }),
+                None => forgotten.push(name.clone()),
+            }
+        }
+        let put = PutDeliveries { fence: self.fence, cursor, records: &records, forgotten: &forgotten };
+        let (_, still) = ask(store, &put).await?;
+        if !still {
+            return Ok(Leads::NoMore);
+        }
+        records.iter().for_each(|record| view.put(record));
+        forgotten.iter().for_each(|name| view.forget(name));
+        Ok(Leads::Still)
+    }
+
+    /// The record of this name; `None`: it is forgotten.
+    fn body(&self, name: &Name) -> Option<Vec<u8>> {
+        match name {
+            Name::Alert(id) => self.state.cases.get(id).map(encode_case),
+            Name::Channel(name) => self.state.channels.get(name.as_str()).map(encode_channel),
+        }
+    }
+
+    /// Shows all that is known.
+    pub(super) fn show(&self, view: &Deliveries) {
+        view.clear();
+        for name in self.state.names() {
+            if let Some(body) = self.body(&name) {
+                view.put(&Record { name, body });
+            }
+        }
+    }
+}
+
+/// By what it is decided who is told what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) silences: &'a [Silence],
+    pub(super) now: Stamp,
+}
+
+/// The silences that there are.
+pub(super) async fn silences(store: &Store) -> Result<Vec<Silence>, StoreError> {
+    let (_, silences) = ask(store, &silences::List).await?;
+    Ok(silences.into_iter().filter_map(silence).collect())
+}
+
+/// `None`: it is about a kind that only a newer version knows, and so about nothing here.
+fn silence(silences::Silence { id, body }: silences::Silence) -> Option<Silence> {
+    let kind = Kind::try_from(body.kind).ok()?;
+    let expires = body.word.map_or(0, |word| word.expires_ms);
+    Some(Silence {
+        id,
+        kind: kind_from_wire(kind),
+        provider: body.provider,
+        sidecar: body.sidecar,
+        until: (expires > 0).then(|| Stamp::from_millis(expires)),
+    })
+}
+
+/// All that is kept.
+async fn read_all(store: &Store) -> Result<State, StoreError> {
+    let (mut cases, mut channels, mut after) = (BTreeMap::new(), BTreeMap::new(), 0);
+    loop {
+        let (_, page) = ask(store, &delivery::Deliveries { after, most: MOST_READ }).await?;
+        let Some(last) = page.changes.last() else { return Ok(State::new(cases, channels)) };
+        after = last.number;
+        for Record { name, body } in page.changes.into_iter().filter_map(|change| change.record) {
+            match name {
+                Name::Alert(id) => match decode_case(id, &body)? {
+                    Some(case) => drop(cases.insert(id, case)),
+                    None => drop(cases.remove(&id)),
+                },
+                Name::Channel(name) => drop(channels.insert(name.into(), decode_channel(&body)?)),
+            }
+        }
+    }
+}
+
+/// How far a replica that does not lead has read.
+#[derive(Debug, Default)]
+pub(super) struct Follower {
+    after: u64,
+    /// Records that only a newer version knows.
+    unknown: u64,
+}
+
+impl Follower {
+    /// Reads what has changed since.
+    pub(super) async fn follow(&mut self, store: &Store, view: &Deliveries) -> Result<(), StoreError> {
+        if self.after == 0 {
+            view.clear();
+        }
+        loop {
+            let (_, page) = ask(store, &delivery::Deliveries { after: self.after, most: MOST_READ }).await?;
+            let Some(last) = page.changes.last() else {
+                if page.kept != view.known() + self.unknown {
+                    // Some were forgotten: all is read anew, the next time.
+                    *self = Self::default();
+                }
+                return Ok(());
+            };
+            self.after = last.number;
+            for change in &page.changes {
+                match &change.record {
+                    Some(record) => view.put(record),
+                    None => self.unknown += 1,
+                }
+            }
+        }
+    }
+}
+
+pub(super) async fn ask<O: Operation>(store: &Store, operation: &O) -> Result<(Stamp, O::Reply), StoreError> {
+    store.ask(operation, ASK_LIMIT).await
+}
