@@ -13,6 +13,8 @@
 
 pub mod client;
 pub mod collector;
+pub mod operator;
+mod program;
 pub mod provider;
 pub mod proxy;
 pub mod redis;

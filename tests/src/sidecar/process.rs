@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::{ExitStatus, Output, Stdio},
     sync::Arc,
     time::Duration,
@@ -22,7 +22,10 @@ use tokio::{
 use tonic::transport::{Channel, Endpoint};
 
 use super::Config;
-use crate::client::{Http, Metrics};
+use crate::{
+    client::{Http, Metrics},
+    program::program,
+};
 
 /// How long the sidecar may take to start, or to do what a test waits for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -240,24 +243,10 @@ fn replace(path: &Path, text: &str) {
 
 /// The program with no environment but `env`.
 fn command(env: &[(String, String)]) -> Command {
-    let mut command = Command::new(program());
+    let mut command = Command::new(program(PROGRAM, "FUSEBOX_SIDECAR"));
     command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
-}
-
-/// Where cargo has put the sidecar: in the workspace's target folder, or beside this test's own. `FUSEBOX_SIDECAR` names another.
-fn program() -> PathBuf {
-    if let Some(path) = std::env::var_os("FUSEBOX_SIDECAR") {
-        return path.into();
-    }
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).expect("tests run in target/PROFILE/deps");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"));
-    let places = [target.join(profile.file_name().unwrap()).join(PROGRAM), profile.join(PROGRAM)];
-    let found = places.iter().find(|place| place.is_file());
-    found.cloned().unwrap_or_else(|| panic!("{PROGRAM} is not built: run `cargo build --workspace` first ({places:?})"))
 }
 
 /// The lines a child has written so far.
