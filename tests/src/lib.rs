@@ -14,6 +14,7 @@
 pub mod client;
 pub mod collector;
 pub mod control_plane;
+pub mod operator;
 mod program;
 pub mod provider;
 pub mod proxy;

@@ -40,6 +40,7 @@ mod life;
 mod limits;
 mod load;
 mod openai_surface;
+mod operator;
 mod options;
 mod output;
 mod provider;

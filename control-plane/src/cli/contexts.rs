@@ -8,13 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use fusebox_base::config::Secret;
+use fusebox_base::config::{Secret, read_file};
 use serde::{Deserialize, Deserializer};
 
 use super::exit::{Exit, Failure};
 
-/// A file past it is the wrong file.
-const MAX_BYTES: u64 = 1 << 20;
+/// A file past it is the wrong file, in bytes.
+pub(crate) const MAX_BYTES: u64 = 1 << 20;
 
 /// The bits of a file's mode by which others than its owner read it.
 const OTHERS_READ: u32 = 0o044;
@@ -61,10 +61,9 @@ impl Contexts {
     /// It cannot be read, is wrong, or holds a token and may be read by others.
     pub(crate) fn load(named: Option<&Path>, variables: Variables<'_>) -> Result<Self, Failure> {
         let Some(path) = named.map(Path::to_owned).or_else(|| usual(variables)) else { return Ok(Self::default()) };
-        let text = match read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => String::new(),
-            Err(error) => return Err(wrong(&path, &format!("cannot be read: {error}"))),
+        let text = match read_file(&path, MAX_BYTES) {
+            Err(_) if named.is_none() && !path.exists() => String::new(),
+            read => read.map_err(|fault| wrong(&path, &fault))?,
         };
         let mut contexts = Self::parse(&text).map_err(|fault| wrong(&path, &fault))?;
         if contexts.all.values().any(|context| context.token.is_some()) {
@@ -185,20 +184,6 @@ fn found(file: &Path, folder: &Path, home: Option<&Path>) -> PathBuf {
         (Ok(rest), Some(home)) => home.join(rest),
         _ => folder.join(file),
     }
-}
-
-/// The text of a file that is not too large to be meant.
-///
-/// # Errors
-/// It cannot be read, or is far too long.
-pub(crate) fn read(path: &Path) -> io::Result<String> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    fs::File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(io::Error::other("is larger than 1 MiB"));
-    }
-    Ok(text)
 }
 
 fn names(contexts: &BTreeMap<String, Context>) -> String {

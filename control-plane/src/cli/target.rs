@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use fusebox_base::config::Secret;
+use fusebox_base::config::{Secret, read_file};
 
 use super::{
     args::Global,
-    contexts::{Context, Contexts, Variables, read},
+    contexts::{Context, Contexts, MAX_BYTES, Variables},
     exit::Failure,
 };
 
@@ -116,9 +116,9 @@ impl Settings {
     pub(crate) fn target(&self) -> Result<Target, Failure> {
         let file = |said: &Option<Said<PathBuf>>, what: &str| match said {
             None => Ok(None),
-            Some(said) => read(&said.value).map(Some).map_err(|error| {
-                Failure::usage(format!("the {what} {} ({}) cannot be read: {error}", said.value.display(), said.by))
-            }),
+            Some(said) => read_file(&said.value, MAX_BYTES)
+                .map(Some)
+                .map_err(|fault| Failure::usage(format!("the {what} {} ({}) {fault}", said.value.display(), said.by))),
         };
         let identity = match (file(&self.cert, "certificate")?, file(&self.key, "key")?) {
             (Some(cert), Some(key)) => Some((cert, key)),
@@ -151,9 +151,9 @@ fn from_environment(variables: Variables<'_>) -> Result<Layer, Failure> {
     let path = |name| variables(name).map(PathBuf::from);
     let token = match variables("FUSEBOX_TOKEN") {
         None => None,
-        Some(text) => {
-            Some(Secret::try_key(&text).map_err(|fault| Failure::usage(format!("the variable FUSEBOX_TOKEN {fault}")))?)
-        }
+        Some(text) => Some(
+            Secret::try_key(&text).map_err(|fault| Failure::usage(format!("the variable FUSEBOX_TOKEN {fault}")))?,
+        ),
     };
     Ok(Layer {
         by: "environment".to_owned(),
@@ -323,7 +323,8 @@ mod tests {
             "{}",
             fault.what()
         );
-        let global = Global { cert: Some("/dev/null".into()), ..Global::default() };
+        let cert = tempfile::NamedTempFile::new().unwrap();
+        let global = Global { cert: Some(cert.path().into()), ..Global::default() };
         let settings = Settings::resolve(&global, &|_| None, &contexts(None)).unwrap();
         assert!(settings.target().unwrap_err().what().contains("go together"));
     }
