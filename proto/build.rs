@@ -12,6 +12,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(files, ["."])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().bytes(".fusebox.v1.Media").compile_fds(descriptors)?;
+    let mut config = tonic_prost_build::Config::new();
+    // By their names messages find their descriptors, and so their JSON.
+    config.enable_type_names();
+    tonic_prost_build::configure().bytes(".fusebox.v1.Media").compile_fds_with_config(descriptors, config)?;
     Ok(())
 }

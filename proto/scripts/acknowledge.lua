@@ -1,4 +1,4 @@
--- ARGV: id, what is added to the alert
+-- ARGV: id, what is added to the alert; and how to publish
 -- Returns now, id (0: there is none), alert
 local body = redis.call('HGET', bodies, ARGV[1])
 if not body then return { now, '0', '' } end

@@ -1,4 +1,4 @@
--- ARGV: key, alert, the most that fire, the most that are kept
+-- ARGV: key, alert, the most that fire, the most that are kept; and how to publish
 -- Returns now, what came of it (2: raised, 1: it fires already, 0: too many fire), id, alert
 local known = redis.call('HGET', firing, ARGV[1])
 local body = known and redis.call('HGET', bodies, known)

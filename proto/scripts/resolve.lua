@@ -1,4 +1,4 @@
--- ARGV: key, what is added to the alert
+-- ARGV: key, what is added to the alert; and how to publish
 -- Returns now, id (0: it does not fire), alert
 local id = redis.call('HGET', firing, ARGV[1])
 local body = id and redis.call('HGET', bodies, id)

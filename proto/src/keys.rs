@@ -46,6 +46,12 @@ impl Keys {
     pub fn fleet_channel(&self) -> String {
         self.fleet("news")
     }
+
+    /// The channel on which it is hinted that something has become of alerts or silences. Sidecars do not listen there.
+    #[must_use]
+    pub fn alerts_channel(&self) -> String {
+        self.fleet("alerts:news")
+    }
 }
 
 /// A brace in a name would end the hash tag early.
@@ -63,6 +69,7 @@ mod tests {
         assert_eq!(keys.provider("vllm", "breaker"), "prod:fb1:{eu%7B1%7D/vllm}:breaker");
         assert_eq!(keys.provider_channel("a}b"), "prod:fb1:{eu%7B1%7D/a%7Db}:news");
         assert_eq!(keys.fleet("settings"), "prod:fb1:{eu%7B1%7D}:settings");
+        assert_eq!(keys.alerts_channel(), "prod:fb1:{eu%7B1%7D}:alerts:news");
         assert_ne!(keys.provider("a%7Db", "x"), keys.provider("a}b", "x"));
     }
 }

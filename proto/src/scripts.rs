@@ -11,23 +11,30 @@ pub const LEASE: &str = include_str!("../scripts/lease.lua");
 pub const PROBED: &str = include_str!("../scripts/probed.lua");
 /// Leaves a provider alone until a time, or until a later one that was known.
 pub const COOL: &str = include_str!("../scripts/cool.lua");
+/// Reads how a provider's breaker stands.
+pub const STANDING: &str = include_str!("../scripts/standing.lua");
 
 /// Stores a sidecar's heartbeat; returns how many are live, and the settings' version.
 pub const BEAT: &str = include_str!("../scripts/beat.lua");
 /// Forgets a sidecar that goes.
 pub const LEAVE: &str = include_str!("../scripts/leave.lua");
-/// Reads a page of the live sidecars' heartbeats.
+/// Reads a page of the heartbeats of those that are there, or were of late.
 pub const LIVE: &str = include_str!("../scripts/live.lua");
 
 /// Reads the settings.
 pub const SETTINGS: &str = include_str!("../scripts/settings.lua");
 /// Puts settings in place of others, or where there are none as new.
 pub const PUT_SETTINGS: &str = include_str!("../scripts/put_settings.lua");
+/// Puts settings in place of others, and that it was done into the audit log; both or neither.
+pub const CHANGE_SETTINGS: &str =
+    concat!(include_str!("../scripts/audit.lua"), include_str!("../scripts/change_settings.lua"));
 
 /// Adds one sidecar's calls and errors of late, once.
 pub const COUNT: &str = include_str!("../scripts/count.lua");
 /// Reads the calls and errors of the last minute and the last hour.
 pub const COUNTS: &str = include_str!("../scripts/counts.lua");
+/// Reads the calls and errors of the last minutes, each by itself.
+pub const HISTORY: &str = include_str!("../scripts/history.lua");
 
 /// Raises an alert unless it fires.
 pub const RAISE: &str = concat!(include_str!("../scripts/alerts.lua"), include_str!("../scripts/raise.lua"));
@@ -42,6 +49,27 @@ pub const FIRING: &str = include_str!("../scripts/firing.lua");
 pub const RECENT: &str = include_str!("../scripts/recent.lua");
 /// Reads what became of alerts, one after the other.
 pub const EVENTS: &str = include_str!("../scripts/events.lua");
+
+/// Begins to deliver alerts in the place of whoever did.
+pub const TAKE_OVER: &str = include_str!("../scripts/take_over.lua");
+/// Puts down how deliveries of alerts go, if nobody else has taken over.
+pub const PUT_DELIVERIES: &str = include_str!("../scripts/put_deliveries.lua");
+/// Reads how deliveries of alerts go, as far as that changed.
+pub const DELIVERIES: &str = include_str!("../scripts/deliveries.lua");
+
+/// Keeps a silence, under which alerts are not delivered.
+pub const SILENCE: &str = concat!(include_str!("../scripts/silences.lua"), include_str!("../scripts/silence.lua"));
+/// Ends a silence.
+pub const END_SILENCE: &str =
+    concat!(include_str!("../scripts/silences.lua"), include_str!("../scripts/end_silence.lua"));
+/// Reads the silences.
+pub const LIST_SILENCES: &str =
+    concat!(include_str!("../scripts/silences.lua"), include_str!("../scripts/list_silences.lua"));
+
+/// Appends to what was changed, and by whom.
+pub const APPEND: &str = concat!(include_str!("../scripts/audit.lua"), include_str!("../scripts/append.lua"));
+/// Reads a page of what was changed.
+pub const ENTRIES: &str = include_str!("../scripts/entries.lua");
 
 /// Takes or renews a lock.
 pub const LOCK: &str = include_str!("../scripts/lock.lua");

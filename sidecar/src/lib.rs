@@ -1,10 +1,9 @@
-//! The rooms of the sidecar; `main` wires them.
+//! The rooms of the sidecar; `main` wires them. What it stands on besides is `fusebox_base`.
 
 pub mod cache;
 pub mod call;
 pub mod chat;
 pub mod cli;
-pub mod clock;
 pub mod config;
 pub mod digest;
 pub mod doors;
@@ -14,6 +13,7 @@ pub mod gate;
 pub mod health;
 pub mod life;
 pub mod provider;
-pub mod serve;
 pub mod telemetry;
 pub mod validate;
+
+pub use fusebox_base::clock;

@@ -37,6 +37,8 @@ pub(crate) struct Held {
     alerts: BTreeMap<u64, Alert>,
     /// From the oldest.
     events: VecDeque<Event>,
+    /// How often something has become of any.
+    changes: u64,
 }
 
 impl Held {
@@ -45,8 +47,13 @@ impl Held {
         self.events.back().map_or(0, |event| event.number + 1).max(now.as_millis())
     }
 
+    pub(crate) const fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Keeps an alert as it is now, and tells of it.
     fn tell(&mut self, number: u64, alert: &Alert) {
+        self.changes += 1;
         self.alerts.insert(alert.id, alert.clone());
         self.events.push_back(Event { number, alert: alert.clone() });
         if self.events.len() > MOST_EVENTS {

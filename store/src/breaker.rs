@@ -3,6 +3,7 @@
 mod commit;
 mod cool;
 mod lease;
+mod look;
 mod probed;
 mod record;
 mod report;
@@ -15,6 +16,7 @@ pub use self::{
     commit::{Commit, Committed, Condition, FRESH},
     cool::Cool,
     lease::{Lease, Leased},
+    look::{Look, Standing},
     probed::{Probed, Proof},
     record::{decode_news, decode_record, encode_record},
     report::{Report, Seen},

@@ -2,6 +2,7 @@
 
 mod count;
 mod counts;
+mod history;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,6 +11,7 @@ use fusebox_rules::fleet::Stamp;
 pub use self::{
     count::{Count, Failures},
     counts::{Counts, Tally, Total},
+    history::{History, Minute},
 };
 use crate::recent::Recent;
 
@@ -17,6 +19,8 @@ use crate::recent::Recent;
 const KEYS: [&str; 4] = ["errors:seconds", "errors:minutes", "errors:span", "errors:told"];
 /// Seconds that are kept, the present one among them.
 const SECONDS: u64 = 60;
+/// Minutes that are told one by one, the present one among them.
+const HOUR: u64 = 60;
 /// Minutes that are kept: the present one, and an hour before it.
 const MINUTES: u64 = 61;
 

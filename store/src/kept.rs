@@ -35,6 +35,8 @@ struct Here {
     moved: watch::Sender<Vec<breaker::News>>,
     /// The settings' version.
     set: watch::Sender<u64>,
+    /// How often something has become of alerts.
+    alerted: watch::Sender<u64>,
 }
 
 /// What is heard of others' changes. Any of it may be lost: whoever listens also looks for itself now and then.
@@ -52,6 +54,16 @@ enum Source {
     },
 }
 
+/// What is heard of alerts and silences. As with [`News`], any of it may be lost.
+#[derive(Debug)]
+pub struct AlertNews(AlertSource);
+
+#[derive(Debug)]
+enum AlertSource {
+    Here(watch::Receiver<u64>),
+    Redis(Hints),
+}
+
 /// One thing that is heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
@@ -67,8 +79,8 @@ impl Store {
     /// One that this process keeps for itself, and that ends with it.
     #[must_use]
     pub fn here(fleet: &str, now: SharedTime) -> Self {
-        let (moved, set) = (watch::Sender::new(Vec::new()), watch::Sender::new(0));
-        let here = Here { memory: Mutex::default(), now, moved, set };
+        let (moved, set, alerted) = (watch::Sender::new(Vec::new()), watch::Sender::new(0), watch::Sender::new(0));
+        let here = Here { memory: Mutex::default(), now, moved, set, alerted };
         Self { keys: Keys::new("", fleet), kept: Kept::Here(Box::new(here)) }
     }
 
@@ -120,6 +132,19 @@ impl Store {
         }))
     }
 
+    /// What becomes of alerts and silences, from now on. Has a connection of its own.
+    ///
+    /// # Errors
+    /// As for [`Store::redis`].
+    pub fn news_of_alerts(&self) -> Result<AlertNews, AddressError> {
+        Ok(AlertNews(match &self.kept {
+            Kept::Here(here) => AlertSource::Here(here.alerted.subscribe()),
+            Kept::Redis { link, .. } => {
+                AlertSource::Redis(Hints::open(link.address().clone(), vec![self.keys.alerts_channel()])?)
+            }
+        }))
+    }
+
     /// How the connection is; `None`: there is none to be had, for the store is this process's own.
     #[must_use]
     pub fn link(&self) -> Option<LinkState> {
@@ -145,12 +170,14 @@ impl Here {
         let mut memory = self.memory.lock();
         let reply = memory.run(operation, now);
         let news = memory.take_news();
-        let version = memory.settings_version();
+        let (version, changes) = (memory.settings_version(), memory.alert_changes());
         drop(memory);
         if !news.is_empty() {
             self.moved.send_replace(news);
         }
-        self.set.send_if_modified(|known| version > std::mem::replace(known, version.max(*known)));
+        let grows = |to: u64| move |known: &mut u64| to > std::mem::replace(known, to.max(*known));
+        self.set.send_if_modified(grows(version));
+        self.alerted.send_if_modified(grows(changes));
         (now, reply)
     }
 }
@@ -175,6 +202,22 @@ impl News {
                     _ => Told::Look,
                 },
             },
+        }
+    }
+}
+
+impl AlertNews {
+    /// Ends when something has become of an alert or a silence, or may have: look for yourself. May be dropped and
+    /// asked again.
+    pub async fn next(&mut self) {
+        match &mut self.0 {
+            AlertSource::Here(alerted) => {
+                if alerted.changed().await.is_err() {
+                    // The store is gone.
+                    std::future::pending().await
+                }
+            }
+            AlertSource::Redis(hints) => drop(hints.next().await),
         }
     }
 }

@@ -5,9 +5,11 @@
 //! `redis` holds connections to Redis and is the only place that names the crate of that name.
 
 pub mod alerts;
+pub mod audit;
 pub mod body;
 pub mod breaker;
 pub mod claims;
+pub mod delivery;
 pub mod digest;
 pub mod error;
 pub mod errors;
@@ -22,13 +24,14 @@ pub mod runs;
 pub mod settings;
 pub mod share;
 pub mod shared_cache;
+pub mod silences;
 
 use std::sync::Arc;
 
 use fusebox_rules::moment::Moment;
 
 pub use error::StoreError;
-pub use kept::{News, SharedTime, Store, Told};
+pub use kept::{AlertNews, News, SharedTime, Store, Told};
 pub use memory::Memory;
 pub use operation::Operation;
 

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt::Debug, hash::Hash};
 
 use fusebox_rules::fleet::Stamp;
 
-use crate::{Operation, alerts, breaker, claims, errors, lock, presence, runs, settings, share, shared_cache};
+use crate::{
+    Operation, alerts, audit, breaker, claims, delivery, errors, lock, presence, runs, settings, share, shared_cache,
+    silences,
+};
 
 /// All that a fleet keeps. Each operation's file says what it does here.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +19,9 @@ pub struct Memory {
     pub(crate) presence: presence::Held,
     pub(crate) settings: settings::Held,
     pub(crate) alerts: alerts::Held,
+    pub(crate) deliveries: delivery::Held,
+    pub(crate) silences: silences::Held,
+    pub(crate) audit: audit::Held,
     pub(crate) locks: lock::Held,
     /// By the provider's name.
     pub(crate) shares: share::Held,
@@ -42,6 +48,12 @@ impl Memory {
     #[must_use]
     pub const fn settings_version(&self) -> u64 {
         self.settings.version()
+    }
+
+    /// How often something has become of alerts or silences: grows when Redis would publish that.
+    #[must_use]
+    pub const fn alert_changes(&self) -> u64 {
+        self.alerts.changes() + self.silences.changes()
     }
 
     /// All that is kept of breakers, to be compared with another's: a model's states differ by it.

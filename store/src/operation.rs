@@ -40,6 +40,13 @@ pub struct Place<'a> {
     pub publish: &'static str,
 }
 
+impl Place<'_> {
+    /// How it is hinted at what becomes of alerts: the command, and the channel.
+    pub(crate) fn alerts(&self) -> [Vec<u8>; 2] {
+        [self.publish.into(), self.keys.alerts_channel().into_bytes()]
+    }
+}
+
 /// A script's reply, read from the front.
 #[derive(Debug)]
 pub struct Reply(std::vec::IntoIter<Value>);
@@ -130,6 +137,13 @@ pub(crate) fn digits(number: impl Into<u64>) -> Vec<u8> {
 
 /// The shortest duration that the scripts take.
 pub(crate) const SHORTEST: std::time::Duration = std::time::Duration::from_millis(1);
+
+/// So long before `now`, or when time began.
+#[must_use]
+pub(crate) fn before(now: Stamp, duration: std::time::Duration) -> Stamp {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Stamp::from_millis(now.as_millis().saturating_sub(millis))
+}
 
 /// A duration as the scripts take it, in whole milliseconds and at least one.
 #[must_use]

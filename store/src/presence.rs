@@ -21,6 +21,8 @@ pub const MISSED: u32 = 3;
 
 /// Sidecars of a fleet. Those that have been silent longest give way to more.
 const MOST_SIDECARS: u32 = 20_000;
+/// How long those are remembered whose heartbeats were missed, for people to see.
+pub const LATELY: Duration = Duration::from_secs(60);
 /// Sidecars forgotten by one heartbeat that comes, at most.
 const SWEEP: usize = 16;
 /// How long a fleet of which nothing is heard is remembered.

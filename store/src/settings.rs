@@ -1,5 +1,6 @@
 //! A fleet's settings as the store keeps them: one document with its version.
 
+mod change;
 mod document;
 mod get;
 mod put;
@@ -7,6 +8,7 @@ mod put;
 use fusebox_rules::fleet::settings::Settings;
 
 pub use self::{
+    change::ChangeSettings,
     document::{decode_settings, encode_settings},
     get::GetSettings,
     put::{Placed, PutSettings},

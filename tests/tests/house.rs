@@ -18,9 +18,10 @@ use serde_json::Value;
 const CRATES: &[(&str, &[&str])] = &[
     ("fusebox-proto", &[]),
     ("fusebox-rules", &[]),
+    ("fusebox-base", &["fusebox-rules"]),
     ("fusebox-store", &["fusebox-proto", "fusebox-rules"]),
-    ("fusebox-sidecar", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
-    ("fusebox-control-plane", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
+    ("fusebox-sidecar", &["fusebox-base", "fusebox-proto", "fusebox-rules", "fusebox-store"]),
+    ("fusebox-control-plane", &["fusebox-base", "fusebox-proto", "fusebox-rules", "fusebox-store"]),
     ("fusebox-tests", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
     ("fusebox-bench", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),
     ("fusebox-fleet-sim", &["fusebox-proto", "fusebox-rules", "fusebox-store"]),

@@ -45,6 +45,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+pub use fusebox_base::spans::TraceContext;
 use fusebox_rules::{deadline, holdback::Holdback, moment::Moment};
 use tokio_util::sync::CancellationToken;
 
@@ -134,15 +135,6 @@ pub enum Priority {
     Interactive,
     /// Shed first.
     Batch,
-}
-
-/// W3C trace context.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct TraceContext {
-    /// `traceparent`, as it came.
-    pub parent: Option<http::HeaderValue>,
-    /// `tracestate`, as it came.
-    pub state: Option<http::HeaderValue>,
 }
 
 /// An answer, whole or begun.

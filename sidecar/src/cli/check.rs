@@ -6,13 +6,15 @@ use std::{
     process::ExitCode,
 };
 
+use fusebox_base::config::table;
+
 use crate::config::{Check, Config, Sources, advise, keys, load};
 
 /// Prints what there is to say. Wrong: exit status 2. Unwise or good: 0.
 #[must_use]
 pub fn check(check: &Check, sources: &Sources) -> ExitCode {
     let said = if check.keys {
-        table()
+        table(&keys())
     } else {
         match load(sources) {
             Ok(config) => opinion(&config),
@@ -25,15 +27,6 @@ pub fn check(check: &Check, sources: &Sources) -> ExitCode {
     // Whoever reads the first lines and closes the pipe has read enough.
     let _ = io::stdout().lock().write_all(said.as_bytes());
     ExitCode::SUCCESS
-}
-
-/// Every key, in Markdown.
-fn table() -> String {
-    let mut table = String::from("| key | default | what it is |\n| --- | --- | --- |\n");
-    for key in keys() {
-        let _ = writeln!(table, "| `{}` | {} | {} |", key.path, key.default, key.doc.replace('|', "\\|"));
-    }
-    table
 }
 
 fn opinion(config: &Config) -> String {

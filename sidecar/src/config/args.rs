@@ -4,10 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args as Group, Parser, Subcommand};
 
-use super::{
-    sources::{Setting, Sources},
-    units,
-};
+use super::{Sources, units};
 
 /// A resilience sidecar for language-model inference.
 #[derive(Debug, Parser)]
@@ -143,10 +140,7 @@ impl Settings {
             sources.file = Some(file.clone());
         }
         for typed in &self.set {
-            let (key, value) = typed.split_once('=').unwrap_or((typed, ""));
-            // Without `=` there is nothing to set: an empty key is refused when it is loaded, with an example.
-            let key = if typed.contains('=') { key.trim() } else { "" };
-            sources.flags.push(Setting { flag: "--set", key: key.to_owned(), value: value.to_owned() });
+            sources.set(typed);
         }
         for (flag, key, value) in [
             ("--listen-grpc", "listen.grpc", &self.listen_grpc),
@@ -154,9 +148,7 @@ impl Settings {
             ("--listen-admin", "listen.admin", &self.listen_admin),
             ("--log", "telemetry.log", &self.log),
         ] {
-            if let Some(value) = value {
-                sources.flags.push(Setting { flag, key: key.to_owned(), value: value.clone() });
-            }
+            sources.flag(flag, key, value.as_deref());
         }
     }
 }

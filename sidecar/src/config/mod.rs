@@ -5,40 +5,47 @@
 
 pub mod advise;
 pub mod args;
-mod fault;
 mod features;
-mod format;
-mod key;
 mod providers;
 mod read;
-pub mod reload;
-mod secret;
-mod section;
-mod sources;
-pub mod units;
-mod value;
-mod variables;
+mod reload;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use fusebox_base::config::{self as base, Document, Section};
+pub use fusebox_base::config::{
+    Advice, Fault, Faults, KeyDoc, LogFormat, Place, READY_FILE, Secret, Setting, Sources, Telemetry, Tls, units,
+};
 use fusebox_rules::budget;
 
 pub use self::{
-    advise::{Advice, advise},
+    advise::advise,
     args::{Args, Call, Check, Command, Status},
-    fault::{Fault, Faults, Place},
     features::{
         Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, GpuCounts, Health, Hedging, Idempotency,
         ModelChecks, Overload, RunBudgets, Streams, Validation,
     },
     providers::{Model, Provider, ProviderKind, Scope, Served, Simulated, Timeouts},
-    read::keys,
-    reload::{Watch, needs_restart},
-    secret::Secret,
-    section::KeyDoc,
-    sources::{Setting, Sources, load},
-    variables::READY_FILE,
+    reload::needs_restart,
 };
+
+/// Watches what the configuration was read from.
+pub type Watch = base::Watch<Config>;
+
+/// Every key that a file, a variable or `--set` may hold, with its default.
+#[must_use]
+pub fn keys() -> Vec<KeyDoc> {
+    base::keys::<Config>()
+}
+
+/// The configuration that `sources` make.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, at once.
+pub fn load(sources: &Sources) -> Result<Config, Faults> {
+    base::load(sources)
+}
 
 /// The whole configuration of one sidecar.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,18 +95,22 @@ pub struct Config {
 impl Default for Config {
     /// What nothing typed means: one simulated provider, any model's name.
     fn default() -> Self {
-        read::config(&value::Value::empty(), &std::collections::BTreeMap::new()).0
+        base::default()
     }
 }
 
-impl Config {
-    /// Every file that it was read from beside its own: keys, tokens, certificates.
-    #[must_use]
-    pub fn files(&self) -> Vec<PathBuf> {
+impl Document for Config {
+    const EXAMPLE: &'static str = "providers.0.base_url=http://127.0.0.1:8000/v1";
+    // So that the first start needs no configuration.
+    const ASSUMED: &'static [(&'static str, &'static str)] = &[("providers", "[{ name: simulated, kind: simulated }]")];
+
+    fn read(at: &mut Section<'_>) -> Self {
+        read::config(at)
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
         let keys = self.providers.iter().filter_map(|provider| provider.api_key_file.clone());
-        let tls = self.auth.tls.iter().flat_map(|tls| {
-            [Some(tls.cert_file.clone()), Some(tls.key_file.clone()), tls.client_ca_file.clone()].into_iter().flatten()
-        });
+        let tls = self.auth.tls.iter().flat_map(Tls::files);
         keys.chain(self.auth.tokens_file.clone()).chain(self.fleet.secret_file.clone()).chain(tls).collect()
     }
 }
@@ -143,37 +154,6 @@ pub struct Auth {
     pub tokens_file: Option<PathBuf>,
     /// The certificate to serve with; `None`: plaintext.
     pub tls: Option<Tls>,
-}
-
-/// A certificate to serve with.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tls {
-    /// PEM, the leaf first.
-    pub cert_file: PathBuf,
-    /// PEM, PKCS#8, PKCS#1 or SEC1.
-    pub key_file: PathBuf,
-    /// Callers must show a certificate signed by one of these; `None`: they need none.
-    pub client_ca_file: Option<PathBuf>,
-}
-
-/// Logs and traces.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Telemetry {
-    /// Where spans go by OTLP gRPC; `None`: the standard `OTEL_` variables decide.
-    pub otlp_endpoint: Option<String>,
-    /// A level or a `tracing` filter (`info,fusebox::call=debug`).
-    pub log: String,
-    /// How a log line looks.
-    pub log_format: LogFormat,
-}
-
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// Bounds on what a caller may send and hold.

@@ -3,10 +3,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use fusebox_base::testing;
 use fusebox_rules::{holdback::Holdback, survive::Continuation};
 use proptest::prelude::*;
 
-use super::{sources::Setting, *};
+use super::*;
 
 mod secrets;
 
@@ -135,11 +136,9 @@ fn what_is_held_back_is_typed_as_a_number_a_time_or_a_word() {
 fn every_key_of_the_contracts_example_is_listed_with_the_value_it_has_there() {
     let keys = keys();
     let default = |path: &str| keys.iter().find(|key| key.path == path).map(|key| key.default.as_str());
-    let tree = format::Format::Yaml.parse(CONTRACT, &"contract".into()).unwrap();
     let samples = ["models[].name", "providers[].name", "providers[].base_url", "models[].providers[].provider"];
     let samples = [&samples[..], &["models[].providers[].model", "models[].providers[].context_window"]].concat();
-    let mut leaves = Vec::new();
-    leaves_of(&tree, "", &mut leaves);
+    let leaves = testing::leaves(CONTRACT);
     assert!(leaves.len() > 60, "{leaves:?}");
     for (path, shown) in leaves {
         let listed = default(&path).unwrap_or_else(|| panic!("{path} is not listed"));
@@ -147,19 +146,6 @@ fn every_key_of_the_contracts_example_is_listed_with_the_value_it_has_there() {
             || units::duration(listed).is_some_and(|listed| Some(listed) == units::duration(&shown))
             || listed.parse::<f64>().is_ok_and(|listed| Ok(listed) == shown.parse());
         assert!(same || samples.contains(&&*path), "{path}: {listed} is listed, {shown} is in the contract");
-    }
-}
-
-fn leaves_of(value: &value::Value, path: &str, leaves: &mut Vec<(String, String)>) {
-    if let Some(entries) = value.as_map() {
-        for (key, value) in entries {
-            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-            leaves_of(value, &path, leaves);
-        }
-    } else if let Some(items) = value.as_list() {
-        items.iter().for_each(|item| leaves_of(item, &format!("{path}[]"), leaves));
-    } else {
-        leaves.push((path.to_owned(), value.found()));
     }
 }
 

@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use fusebox_base::prometheus::CONTENT_TYPE;
 use fusebox_rules::{
     health::{self as judged, Finding, Providers},
     moment::Moment,
@@ -29,7 +30,7 @@ use tower_service::Service as _;
 
 use crate::{
     clock,
-    telemetry::{BreakerState, CONTENT_TYPE, ErrorSummary, ProviderLimit, Telemetry},
+    telemetry::{BreakerState, ErrorSummary, ProviderLimit, Telemetry},
 };
 
 /// Connections at once; one more is closed at once.

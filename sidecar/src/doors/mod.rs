@@ -4,6 +4,7 @@ pub mod admin;
 mod caller;
 pub mod grpc;
 pub mod openai;
+pub mod tokens;
 
 use std::sync::Arc;
 

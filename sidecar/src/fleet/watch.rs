@@ -66,7 +66,7 @@ impl Fleet {
     async fn everybody(&self) -> Result<Vec<Heartbeat>, StoreError> {
         let (mut all, mut after) = (Vec::new(), Some(String::new()));
         while let Some(from) = after {
-            let (_, page) = self.ask(&Live { after: &from, most: PAGE }).await?;
+            let (_, page) = self.ask(&Live { after: &from, most: PAGE, lately: Duration::ZERO }).await?;
             all.extend(page.sidecars.into_iter().map(|alive| alive.heartbeat));
             after = page.next;
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use fusebox_base::serve::tls::{self, Certificate, ClientCertificates};
 use fusebox_rules::breaker;
 use rustls::ServerConfig;
 use tokio::sync::Notify;
@@ -10,11 +11,8 @@ use tokio::sync::Notify;
 use crate::{
     call::{Current, plan::Plan},
     config::{self, Config, Scope, needs_restart},
+    doors::tokens::Tokens,
     gate::{Bells, Gate},
-    serve::{
-        tls::{self, Certificate},
-        tokens::Tokens,
-    },
     telemetry::{Telemetry, Transition},
 };
 
@@ -108,7 +106,8 @@ impl Generations {
             None => Tokens::anyone(),
             Some(file) => Tokens::read(file).map_err(|fault| vec![fault])?,
         };
-        let tls = config.auth.tls.as_ref().map(tls::read).transpose().map_err(|fault| vec![fault])?;
+        let read = |named| tls::read(named, ClientCertificates::Required);
+        let tls = config.auth.tls.as_ref().map(read).transpose().map_err(|fault| vec![fault])?;
         let retries = config.retry_budget.clone();
         let gate = |settings: &Arc<config::Provider>| {
             let (telemetry, name, scope) = (Arc::clone(&self.telemetry), Arc::clone(&settings.name), settings.scope);

@@ -9,6 +9,7 @@ mod workers;
 
 use std::{fs, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use fusebox_base::log::Log;
 use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
@@ -32,7 +33,7 @@ use crate::{
     doors::{admin, grpc::Health},
     fleet::{Common, Fleet, Member, Portrait},
     health::{checks::Checks, load, probe},
-    telemetry::{Telemetry, log::Log},
+    telemetry::Telemetry,
 };
 
 /// How long connections may take to send what their calls were ended with, once grace is over; and how long the fleet's

@@ -7,6 +7,7 @@ use std::{
     thread,
 };
 
+use fusebox_base::serve::{self, Bounds, Connections, Count};
 use hyper::service::service_fn;
 use hyper_util::service::TowerToHyperService;
 use tokio::{runtime::Builder, sync::mpsc};
@@ -15,14 +16,13 @@ use tokio_util::sync::CancellationToken;
 use super::{Addresses, StartError, generation::Access};
 use crate::{
     call::{Shared, Sidecar},
-    config::Listen,
+    config::{Limits, Listen},
     doors::{
         self, Bounded, MaxBody,
         grpc::{self, Health},
         openai::{Authorise, OpenAi},
     },
-    serve::{self, Connections},
-    telemetry::Door,
+    telemetry::{Connection, Door, Telemetry},
 };
 
 /// Every listener, bound.
@@ -46,6 +46,27 @@ impl Bound {
     }
 }
 
+/// Counts the connections of one door.
+#[derive(Clone)]
+struct Counted {
+    telemetry: Arc<Telemetry>,
+    door: Door,
+}
+
+impl Count for Counted {
+    type Open = Connection;
+
+    fn opened(&self) -> Connection {
+        self.telemetry.connection(self.door)
+    }
+}
+
+/// What connections are held to.
+const fn bounds(limits: &Limits) -> Bounds {
+    let Limits { max_headers, header_timeout, max_connections, max_streams, .. } = *limits;
+    Bounds { max_connections, max_headers, header_timeout, max_streams }
+}
+
 /// The running threads.
 pub(super) struct Workers {
     /// Each worker holds a sender until its connections have ended.
@@ -60,7 +81,7 @@ struct Worker {
     shared: Arc<Shared>,
     access: Access,
     health: Health,
-    connections: Connections,
+    connections: Connections<Counted>,
     grpc: TcpListener,
     http: TcpListener,
 }
@@ -79,11 +100,10 @@ impl Workers {
     ) -> io::Result<Self> {
         let current = shared.current.load();
         let connections = Connections {
-            door: Door::Http,
-            limits: current.plan.config.limits.clone(),
+            bounds: bounds(&current.plan.config.limits),
             tls: access.certificate.clone(),
             open: Arc::new(AtomicUsize::new(0)),
-            telemetry: Arc::clone(&shared.telemetry),
+            count: Counted { telemetry: Arc::clone(&shared.telemetry), door: Door::Http },
             draining: draining.clone(),
         };
         let (alive_sender, alive) = mpsc::channel(1);
@@ -163,7 +183,8 @@ impl Worker {
         let routes = TowerToHyperService::new(grpc.routes().map_err(io::Error::other)?);
         let http =
             self.connections.clone().serve(self.http, service_fn(move |request| Arc::clone(&openai).handle(request)));
-        let grpc = Connections { door: Door::Grpc, ..self.connections.clone() }.serve(self.grpc, routes);
+        let count = Counted { door: Door::Grpc, ..self.connections.count.clone() };
+        let grpc = Connections { count, ..self.connections }.serve(self.grpc, routes);
         tokio::try_join!(http, grpc).map(|_| ())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use fusebox_base::spans::{CallSpan, Start};
 use fusebox_rules::{critical::Critical, moment::Moment};
 use opentelemetry::{
     KeyValue,
@@ -9,13 +10,7 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::Span;
 
-use super::{
-    CallTrace, Labels, Ledger,
-    call::answer_attributes,
-    errors::Failed,
-    lines, names,
-    trace::{CallSpan, Start},
-};
+use super::{CallTrace, Labels, Ledger, call::answer_attributes, errors::Failed, lines, names};
 use crate::{
     call::{Call, TraceContext},
     chat::{

@@ -5,6 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use fusebox_base::spans::{CallSpan, Start};
 use fusebox_rules::{critical::Critical, fleet::bucket::Unit, ladder::Rung, moment::Moment};
 use opentelemetry::{
     Array, KeyValue, StringValue, Value,
@@ -16,7 +17,6 @@ use super::{
     attempt::{AttemptTrace, Begun},
     errors::Failed,
     lines, names,
-    trace::{CallSpan, Start},
 };
 use crate::{
     call::{

@@ -8,14 +8,11 @@ mod cache;
 mod call;
 mod common;
 mod errors;
-mod export;
 mod labels;
 mod ledger;
 mod lines;
-pub mod log;
 mod metrics;
 mod names;
-mod trace;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -25,6 +22,7 @@ pub use call::{CallEnd, CallTrace};
 pub use common::{ClaimResult, RunExchange};
 pub use errors::{CriticalSummary, ErrorSummary, KindCount, KindRate, ReasonCount, Recent, Told};
 use errors::{Errors, Failed};
+use fusebox_base::spans::{Target, TraceError, Tracer};
 use fusebox_rules::{
     breaker,
     critical::Critical,
@@ -34,9 +32,7 @@ use fusebox_rules::{
 pub use labels::Labels;
 pub use ledger::Ledger;
 use metrics::Metrics;
-pub use metrics::{Attempts, CONTENT_TYPE, ProviderLimit, ProviderPlaces};
-pub use trace::TraceError;
-use trace::{Target, Tracer};
+pub use metrics::{Attempts, ProviderLimit, ProviderPlaces};
 
 use crate::{
     call::Call,
@@ -51,8 +47,6 @@ pub(crate) const CALL: &str = "fusebox::call";
 pub(crate) const BREAKER: &str = "fusebox::breaker";
 /// The target of log lines about checks.
 pub(crate) const HEALTH: &str = "fusebox::health";
-/// The target of log lines about telemetry itself.
-pub(crate) const LOG: &str = "fusebox::telemetry";
 /// What a label says that may not say more.
 pub(crate) const OTHER: &str = "other";
 
@@ -157,8 +151,9 @@ impl Telemetry {
     /// # Errors
     /// If spans are wanted and cannot be exported as configured. An endpoint that does not answer is no error.
     pub fn try_new(settings: &config::Telemetry, threads: usize) -> Result<Arc<Self>, TraceError> {
-        let target = Target::resolve(settings.otlp_endpoint.as_deref(), |name| std::env::var(name).ok());
-        let tracer = target.map(|target| Tracer::try_new(&target)).transpose()?;
+        let target = Target::from_environment(settings.otlp_endpoint.as_deref());
+        let start = |target| Tracer::try_new(&target, "fusebox-sidecar", env!("CARGO_PKG_VERSION"));
+        let tracer = target.map(start).transpose()?;
         Ok(Arc::new(Self { metrics: Metrics::new(threads), tracer, errors: Errors::new() }))
     }
 
@@ -283,7 +278,7 @@ impl Telemetry {
         self.metrics.in_flight()
     }
 
-    /// The page of metrics, in the format that [`CONTENT_TYPE`] names.
+    /// The page of metrics, in the format that [`CONTENT_TYPE`](fusebox_base::prometheus::CONTENT_TYPE) names.
     #[must_use]
     pub fn render(&self) -> String {
         let spans = self.tracer.as_ref().map(Tracer::counts);
@@ -338,7 +333,5 @@ impl BreakerState {
 
 #[cfg(test)]
 mod fixture;
-#[cfg(test)]
-pub(crate) use metrics::page;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,11 @@
 use std::{io, time::Duration};
 
+use fusebox_base::testing::page::Page;
 use parking_lot::Mutex;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::{
     fixture::{answered, call, context, failed, outcome, telemetry},
-    page::Page,
     *,
 };
 use crate::{
@@ -16,6 +16,8 @@ use crate::{
     chat::answer::Usage,
     error::ErrorKind,
 };
+
+mod trace;
 
 fn page(telemetry: &Telemetry) -> Page {
     Page::read(&telemetry.render())

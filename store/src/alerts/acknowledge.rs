@@ -38,8 +38,9 @@ impl Operation for Acknowledge<'_> {
         KEYS.map(|what| keys.fleet(what)).into()
     }
 
-    fn arguments(&self, _place: &Place<'_>) -> Vec<Vec<u8>> {
-        vec![digits(self.id), encode_acknowledged(self.at, self.by())]
+    fn arguments(&self, place: &Place<'_>) -> Vec<Vec<u8>> {
+        let [publish, channel] = place.alerts();
+        vec![digits(self.id), encode_acknowledged(self.at, self.by()), publish, channel]
     }
 
     fn read(&self, reply: &mut Reply) -> Result<Option<Alert>, StoreError> {

@@ -64,9 +64,11 @@ impl Operation for Raise<'_> {
         KEYS.map(|what| keys.fleet(what)).into()
     }
 
-    fn arguments(&self, _place: &Place<'_>) -> Vec<Vec<u8>> {
+    fn arguments(&self, place: &Place<'_>) -> Vec<Vec<u8>> {
         let Limits { firing, kept } = self.limits;
-        vec![encode_key(&self.condition.key), encode_alert(&self.alert(0)), digits(firing), digits(kept.max(1))]
+        let (key, alert) = (encode_key(&self.condition.key), encode_alert(&self.alert(0)));
+        let [publish, channel] = place.alerts();
+        vec![key, alert, digits(firing), digits(kept.max(1)), publish, channel]
     }
 
     fn read(&self, reply: &mut Reply) -> Result<Raised, StoreError> {

@@ -31,8 +31,9 @@ impl Operation for Resolve<'_> {
         KEYS.map(|what| keys.fleet(what)).into()
     }
 
-    fn arguments(&self, _place: &Place<'_>) -> Vec<Vec<u8>> {
-        vec![encode_key(self.key), encode_resolved(self.at)]
+    fn arguments(&self, place: &Place<'_>) -> Vec<Vec<u8>> {
+        let [publish, channel] = place.alerts();
+        vec![encode_key(self.key), encode_resolved(self.at), publish, channel]
     }
 
     fn read(&self, reply: &mut Reply) -> Result<Option<Alert>, StoreError> {

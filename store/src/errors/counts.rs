@@ -121,7 +121,7 @@ fn sum<'a>(counts: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> BTreeMap<
     sum
 }
 
-fn names(list: &mut Reply) -> Result<BTreeMap<String, u64>, StoreError> {
+pub(super) fn names(list: &mut Reply) -> Result<BTreeMap<String, u64>, StoreError> {
     let mut names = BTreeMap::new();
     while !list.is_over() {
         names.insert(list.text()?, list.number()?);

@@ -6,10 +6,10 @@ use fusebox_proto::{keys::Keys, scripts, store::Heartbeat};
 use fusebox_rules::fleet::Stamp;
 use prost::Message as _;
 
-use super::{KEPT, KEYS, MISSED, MOST_SIDECARS, SWEEP};
+use super::{KEPT, KEYS, LATELY, MISSED, MOST_SIDECARS, SWEEP};
 use crate::{
     Memory, Operation, StoreError,
-    operation::{Place, Reply, digits, millis},
+    operation::{Place, Reply, before, digits, millis},
 };
 
 /// Stores a heartbeat in the place of the sidecar's last.
@@ -46,8 +46,8 @@ impl Operation for Beat<'_> {
     }
 
     fn arguments(&self, _place: &Place<'_>) -> Vec<Vec<u8>> {
-        let id = self.heartbeat.id.clone().into_bytes();
-        vec![id, self.heartbeat.encode_to_vec(), millis(self.lasts()), digits(MOST_SIDECARS), millis(KEPT)]
+        let (id, heartbeat) = (self.heartbeat.id.clone().into_bytes(), self.heartbeat.encode_to_vec());
+        vec![id, heartbeat, millis(self.lasts()), digits(MOST_SIDECARS), millis(KEPT), millis(LATELY)]
     }
 
     fn read(&self, reply: &mut Reply) -> Result<Beaten, StoreError> {
@@ -56,7 +56,7 @@ impl Operation for Beat<'_> {
 
     fn apply(&self, memory: &mut Memory, now: Stamp) -> Beaten {
         let held = &mut memory.presence;
-        held.0.forget(now, SWEEP);
+        held.0.forget(before(now, LATELY), SWEEP);
         held.0.put(&self.heartbeat.id, now + self.lasts(), (now, self.heartbeat.clone()));
         held.0.keep(MOST_SIDECARS as usize);
         Beaten { live: held.live(now), settings_version: memory.settings.version() }

@@ -14,7 +14,7 @@ use crate::{
 pub struct PutSettings<'a> {
     /// What is to hold.
     pub settings: &'a Settings,
-    /// On which condition: that those it replaces have this version, or an older one.
+    /// On which condition: that those it replaces have this version, or any; older they are in either case.
     pub condition: Condition,
 }
 
@@ -52,10 +52,11 @@ impl Operation for PutSettings<'_> {
 
     fn apply(&self, memory: &mut Memory, _now: Stamp) -> Placed {
         let held = &mut memory.settings.0;
-        let won = match self.condition {
+        let replaces = match self.condition {
             Condition::Replaces(version) => held.version == version,
-            Condition::IsNewer => held.version < self.settings.version,
+            Condition::IsNewer => true,
         };
+        let won = replaces && held.version < self.settings.version;
         if won {
             held.clone_from(self.settings);
         }

@@ -1,9 +1,11 @@
 //! Alerts, in memory and in Redis alike.
 
-use fusebox_rules::fleet::{Alert, AlertKey, Condition, Figures};
+use fusebox_proto::store::Silence;
+use fusebox_rules::fleet::{Alert, AlertKey, Condition, Figures, Stamp};
 use fusebox_store::{
-    Store,
+    Store, Told,
     alerts::{Acknowledge, Events, Firing, Limits, Raise, Raised, Recent, Resolve},
+    silences::{End, Set},
 };
 use futures_util::future::join_all;
 use tokio::time::timeout;
@@ -152,7 +154,7 @@ async fn what_a_hundred_see_at_once_is_one_alert() {
     let raises = (0..100).map(|index| {
         let (store, condition) = (&stores[index % 10], &condition);
         async move {
-            let at = fusebox_rules::fleet::Stamp::from_millis(1_700_000_000_000);
+            let at = Stamp::from_millis(1_700_000_000_000);
             store.ask(&Raise { condition, at, limits: Limits::default() }, LIMIT).await.unwrap().1
         }
     });
@@ -161,4 +163,46 @@ async fn what_a_hundred_see_at_once_is_one_alert() {
     assert_eq!(raised.iter().filter(|raised| matches!(raised, Raised::Known(_))).count(), 99);
     let (_, events) = stores[0].ask(&Events { after: 0, most: 9 }, LIMIT).await.unwrap();
     assert_eq!(events.len(), 1);
+}
+
+#[tokio::test]
+async fn whoever_listens_hears_at_once_what_becomes_of_alerts_and_those_who_want_settings_hear_nothing() {
+    let server = Server::start(&[]).await;
+    let here = Store::here("fleet", Box::new(|| Stamp::from_millis(1_700_000_000_000)));
+    let there = Store::redis(server.address(), "fleet", clock()).unwrap();
+    let mut changes = there.link_changes().unwrap();
+    timeout(LONG, changes.wait_for(|state| state.connected)).await.expect("a connection").unwrap();
+    for store in [here, there] {
+        let (mut news, mut settings) = (store.news_of_alerts().unwrap(), store.news(std::iter::empty()).unwrap());
+        if store.link().is_some() {
+            timeout(LONG, news.next()).await.expect("the subscription itself");
+            assert_eq!(timeout(LONG, settings.next()).await.expect("the subscription itself"), Told::Look);
+        }
+        let (condition, at) = (spike("a"), Stamp::from_millis(5));
+        let raise = Raise { condition: &condition, at, limits: Limits::default() };
+        let (_, raised) = store.ask(&raise, LIMIT).await.unwrap();
+        let Raised::New(alert) = raised else { panic!("{raised:?}") };
+        timeout(LONG, news.next()).await.expect("it was raised");
+        // What changes nothing is not told, and what is told last is all that is heard.
+        store.ask(&raise, LIMIT).await.unwrap();
+        store.ask(&Acknowledge { id: alert.id, by: "ada", at }, LIMIT).await.unwrap();
+        timeout(LONG, news.next()).await.expect("it was acknowledged");
+        store.ask(&Acknowledge { id: alert.id, by: "bob", at }, LIMIT).await.unwrap();
+        store.ask(&Resolve { key: &condition.key, at }, LIMIT).await.unwrap();
+        timeout(LONG, news.next()).await.expect("it was resolved");
+        store.ask(&Resolve { key: &condition.key, at }, LIMIT).await.unwrap();
+        let (_, set) = store.ask(&Set { silence: &Silence::default() }, LIMIT).await.unwrap();
+        timeout(LONG, news.next()).await.expect("a silence was set");
+        store.ask(&End { id: set.unwrap() }, LIMIT).await.unwrap();
+        timeout(LONG, news.next()).await.expect("it was ended");
+        store.ask(&End { id: set.unwrap() }, LIMIT).await.unwrap();
+        let told = tokio::select! {
+            biased;
+            () = news.next() => "alerts",
+            _ = settings.next() => "settings",
+            // Both would have been published before this was answered.
+            _ = store.ask(&Firing, LIMIT) => "nothing",
+        };
+        assert_eq!(told, "nothing");
+    }
 }

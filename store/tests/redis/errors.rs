@@ -1,7 +1,7 @@
 //! Counts of calls and errors, in memory and in Redis alike.
 
 use fusebox_rules::fleet::Stamp;
-use fusebox_store::errors::{Count, Counts, Failures, Tally};
+use fusebox_store::errors::{Count, Counts, Failures, History, Tally};
 
 use super::alike::Alike;
 
@@ -70,6 +70,33 @@ async fn a_minute_and_an_hour_pass() {
 }
 
 #[tokio::test]
+async fn the_last_hour_is_told_minute_by_minute() {
+    let both = Alike::start().await;
+    let told = async || both.ask(&History { provider: PROVIDER }).await;
+    let began = both.now().as_millis() / MINUTE * MINUTE;
+    assert!(told().await.iter().all(|minute| minute.total.calls == 0), "nothing was counted");
+    count(&both, "s1", &[failures("timeout", 3), failures("network", 1)]).await;
+    both.later(2 * MINUTE);
+    count(&both, "s1", &[]).await;
+    count(&both, "s2", &[failures("timeout", 2)]).await;
+    let hour = told().await;
+    let at: Vec<u64> = hour.iter().map(|minute| minute.at.as_millis()).collect();
+    assert_eq!(at, (0..60).map(|minute| began + 2 * MINUTE - (59 - minute) * MINUTE).collect::<Vec<_>>());
+    let counted = |at: usize| {
+        let errors: Vec<_> = hour[at].total.errors.iter().map(|(kind, many)| (kind.as_str(), *many)).collect();
+        (hour[at].total.calls, errors)
+    };
+    assert_eq!(counted(57), (100, vec![("network", 1), ("timeout", 3)]));
+    assert_eq!((counted(58), counted(59)), ((0, vec![]), (200, vec![("timeout", 2)])));
+    both.later(57 * MINUTE);
+    assert_eq!(told().await[0].total.failed(), 4);
+    both.later(MINUTE);
+    let hour = told().await;
+    assert_eq!(hour.iter().map(|minute| minute.total.calls).sum::<u64>(), 200, "an hour ago is over");
+    assert!(both.ask(&History { provider: "b" }).await.iter().all(|minute| minute.total.calls == 0));
+}
+
+#[tokio::test]
 async fn after_more_than_an_hour_of_silence_history_begins_anew() {
     let both = Alike::start().await;
     count(&both, "s1", &[failures("timeout", 3)]).await;
@@ -119,7 +146,12 @@ async fn whatever_is_counted_memory_and_redis_say_the_same() {
                 let at = Stamp::from_millis(both.now().as_millis() - dice.u64(0..9) * dice.u64(0..80_000));
                 count_of(&both, &sidecar, at, &all[..dice.usize(0..4)]).await;
             }
-            6 => drop(tally(&both).await),
+            6 => {
+                let tally = tally(&both).await;
+                let hour = both.ask(&History { provider: PROVIDER }).await;
+                // The tally's hour is of a minute more.
+                assert!(hour.iter().map(|minute| minute.total.calls).sum::<u64>() <= tally.hour.calls);
+            }
             7 => both.later(dice.u64(0..400_000)),
             _ => both.later(dice.u64(0..5_000)),
         }

@@ -4,9 +4,11 @@
 
 mod alerts;
 mod alike;
+mod audit;
 mod cache;
 mod claims;
 mod cluster;
+mod delivery;
 mod errors;
 mod hints;
 mod link;
@@ -19,3 +21,4 @@ mod sentinel;
 mod server;
 mod settings;
 mod shares;
+mod silences;

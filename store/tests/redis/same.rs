@@ -17,7 +17,7 @@ use fusebox_rules::{
 };
 use fusebox_store::{
     Operation, Store,
-    breaker::{Commit, Condition, Cool, Lease, Probed, Report},
+    breaker::{Commit, Condition, Cool, Lease, Look, Probed, Report},
     redis::{Link, Value},
 };
 use proptest::{
@@ -70,6 +70,7 @@ enum Step {
     Cool {
         ahead: i64,
     },
+    Look,
     /// Some time passes.
     Pass {
         requests: u8,
@@ -122,6 +123,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => lease,
         4 => probed,
         1 => (-10_i64..30).prop_map(|ahead| Step::Cool { ahead }),
+        2 => Just(Step::Look),
         1 => (0_u8..60).prop_map(|requests| Step::Pass { requests }),
     ]
 }
@@ -222,6 +224,7 @@ impl Both {
             Step::Cool { ahead } => {
                 self.ask(Cool { provider, until: self.stamp(-ahead) }).await?;
             }
+            Step::Look => drop(self.ask(Look { provider }).await?),
             Step::Pass { requests } => {
                 for _ in 0..*requests {
                     ask(&self.link, &["PING"]).await.unwrap();

@@ -1,5 +1,8 @@
 //! A fleet's settings, in memory and in Redis alike.
 
+use std::time::Duration;
+
+use fusebox_proto::store::AuditEntry;
 use fusebox_rules::{
     breaker::Mode,
     degradation::Level,
@@ -10,8 +13,9 @@ use fusebox_rules::{
 };
 use fusebox_store::{
     News, Store, Told,
+    audit::{Append, Entries, Limits},
     breaker::Condition,
-    settings::{GetSettings, PutSettings},
+    settings::{ChangeSettings, GetSettings, PutSettings},
 };
 use tokio::time::timeout;
 
@@ -42,6 +46,21 @@ async fn of_two_who_change_the_same_settings_one_wins_and_the_other_is_told() {
 }
 
 #[tokio::test]
+async fn a_change_and_its_entry_in_the_audit_log_are_there_together_or_not_at_all() {
+    let both = Alike::start().await;
+    let off = changed(&Settings::default(), Change::Enabled("a".into(), Some(false)), 5);
+    let entry = AuditEntry { actor: "ada".into(), settings_version: off.version, ..AuditEntry::default() };
+    let limits = Limits { keep: 10, keep_for: Duration::from_secs(60) };
+    let noted = Append { entry: &entry, limits };
+    let change = ChangeSettings { settings: &off, replaces: 0, noted };
+    assert!(both.ask(&change).await.won);
+    let again = both.ask(&change).await;
+    assert_eq!((again.won, again.settings), (false, off));
+    let entries = both.ask(&Entries { before: None, most: 9 }).await;
+    assert_eq!(entries.into_iter().map(|one| one.entry).collect::<Vec<_>>(), [entry]);
+}
+
+#[tokio::test]
 async fn whoever_knows_newer_settings_than_the_store_puts_them_back() {
     let both = Alike::start().await;
     let known = changed(&Settings::default(), Change::Priority("a".into(), Some(3)), 99);
@@ -51,6 +70,22 @@ async fn whoever_knows_newer_settings_than_the_store_puts_them_back() {
     let older = changed(&Settings::default(), Change::Priority("a".into(), Some(4)), 98);
     let kept = both.ask(&PutSettings { settings: &older, condition }).await;
     assert_eq!((kept.won, kept.settings), (false, known));
+}
+
+#[tokio::test]
+async fn settings_take_the_place_of_older_ones_only() {
+    let both = Alike::start().await;
+    let known = changed(&Settings::default(), Change::Priority("a".into(), Some(3)), 99);
+    assert!(both.ask(&PutSettings { settings: &known, condition: Condition::IsNewer }).await.won);
+    // Whoever counts versions by a clock that is behind would give one that is no later.
+    for version in [98, 99] {
+        let late = Settings { version, ..Settings::default() };
+        let put = both.ask(&PutSettings { settings: &late, condition: Condition::Replaces(99) }).await;
+        assert_eq!((put.won, &put.settings), (false, &known));
+    }
+    let next = Settings { version: 100, ..Settings::default() };
+    assert!(both.ask(&PutSettings { settings: &next, condition: Condition::Replaces(99) }).await.won);
+    assert_eq!(both.ask(&GetSettings).await, next);
 }
 
 async fn next(news: &mut News) -> Told {

@@ -59,7 +59,8 @@ async fn heartbeats_say_who_is_there_and_how_they_are() {
         config(&redis.url(), &provider, &json!({})).with(json!({ "fleet": place }))
     };
     let all = fleet(2, named).await;
-    let (_, page) = until(&redis, Live { after: "", most: 10 }, |page| page.sidecars.len() == 2).await;
+    let (_, page) =
+        until(&redis, Live { after: "", most: 10, lately: Duration::ZERO }, |page| page.sidecars.len() == 2).await;
     for (number, alive) in page.sidecars.iter().enumerate() {
         let told = &alive.heartbeat;
         assert_eq!((&*told.pod, &*told.node, &*told.zone), (&*format!("pod-{number}"), "n1", "z1"));

@@ -19,6 +19,7 @@ const TABLE: &[Row] = &[
     (
         "call",
         &[
+            ("base", "the trace context that a call brings"),
             ("cache", "where answers are remembered"),
             ("chat", "what is asked and what is answered"),
             ("clock", "when a deadline falls and a wait ends"),
@@ -44,15 +45,16 @@ const TABLE: &[Row] = &[
     (
         "cli",
         &[
+            ("base", "the table of keys"),
             ("chat", "`call` reads the events of an answer"),
             ("config", "`check` judges it, the others find the doors in it"),
         ],
     ),
-    ("clock", &[("rules", "the moments that it gives are theirs")]),
-    ("config", &[("rules", "each rule says what configures it")]),
+    ("config", &[("base", "how what was typed is read and watched"), ("rules", "each rule says what configures it")]),
     (
         "doors",
         &[
+            ("base", "the type of a page of metrics"),
             ("call", "what a door translates to"),
             ("chat", "the documents that it translates"),
             ("clock", "when a call began"),
@@ -104,6 +106,7 @@ const TABLE: &[Row] = &[
     (
         "life",
         &[
+            ("base", "the log, the listeners and their certificate"),
             ("call", "the engine that is started and drained"),
             ("clock", "how long ago the configuration was loaded"),
             ("config", "loaded at the start, and anew"),
@@ -113,7 +116,6 @@ const TABLE: &[Row] = &[
             ("health", "its probes and checks are started"),
             ("proto", "the sidecar's picture of itself"),
             ("rules", "what a breaker begins with"),
-            ("serve", "the listeners"),
             ("telemetry", "set up first, flushed last"),
         ],
     ),
@@ -128,10 +130,10 @@ const TABLE: &[Row] = &[
             ("rules", "the classification of failures, and what answers say is left of limits"),
         ],
     ),
-    ("serve", &[("config", "TLS, tokens, limits"), ("telemetry", "connections are counted")]),
     (
         "telemetry",
         &[
+            ("base", "where spans go, and how a page of metrics is written"),
             ("call", "its outcome is what is recorded"),
             ("chat", "operations, finishes and usage are labels"),
             ("clock", "how long things took"),
@@ -229,7 +231,8 @@ fn known_to(code: &str) -> BTreeSet<String> {
             None => known.extend(head(&code[at + "crate::".len()..])),
         }
     }
-    let crates = ["rules", "proto", "store"].into_iter().filter(|name| code.contains(&format!("fusebox_{name}::")));
+    let crates =
+        ["base", "rules", "proto", "store"].into_iter().filter(|name| code.contains(&format!("fusebox_{name}::")));
     known.extend(crates.map(str::to_owned));
     known
 }

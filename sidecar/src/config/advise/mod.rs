@@ -6,31 +6,17 @@ mod models;
 mod providers;
 mod validation;
 
-use std::{fmt, net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use fusebox_base::config::{Advice, Found};
 use fusebox_rules::holdback::Holdback;
 
 use super::{Config, Model, ModelChecks, ProviderKind, providers::host_of};
 
-/// One thing that is unwise.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Advice {
-    /// Which key: `providers[1].retry.max_retries`.
-    pub path: String,
-    /// What is unwise about it, and what to do.
-    pub message: String,
-}
-
-impl fmt::Display for Advice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.message)
-    }
-}
-
 /// All that is unwise in `config`. Looks at the rights of the files that it names, and at nothing else outside it.
 #[must_use]
 pub fn advise(config: &Config) -> Vec<Advice> {
-    let mut advice = Found(Vec::new());
+    let mut advice = Found::default();
     doors(config, &mut advice);
     providers::all(config, &mut advice);
     models::all(config, &mut advice);
@@ -48,21 +34,6 @@ pub fn advise(config: &Config) -> Vec<Advice> {
     streams(config, &mut advice);
     alone::all(config, &mut advice);
     advice.0
-}
-
-/// What was found so far.
-struct Found(Vec<Advice>);
-
-impl Found {
-    fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Advice { path: path.into(), message: message.into() });
-    }
-
-    fn add_if(&mut self, unwise: bool, path: impl Into<String>, message: impl Into<String>) {
-        if unwise {
-            self.add(path, message);
-        }
-    }
 }
 
 /// What is unwise about load, and what is done about it.
@@ -139,13 +110,13 @@ fn doors(config: &Config, advice: &mut Found) {
         }
     }
     if let Some(file) = &auth.tokens_file {
-        rights("auth.tokens_file", file, advice);
+        advice.rights("auth.tokens_file", file);
     }
     if let Some(file) = &config.fleet.secret_file {
-        rights("fleet.secret_file", file, advice);
+        advice.rights("fleet.secret_file", file);
     }
     if let Some(tls) = &auth.tls {
-        rights("auth.tls.key_file", &tls.key_file, advice);
+        advice.rights("auth.tls.key_file", &tls.key_file);
     }
 }
 
@@ -169,15 +140,6 @@ fn runs(config: &Config, advice: &mut Found) {
         );
         advice.add("health.model", message);
     }
-}
-
-/// Advises against a secret that other users of the machine can read.
-fn rights(path: impl Into<String>, file: &Path, advice: &mut Found) {
-    use std::os::unix::fs::PermissionsExt;
-    let open = std::fs::metadata(file).is_ok_and(|data| data.permissions().mode() & 0o004 != 0);
-    let message = "every user of this machine can read the file; take that right away (chmod o-r, or defaultMode 0440 \
-                   of a Secret's volume)";
-    advice.add_if(open, path, message);
 }
 
 /// Whether a provider is one that somebody sends bills for, as far as its address tells.

@@ -10,7 +10,7 @@ use super::{
         providers::{host_of, is_loopback},
         units::show_duration,
     },
-    Found, rights,
+    Found,
 };
 
 pub(super) fn all(config: &Config, advice: &mut Found) {
@@ -170,7 +170,7 @@ fn address(at: &str, provider: &Provider, advice: &mut Found) {
         format!("has no path; most servers answer under {url}/v1"),
     );
     if let Some(file) = &provider.api_key_file {
-        rights(format!("{at}.api_key_file"), file, advice);
+        advice.rights(format!("{at}.api_key_file"), file);
     }
 }
 

@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, os::unix::fs::PermissionsExt};
 
 use super::{
-    super::{Sources, load, sources::Setting},
+    super::{Setting, Sources, load},
     *,
 };
 

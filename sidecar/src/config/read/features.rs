@@ -3,12 +3,13 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use fusebox_base::config::{Key, Section, anything, clip, did_you_mean};
 use fusebox_rules::{degradation, health, limit, quantile::KEPT, run};
 
 use super::{
     super::{
         Cache, CacheMode, ContentFilter, ContextOverflow, Degradation, GpuCounts, Health, Hedging, Idempotency, Model,
-        ModelChecks, Overload, RunBudgets, Streams, Validation, fault::did_you_mean, key::anything, section::Section,
+        ModelChecks, Overload, RunBudgets, Streams, Validation,
     },
     DAY, GIB, HOUR, KIB, MIB, MILLISECOND, MINUTE, SECOND, count,
 };
@@ -111,7 +112,7 @@ pub(super) fn content_filter(at: &mut Section<'_>) -> ContentFilter {
     if !at.holds_map("content_filter") {
         return word_of_content_filter(words);
     }
-    if words.log.is_recording() {
+    if at.is_recording() {
         word_of_content_filter(words);
     }
     let rewrite = at.section("content_filter", |at| {
@@ -124,7 +125,7 @@ pub(super) fn content_filter(at: &mut Section<'_>) -> ContentFilter {
     rewrite.map_or(ContentFilter::Error, ContentFilter::Rewrite)
 }
 
-fn word_of_content_filter(key: super::super::key::Key<'_>) -> ContentFilter {
+fn word_of_content_filter(key: Key<'_>) -> ContentFilter {
     let failover = key.word(false, &[("error", false), ("failover", true)]);
     if failover { ContentFilter::Failover } else { ContentFilter::Error }
 }
@@ -180,7 +181,7 @@ pub(super) fn degradation(at: &mut Section<'_>, models: &[Arc<Model>]) -> Degrad
         && !models.iter().any(|model| *model.name == **name)
     {
         let near = did_you_mean(name, models.iter().map(|model| &*model.name));
-        at.fault("fallback_model", format!("{} is not a name under models{near}", super::super::value::clip(name)));
+        at.fault("fallback_model", format!("{} is not a name under models{near}", clip(name)));
     }
     if read.simplified_prompt.as_ref().is_some_and(|prompt| !prompt.contains(ORIGINAL)) {
         at.fault("simplified_prompt", format!("does not hold {ORIGINAL}: what the caller asked would be lost"));

@@ -5,17 +5,12 @@ mod features;
 mod models;
 mod providers;
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use fusebox_base::config::{REDIS_SCHEMES, Section, a_name};
 use fusebox_rules::budget;
 
-use super::{
-    Auth, Config, Fleet, Limits, Listen, LogFormat, Shutdown, Telemetry, Tls,
-    fault::{Fault, Place},
-    key::{a_name, fault_unless},
-    section::{KeyDoc, Log, Section},
-    value::{Node, Value},
-};
+use super::{Auth, Config, Fleet, Limits, Listen, Shutdown, Telemetry, Tls};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -30,43 +25,8 @@ const GIB: u64 = 1 << 30;
 /// Characters of a secret that is worth the name.
 const LEAST_SECRET: usize = 16;
 
-/// Ways to reach Redis.
-const REDIS_SCHEMES: [&str; 6] =
-    ["redis", "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"];
-
-/// Every key that a file, a variable or `--set` may hold, with its default.
-#[must_use]
-pub fn keys() -> Vec<KeyDoc> {
-    let variables = BTreeMap::new();
-    let log = Log::recording(&variables);
-    Section::root(&log, &Value::empty(), read);
-    log.into_parts().0
-}
-
-/// The configuration that `tree` holds, and what is wrong with it; a default stands for each key with a fault.
-pub(super) fn config(tree: &Value, variables: &BTreeMap<String, String>) -> (Config, Vec<Fault>) {
-    let log = Log::reading(variables);
-    let tree = with_a_provider(tree);
-    let config = Section::root(&log, &tree, read);
-    (config, log.into_parts().1)
-}
-
-/// `tree`, with a simulated provider if none was typed, so that the first start needs no configuration.
-fn with_a_provider(tree: &Value) -> Value {
-    let mut tree = tree.clone();
-    if let Node::Map(entries) = &mut tree.node
-        && !entries.iter().any(|(name, value)| name == "providers" && !value.is_null())
-    {
-        let value = |node| Value { node, place: Place::Nowhere };
-        let text = |key: &str| (key.to_owned(), value(Node::Text("simulated".to_owned())));
-        let provider = value(Node::Map(vec![text("name"), text("kind")]));
-        entries.retain(|(name, _)| name != "providers");
-        entries.push(("providers".to_owned(), value(Node::List(vec![provider]))));
-    }
-    tree
-}
-
-fn read(at: &mut Section<'_>) -> Config {
+/// The whole of it.
+pub(super) fn config(at: &mut Section<'_>) -> Config {
     let mut has_secret = false;
     let fleet = at.section("fleet", |at| {
         has_secret = at.typed("secret_file");
@@ -74,7 +34,8 @@ fn read(at: &mut Section<'_>) -> Config {
     });
     let listen = at.section("listen", listen);
     let auth = at.section("auth", auth);
-    let telemetry = at.section("telemetry", telemetry);
+    let telemetry =
+        at.section("telemetry", |at| Telemetry::read(at, "a level, or a filter such as info,fusebox::call=debug"));
     let providers: Vec<_> = providers::read(at).into_iter().map(Arc::new).collect();
     let models: Vec<_> = models::read(at, &providers).into_iter().map(Arc::new).collect();
     Config {
@@ -155,31 +116,7 @@ fn auth(at: &mut Section<'_>) -> Auth {
         tokens_file: at
             .key("tokens_file", "bearer tokens that callers may show, one a line; null: anyone who can connect")
             .optional_file(),
-        tls: at.optional_section("tls", "the certificate to serve with; null: plaintext", |at| Tls {
-            cert_file: at.key("cert_file", "PEM, the leaf first").required_file(),
-            key_file: at.key("key_file", "PEM").required_file(),
-            client_ca_file: at
-                .key("client_ca_file", "callers need a certificate signed by one of these; null: they need none")
-                .optional_file(),
-        }),
-    }
-}
-
-fn telemetry(at: &mut Section<'_>) -> Telemetry {
-    let a_filter = |text: &str| {
-        let parsed = tracing_subscriber::EnvFilter::builder().parse(text);
-        fault_unless(parsed.is_ok(), || {
-            format!("{} is not a level or a filter; write error, warn, info, debug or trace", super::value::clip(text))
-        })
-    };
-    Telemetry {
-        otlp_endpoint: at
-            .key("otlp_endpoint", "where traces go, by OTLP over gRPC; null: the OTEL_ variables decide")
-            .optional_url(),
-        log: at.key("log", "a level, or a filter such as info,fusebox::call=debug").text("info", a_filter),
-        log_format: at
-            .key("log_format", "for people or for machines: text, json")
-            .word(LogFormat::Text, &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
+        tls: at.optional_section("tls", "the certificate to serve with; null: plaintext", Tls::read),
     }
 }
 

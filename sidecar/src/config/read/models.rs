@@ -2,13 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::super::{
-    Model, Provider, Served,
-    fault::did_you_mean,
-    key::{a_model, a_name},
-    section::Section,
-    value::clip,
-};
+use fusebox_base::config::{Section, a_name, clip, did_you_mean, fault_unless};
+
+use super::super::{Model, Provider, Served};
 
 pub(super) fn read(at: &mut Section<'_>, providers: &[Arc<Provider>]) -> Vec<Model> {
     let mut taken: HashMap<Arc<str>, String> = HashMap::new();
@@ -41,7 +37,7 @@ pub(super) fn read(at: &mut Section<'_>, providers: &[Arc<Provider>]) -> Vec<Mod
     for (path, smaller) in named.into_iter().filter(|(_, smaller)| !models.iter().any(|model| *model.name == **smaller))
     {
         let near = did_you_mean(&smaller, models.iter().map(|model| &*model.name));
-        at.log.fault(path, format!("{} is not a name under models{near}", clip(&smaller)), at.place_of("models"));
+        at.fault_of(path, "models", format!("{} is not a name under models{near}", clip(&smaller)));
     }
     models
 }
@@ -85,4 +81,12 @@ fn one(at: &mut Section<'_>, providers: &[Arc<Provider>]) -> Option<Served> {
         cost_per_1k_tokens: at.key("cost_per_1k_tokens", "in one currency for all").number(0.0, 0.0..=1e9),
     };
     provider.map(|_| served)
+}
+
+/// Lets through what a provider or a caller may call a model.
+fn a_model(text: &str) -> Result<(), String> {
+    let fits = text.len() <= 256 && !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    fault_unless(fits, || {
+        format!("{} is not a model's name; use up to 256 characters, no spaces among them", clip(text))
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
+use fusebox_base::config::{Section, a_name, clip, read_url, units};
 use fusebox_rules::{
     breaker::{self, Probe},
     error::ErrorKind,
@@ -9,17 +10,12 @@ use fusebox_rules::{
     retry,
     survive::Continuation,
 };
-
 use http::Uri;
 
 use super::{
     super::{
         Provider, ProviderKind, Scope, Secret, Simulated, Timeouts,
-        key::{a_name, read_url},
         providers::{host_of, is_loopback},
-        section::Section,
-        units,
-        value::clip,
     },
     DAY, HOUR, MILLISECOND, MINUTE, SECOND,
 };

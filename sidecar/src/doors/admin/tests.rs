@@ -1,15 +1,13 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use fusebox_base::testing::page::Page;
 use http_body_util::{BodyExt as _, Empty};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
-use crate::{
-    config::{LogFormat, Telemetry as Settings},
-    telemetry::page::Page,
-};
+use crate::config::{LogFormat, Telemetry as Settings};
 
 /// A sidecar in whatever state a test puts it in.
 #[derive(Default)]

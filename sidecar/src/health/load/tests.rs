@@ -1,3 +1,4 @@
+use fusebox_base::testing::page::Page;
 use fusebox_rules::{error::ErrorKind, line::Class};
 use tokio::time::sleep;
 
@@ -6,7 +7,7 @@ use crate::{
     call::plan::Plan,
     config::{self, Config},
     gate::Gate,
-    telemetry::{Telemetry, page::Page},
+    telemetry::Telemetry,
 };
 
 /// A configuration under which limits follow what happens and the load is not read.

@@ -1,10 +1,9 @@
 use std::fs;
 
+use fusebox_base::testing::certificates::{ONE, TWO, serves, written};
+
 use super::*;
-use crate::{
-    config::Tls,
-    serve::tls::tests::{ONE, TWO, serves, written},
-};
+use crate::config::Tls;
 
 fn generations() -> Generations {
     let telemetry = Telemetry::try_new(&Config::default().telemetry, 1).unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::text::Text;
+use fusebox_base::prometheus::Text;
 
 /// One limit of one provider.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fusebox_rules::degradation::{Level, Load};
 use parking_lot::Mutex;
 
-use super::text::Text;
+use fusebox_base::prometheus::Text;
 
 /// Calls at one provider, as last seen.
 #[derive(Debug, Clone)]

@@ -4,13 +4,10 @@
 //! configuration is taken, never on a call's way; a name that no configuration holds is `other`.
 
 mod common;
-mod histogram;
 mod limits;
 mod load;
-mod process;
 mod series;
 mod shards;
-mod text;
 
 use std::{
     collections::HashMap,
@@ -21,15 +18,17 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use histogram::{Histogram, LONG, SHORT};
+use fusebox_base::prometheus::{
+    Text,
+    histogram::{self, Histogram, LONG, SHORT},
+    process,
+};
 pub use limits::ProviderLimit;
 pub use load::ProviderPlaces;
 pub use series::Attempts;
 use series::{KINDS, Registry, SOURCES, STATES, kind_name};
 pub(super) use series::{ModelSeries, ProviderSeries};
 use shards::Shards;
-pub use text::CONTENT_TYPE;
-use text::Text;
 
 use crate::{
     call::Priority,
@@ -349,7 +348,5 @@ fn kinds(text: &mut Text, name: &str, one: &ProviderSeries, label: &str, always:
     }
 }
 
-#[cfg(test)]
-pub(crate) mod page;
 #[cfg(test)]
 mod tests;

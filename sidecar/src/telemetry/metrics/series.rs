@@ -9,13 +9,11 @@ use std::sync::{
 };
 use std::time::Duration;
 
+use fusebox_base::prometheus::histogram::{Histogram, LONG};
 use fusebox_rules::fleet::bucket::Unit;
 use parking_lot::Mutex;
 
-use super::{
-    histogram::{Histogram, LONG},
-    shards::Shards,
-};
+use super::shards::Shards;
 use crate::{
     call::outcome::Source,
     chat::answer::Usage,

@@ -1,6 +1,7 @@
+use fusebox_base::testing::page::Page;
 use fusebox_rules::fleet::bucket::Unit;
 
-use super::{page::Page, *};
+use super::*;
 use crate::{
     call::outcome::Source,
     config::{ProviderKind, Scope},

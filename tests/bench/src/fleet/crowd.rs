@@ -357,7 +357,7 @@ impl Simulated {
         self.ask(&Firing).await?;
         let mut after = Some(String::new());
         while let Some(from) = after {
-            after = self.ask(&Live { after: &from, most: 500 }).await?.1.next;
+            after = self.ask(&Live { after: &from, most: 500, lately: Duration::ZERO }).await?.1.next;
         }
         for provider in PROVIDERS {
             self.ask(&Counts { provider }).await?;

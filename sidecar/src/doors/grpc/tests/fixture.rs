@@ -3,6 +3,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use fusebox_base::serve::{self as serving, Connections, bind};
 use fusebox_proto::v1::{self, inference_service_client::InferenceServiceClient};
 use futures_util::{future::BoxFuture, stream};
 use hyper_util::{
@@ -28,10 +29,8 @@ use crate::{
         answer::{Chunk, Finish, Usage, Whole},
         bounds::Bounds,
     },
-    config::{self, Limits, LogFormat},
     error::{ErrorKind, Failure},
-    serve::{Connections, bind},
-    telemetry::{self, Refusal, Telemetry},
+    telemetry::Refusal,
 };
 
 const MAX_MESSAGE: usize = 64 * 1024;
@@ -129,25 +128,14 @@ pub(super) fn guarded(script: impl Fn(Call) -> BoxFuture<'static, Answer> + Send
     }
 }
 
-fn connections() -> Connections {
-    let telemetry = config::Telemetry { otlp_endpoint: None, log: "info".into(), log_format: LogFormat::Text };
-    let limits = Limits {
-        max_body: MAX_MESSAGE,
-        max_answer: 1 << 20,
+fn connections() -> Connections<()> {
+    let bounds = serving::Bounds {
+        max_connections: 100,
         max_headers: 16 * 1024,
         header_timeout: Duration::from_secs(10),
-        max_connections: 100,
         max_streams: 100,
-        max_in_flight: 100,
     };
-    Connections {
-        door: telemetry::Door::Grpc,
-        limits,
-        tls: None,
-        open: Arc::default(),
-        telemetry: Telemetry::try_new(&telemetry, 1).unwrap(),
-        draining: CancellationToken::new(),
-    }
+    Connections { bounds, tls: None, open: Arc::default(), count: (), draining: CancellationToken::new() }
 }
 
 pub(super) async fn serve(script: impl Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync + 'static) -> Served {

@@ -1,0 +1,8 @@
+//! Pages of metrics as Prometheus reads them: the text, histograms, and what the kernel says of this process. What is
+//! counted, each program says for itself.
+
+pub mod histogram;
+pub mod process;
+mod text;
+
+pub use text::{CONTENT_TYPE, Text};

@@ -1,0 +1,94 @@
+//! The certificate that the doors serve with, and whom they ask for one.
+
+use std::{path::Path, sync::Arc};
+
+use arc_swap::ArcSwap;
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::Tls;
+
+/// The certificate in force. Connections keep the one that they began with.
+#[derive(Debug, Clone)]
+pub struct Certificate(Arc<ArcSwap<ServerConfig>>);
+
+impl Certificate {
+    /// One that can be exchanged.
+    #[must_use]
+    pub fn new(config: Arc<ServerConfig>) -> Self {
+        Self(Arc::new(ArcSwap::new(config)))
+    }
+
+    /// Connections accepted from now on are served with `config`.
+    pub fn store(&self, config: Arc<ServerConfig>) {
+        self.0.store(config);
+    }
+
+    /// What accepts a connection now.
+    #[must_use]
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.0.load_full())
+    }
+}
+
+/// What is asked of callers, where there is an authority that signs their certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// Whoever shows none is not spoken to.
+    Required,
+    /// One that is shown must be good; whoever shows none has another way to say who they are.
+    Welcome,
+}
+
+/// What `tls` names, read: HTTP/2 before HTTP/1.1.
+///
+/// # Errors
+/// Which file cannot be used, and why.
+pub fn read(tls: &Tls, asked: ClientCertificates) -> Result<Arc<ServerConfig>, String> {
+    let provider = Arc::new(ring::default_provider());
+    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let config = match &tls.client_ca_file {
+        None => config.with_no_client_auth(),
+        Some(file) => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(certificates("auth.tls.client_ca_file", file)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            let verifier = match asked {
+                ClientCertificates::Required => verifier,
+                ClientCertificates::Welcome => verifier.allow_unauthenticated(),
+            };
+            let verifier = verifier.build().map_err(|error| fault("auth.tls.client_ca_file", file, error))?;
+            config.with_client_cert_verifier(verifier)
+        }
+    };
+    let key = PrivateKeyDer::from_pem_file(&tls.key_file)
+        .map_err(|error| fault("auth.tls.key_file", &tls.key_file, error))?;
+    let chain = certificates("auth.tls.cert_file", &tls.cert_file)?;
+    let mut config =
+        config.with_single_cert(chain, key).map_err(|error| fault("auth.tls.cert_file", &tls.cert_file, error))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn certificates(key: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let certificates = read.map_err(|error| fault(key, file, error))?;
+    if certificates.is_empty() {
+        return Err(fault(key, file, "there is no certificate in it"));
+    }
+    Ok(certificates)
+}
+
+fn fault(key: &str, file: &Path, error: impl std::fmt::Display) -> String {
+    format!("{key}: {} cannot be used: {error}", file.display())
+}
+
+#[cfg(test)]
+mod tests;
