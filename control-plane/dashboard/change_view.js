@@ -96,7 +96,7 @@ export function moved(differences, events) {
     h("h3", null, "Somebody else changed the settings meanwhile"),
     h("p", null, "Yours was not made. Now:"),
     h("ul", null, lines.map((line) => h("li", null, line)),
-      events.map((one) => h("li", null, h("b", null, one.actor), " ", moment(one.at, "ago"), `: ${one.effect || one.action}`, one.reason ? [" (", h("q", null, one.reason), ")"] : null))));
+      events.map((one) => h("li", null, h("b", null, one.actor), " ", moment(one.at, "ago"), `: ${one.effect || one.action}`, one.reason ? ` (“${one.reason}”)` : null))));
   button("Look again", false);
 }
 

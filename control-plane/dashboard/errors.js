@@ -8,7 +8,6 @@ import { fleet as shown } from "./picture.js";
 import { ceiling, fill, kinds, stack } from "./series.js";
 import { paintOf, plain } from "./words.js";
 
-const HEIGHT = 160;
 const TEXTURES = [null, "M-1 7L7 -1M-1 1L1 -1M5 7L7 5", "M3 1.5v3M1.5 3h3", "M0 3H6M3 0V6"];
 
 let last = "";
@@ -32,14 +31,14 @@ export function draw(fleet) {
   const select = byId("errors-of");
   keyed(select, names, (name) => name, option);
   const of = fleet.providers.find((one) => one.name === select.value) ?? fleet;
-  const width = Math.round(byId("chart").clientWidth);
+  const [width, height] = [Math.round(byId("chart").clientWidth), Math.round(byId("chart").clientHeight)];
   const moment = now();
-  const digest = JSON.stringify([select.value, width, Math.floor(moment / 60_000), of.history, of.errors]);
+  const digest = JSON.stringify([select.value, width, height, Math.floor(moment / 60_000), of.history, of.errors]);
   if (digest === last) return;
   last = digest;
   minutes = fill(of.history, moment);
   const order = kinds(minutes);
-  drawChart(order, width);
+  drawChart(order, width, height);
   drawKinds(order, of.errors);
   drawSum(order, moment);
   keyed(byId("patterns"), of.errors.patterns, (one) => one.pattern, redrawn("li", null, pattern));
@@ -66,14 +65,14 @@ function drawSum(order, moment) {
   keyed(byId("chart-scale"), marks.map((word, index) => ({ word, index })), (one) => one.index, redrawn("span", null, (one) => one.word));
 }
 
-function drawChart(order, width) {
+function drawChart(order, width, height) {
   const chart = byId("chart");
   const most = ceiling(Math.max(...minutes.map((one) => one.failed)));
   const unit = Math.max(width, 60) / minutes.length;
-  set(chart, "viewBox", `0 0 ${Math.max(width, 60)} ${HEIGHT}`);
+  set(chart, "viewBox", `0 0 ${Math.max(width, 60)} ${Math.max(height, 1)}`);
   say(byId("chart-top"), count(most));
-  const lines = [0, 0.5, 1].map((part) => svg("path", { class: "line", d: `M0 ${HEIGHT * part}H${width}` }));
-  const paths = stack(minutes, order.map((one) => one.kind), { most, height: HEIGHT, unit });
+  const lines = [0, 0.5, 1].map((part) => svg("path", { class: "line", d: `M0 ${height * part}H${width}` }));
+  const paths = stack(minutes, order.map((one) => one.kind), { most, height, unit });
   chart.replaceChildren(svg("defs", null, order.map(({ kind }) => paint(kind))), ...lines,
     ...paths.map(({ kind, path }) => svg("path", { d: path, fill: `url(#paint-${kind})` })));
 }

@@ -8,7 +8,7 @@ export function phrase(word) {
   if (!word) return ["by nobody known"];
   const parts = ["by ", h("b", null, word.by || "somebody")];
   if (word.at !== null) parts.push(" ", moment(word.at, "ago"));
-  if (word.reason) parts.push(": ", h("q", null, word.reason));
+  if (word.reason) parts.push(`: “${word.reason}”`);
   if (word.expiresAt !== null) parts.push("; undone ", moment(word.expiresAt, "left"));
   return parts;
 }

@@ -35,11 +35,11 @@ export function card() {
   const words = h("ul", { class: "words" });
   const node = h("li", { class: "card" },
     h("div", { class: "card-head" }, rank, h("div", { class: "title" }, name, models), lever),
-    h("div", { class: "breaker" }, shape.node, h("div", { class: "breaker-text" }, h("p", null, breaker, " ", tag, " ", dueLine), why), breakerButton),
+    h("div", { class: "breaker" }, shape.node, h("div", { class: "breaker-text" }, h("p", null, breaker, " ", tag, " ", dueLine), why)),
     own,
     line.node,
     h("p", { class: "rates" }, h("span", null, calls, " calls/s"), failed),
-    words, applied);
+    words, h("div", { class: "card-foot" }, applied, breakerButton));
 
   function update(provider) {
     now = provider;

@@ -25,7 +25,7 @@ function known(session) {
   Object.assign(who, { name: session.name ?? "", role: session.role ?? "viewer", auth: session.auth ?? "token" });
   prove(session.csrf);
   const open = who.auth === "off";
-  say(byId("who"), open ? "No sign-in needed here" : `${who.name}, ${who.role}`);
+  say(byId("who"), open ? "No sign-in here" : `${who.name}, ${who.role}`);
   show(byId("sign-out"), who.auth === "token");
   document.documentElement.dataset.role = who.role;
   say(byId("viewer-note"), mayChange() ? "" : `Signed in as ${who.name || "a viewer"} with the role viewer: only an operator can change anything.`);

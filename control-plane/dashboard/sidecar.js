@@ -137,6 +137,7 @@ function pairs(rows) {
 }
 
 function totals({ totals: all, callsPerSecond, inFlight }) {
+  const answered = Object.values(all.answers).reduce((sum, number) => sum + number, 0);
   const sources = Object.entries(all.answers).sort((a, b) => b[1] - a[1]).map(([source, number]) => `${plain(source)} ${percent(number, all.calls)}`);
   return [h("h3", null, "Since it began"), pairs([["Calls", `${exact(all.calls)}, ${percent(all.errors, all.calls)} failed`], ["Now", `${rate(callsPerSecond)} a second, ${exact(inFlight)} in flight`],
     ["Answers", sources.join(", ")], ["Tokens", `${count(all.inputTokens)} in, ${count(all.outputTokens)} out`], ["Cost", cost(all.cost)]])];

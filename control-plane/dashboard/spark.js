@@ -24,7 +24,8 @@ export function spark() {
       if (digest === last) return;
       last = digest;
       const minutes = fill(history, moment);
-      const most = Math.max(...minutes.map((one) => one.calls), 1);
+      // A little room above, so that the greatest minute can be told from the frame.
+      const most = 1.15 * Math.max(...minutes.map((one) => one.calls), 1);
       set(calls, "d", steps(minutes.map((one) => one.calls), most, HEIGHT));
       set(errors, "d", steps(minutes.map((one) => Math.min(one.failed, one.calls || one.failed)), most, HEIGHT));
       const all = minutes.reduce((sum, one) => sum + one.calls, 0);

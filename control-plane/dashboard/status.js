@@ -46,7 +46,7 @@ function drawLink() {
   const node = byId("link");
   const lost = "lost" in node.dataset;
   node.dataset.state = link.state === "connecting" && lost ? "waiting" : link.state;
-  say(byId("link-word"), LINK[link.state]);
+  say(byId("link-word"), link.state === "connecting" && lost ? "Connection lost, trying now" : LINK[link.state]);
   show(byId("link-now"), link.state === "waiting");
   const age = byId("link-age");
   const until = link.state === "waiting" ? link.until : null;

@@ -76,7 +76,7 @@ def sidecar(index, dice, **more):
                    {"name": "model:vllm-pod", "critical": False, "healthy": True, "took": "0.312s", "message": "answered in 312 ms"},
                    {"name": "disk", "healthy": True, "took": "0.000200s"}],
         "providers": [{"name": name, "enabled": name != "together", "priority": rank, "breaker": f"BREAKER_STATE_{'OPEN' if name == 'openai' else 'CLOSED'}",
-                       "shared": name != "vllm-pod", "callsPerSecond": round(calls / rank, 2), "errorsPerSecond": 0.4 if name == "openai" else 0}
+                       "shared": name != "vllm-pod", "callsPerSecond": 0 if name == "together" else round(calls / rank / 2, 2), "errorsPerSecond": 0.4 if name == "openai" else 0}
                       for rank, name in enumerate(["vllm-pod", "openai", "azure-eu", "anthropic", "together"], 1)],
         "totals": {"calls": str(dice.randint(10**4, 10**6)), "errors": str(dice.randint(10, 900)), "answers": {"primary": "81234", "fallback": "4021", "cache": "903"},
                    "inputTokens": str(dice.randint(10**6, 10**8)), "outputTokens": str(dice.randint(10**5, 10**7)), "cost": 12.31},
@@ -88,7 +88,7 @@ def sidecars(number, dice):
     made = [sidecar(index, dice) for index in range(number)]
     if number < 5:
         return made
-    spread = range(1, number, max(number // 24, 4))
+    spread = range(1, number, 4) if number < 100 else sorted(dice.sample(range(number), 41))
     for place, index in enumerate(spread):
         one = made[index]
         if place % 5 == 0:

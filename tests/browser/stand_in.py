@@ -47,6 +47,7 @@ class StandIn:
         self.resolved = [fixture.alerts()[1] | {"id": "a-0", "raisedAt": fixture.stamp(-9000), "resolvedAt": fixture.stamp(-8200), "deliveries": []}]
         # What tests turn.
         self.gone = False
+        self.mute = False
         self.next_refusal = None
         self.held_back = set()
         self.seen = []
@@ -343,6 +344,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.answer(200, who)
 
     def answer(self, status, body, headers=None):
+        if self.server.stand_in.gone:
+            self.close_connection = True
+            return
         data = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
@@ -381,6 +385,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             told = None
             while not desk.gone and desk.signed_in:
                 with desk.turn:
+                    while desk.mute:
+                        desk.turn.wait(0.05)
                     desk.turn.wait_for(lambda: desk.version != told, timeout=5)
                     same, told = desk.version == told, desk.version
                 self.wfile.write(b": keep-alive\n\n" if same else f"event: fleet\ndata: {desk.told()}\n\n".encode())
