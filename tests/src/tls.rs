@@ -60,8 +60,14 @@ impl Authority {
     /// A certificate for the loopback interface, for either end of a connection. `name` tells its files from others'.
     #[must_use]
     pub fn issue(&self, name: &str) -> Identity {
+        self.issue_to(name, &["127.0.0.1", "localhost"])
+    }
+
+    /// The same, for others than the loopback interface.
+    #[must_use]
+    pub fn issue_to(&self, name: &str, whom: &[&str]) -> Identity {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
+        let params = CertificateParams::new(whom.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>()).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let identity =
             Identity { cert_file: self.path(&format!("{name}.pem")), key_file: self.path(&format!("{name}.key")) };

@@ -37,6 +37,9 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Both, as they are typed.
+    pub const WORDS: [(&'static str, Self); 2] = [("warning", Self::Warning), ("critical", Self::Critical)];
+
     /// The one table of how bad each kind is. An open breaker and a sidecar of no use take something away from all
     /// callers, or from all of one pod; a spike may pass, and a degraded sidecar still answers.
     #[must_use]

@@ -10,6 +10,8 @@ use super::{Secret, Severity};
 pub const MAX_CHANNELS: usize = 32;
 /// Routes of a fleet, at most. The configuration refuses more.
 pub const MAX_ROUTES: usize = 64;
+/// Readers of one channel's mail, at most. The configuration refuses more.
+pub const MAX_READERS: usize = 32;
 /// Where PagerDuty takes events.
 pub const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
 
@@ -68,7 +70,7 @@ pub struct PagerDuty {
 pub struct Email {
     /// The relay's name or address.
     pub host: String,
-    /// Its port; 587 is usual for STARTTLS, 465 for TLS, 25 for neither.
+    /// Its port; [`Encryption::usual_port`] if none is said.
     pub port: u16,
     /// How the connection is protected.
     pub encryption: Encryption,
@@ -168,9 +170,22 @@ impl Settings {
     }
 }
 
+impl Encryption {
+    /// The port that is usual for it.
+    #[must_use]
+    pub const fn usual_port(self) -> u16 {
+        match self {
+            Self::StartTls => 587,
+            Self::Tls => 465,
+            Self::None => 25,
+        }
+    }
+}
+
 impl ChannelKind {
-    /// As people call it.
-    pub(super) const fn name(&self) -> &'static str {
+    /// As it is typed, and as people call it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::Slack(_) => "slack",
             Self::PagerDuty(_) => "pagerduty",

@@ -5,11 +5,11 @@ use std::{net::SocketAddr, time::Duration};
 use fusebox_base::config::Found;
 use http::Uri;
 
-use super::{
-    Advice, Config,
+use super::{Advice, Config};
+use crate::{
+    access::Role,
     alerts::{Channel, ChannelKind, Encryption},
 };
-use crate::access::Role;
 
 /// A session that lasts longer outlives who signed in.
 const LONG_SESSION: Duration = Duration::from_hours(7 * 24);
@@ -21,7 +21,7 @@ pub fn advise(config: &Config) -> Vec<Advice> {
     who(config, &mut advice);
     doors(config, &mut advice);
     alerts(config, &mut advice);
-    for (index, channel) in config.alerts.channels.iter().enumerate() {
+    for (index, channel) in config.alerts.settings.channels.iter().enumerate() {
         sent(&format!("alerts.channels[{index}]"), channel, &mut advice);
     }
     let limits = &config.limits;
@@ -81,7 +81,7 @@ fn doors(config: &Config, advice: &mut Found) {
 
 /// What is unwise about whom alerts reach.
 fn alerts(config: &Config, advice: &mut Found) {
-    let alerts = &config.alerts;
+    let alerts = &config.alerts.settings;
     advice.add_if(
         alerts.channels.is_empty() && config.fleet.redis.is_some(),
         "alerts.channels",

@@ -51,7 +51,7 @@ fn opinion(config: &Config) -> String {
         (false, false) => "callers show a certificate",
         (true, false) => "callers show a token or a certificate",
     };
-    let channels = config.alerts.channels.len();
+    let channels = config.alerts.settings.channels.len();
     let plural = if channels == 1 { "" } else { "s" };
     let _ = writeln!(said, "the configuration is good: {asked}, {channels} channel{plural} of alerts");
     said

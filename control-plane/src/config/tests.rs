@@ -4,11 +4,11 @@ use fusebox_base::testing;
 use fusebox_rules::fleet::AlertKind;
 use proptest::prelude::*;
 
-use super::{
+use super::*;
+use crate::{
+    access::Role,
     alerts::{ChannelKind, Email, Encryption, PAGERDUTY, Route, Severity},
-    *,
 };
-use crate::access::Role;
 
 mod secrets;
 
@@ -117,7 +117,7 @@ fn alerts() -> Case {
 fn each_kind_of_channel_is_read_with_what_it_needs() {
     let case = alerts();
     let config = case.config();
-    let kinds: Vec<_> = config.alerts.channels.iter().map(|channel| (&*channel.name, channel.kind.name())).collect();
+    let kinds: Vec<_> = config.alerts.settings.channels.iter().map(|channel| (&*channel.name, channel.kind.name())).collect();
     let right = [
         ("chat", "slack"),
         ("oncall", "pagerduty"),
@@ -128,7 +128,7 @@ fn each_kind_of_channel_is_read_with_what_it_needs() {
         ("secret", "webhook"),
     ];
     assert_eq!(kinds, right);
-    let of = |index: usize| &config.alerts.channels[index].kind;
+    let of = |index: usize| &config.alerts.settings.channels[index].kind;
     assert!(matches!(of(0), ChannelKind::Slack(slack) if slack.url.reveal() == "https://hooks.slack.example/T/B/x"));
     assert!(
         matches!(of(1), ChannelKind::PagerDuty(duty) if duty.url == PAGERDUTY && duty.routing_key.reveal() == "abc")
@@ -151,12 +151,12 @@ fn each_kind_of_channel_is_read_with_what_it_needs() {
     assert!(matches!(of(6), ChannelKind::Webhook(hook) if hook.url.reveal() == "https://hook.example/?token=x"));
     let files: Vec<_> = ["slack", "pager", "password", "secret", "ca"].iter().map(|name| case.path(name)).collect();
     assert_eq!(config.files(), files);
-    assert_eq!(config.alerts.dashboard.as_deref(), Some("https://fusebox.example"));
+    assert_eq!(config.alerts.settings.dashboard.as_deref(), Some("https://fusebox.example"));
 }
 
 #[test]
 fn a_route_names_what_it_takes_and_where_to_and_a_bare_one_takes_all() {
-    let routes = alerts().config().alerts.routes;
+    let routes = alerts().config().alerts.settings.routes;
     let first = Route {
         kinds: vec![AlertKind::BreakerOpened, AlertKind::HealthCritical],
         severities: vec![Severity::Critical],

@@ -121,7 +121,7 @@ impl Parts {
     fn new(config: &Config, store: Arc<Store>, draining: &CancellationToken) -> Self {
         let replica = replica();
         let name = &config.fleet.name;
-        let deliverer = Arc::new(Deliverer::new(Arc::clone(&store), config.alerts.clone(), name, &replica));
+        let deliverer = Arc::new(Deliverer::new(Arc::clone(&store), config.alerts.settings.clone(), name, &replica));
         let rule = Arc::new(arc_swap::ArcSwap::from_pointee(health(config)));
         let reader = Arc::new(Reader::new(store, frame(config, &deliverer, &rule)));
         let watchers = Watchers::new(config.limits.max_watchers, draining.clone());
@@ -242,7 +242,7 @@ impl Life<'_> {
             tracing::warn!(%error, "telemetry.log stays as it was");
         }
         self.parts.keeper.exchange(config.auth.access());
-        self.parts.deliverer.exchange(config.alerts.clone());
+        self.parts.deliverer.exchange(config.alerts.settings.clone());
         self.parts.rule.store(Arc::new(health(&config)));
         self.config = config;
         Ok(())

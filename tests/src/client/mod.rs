@@ -7,7 +7,7 @@ mod sse;
 
 pub use self::{
     grpc::{Told, told},
-    http::{Answer, Http, Open},
+    http::{Answer, Http, Open, Request},
     metrics::Metrics,
     sse::SseEvent,
 };

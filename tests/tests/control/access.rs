@@ -177,7 +177,7 @@ async fn with_nobody_asked_the_doors_are_on_loopback_only_and_no_page_elsewhere_
 #[tokio::test]
 async fn both_doors_speak_tls_and_a_certificate_may_stand_for_a_role() {
     let authority = fusebox_tests::tls::Authority::new();
-    let (ours, theirs, unknown) = (authority.issue("ours"), authority.issue("theirs"), authority.issue_to("unknown", "nobody.example"));
+    let (ours, theirs, unknown) = (authority.issue("ours"), authority.issue("theirs"), authority.issue_to("unknown", &["nobody.example"]));
     let changes = json!({"auth": {
         "tls": {"cert_file": ours.cert_file, "key_file": ours.key_file, "client_ca_file": authority.file()},
         "certificates": [{"name": "localhost", "role": "operator"}],

@@ -10,14 +10,12 @@ use http::Uri;
 use lettre::message::Mailbox;
 
 use super::{
-    super::{
-        Secret,
-        alerts::{
-            Alerts, Channel, ChannelKind, Email, Encryption, MAX_CHANNELS, MAX_READERS, MAX_ROUTES, PAGERDUTY,
-            PagerDuty, Route, Severity, Slack, Webhook,
-        },
-    },
+    super::{Alerts, Secret},
     DAY, HOUR, MINUTE, SECOND,
+};
+use crate::alerts::{
+    Channel, ChannelKind, Email, Encryption, MAX_CHANNELS, MAX_READERS, MAX_ROUTES, PAGERDUTY, PagerDuty, Route,
+    Settings, Severity, Slack, Webhook,
 };
 
 /// Characters of a secret that is worth the name.
@@ -94,7 +92,8 @@ pub(super) fn read(at: &mut Section<'_>) -> Alerts {
         }
     }
     let doc = "where people find the dashboard, for those who read a message; null: not said";
-    Alerts { channels, routes, dashboard: at.key("dashboard", doc).optional_url(), files }
+    let dashboard = at.key("dashboard", doc).optional_url();
+    Alerts { settings: Settings { channels, routes, dashboard }, files }
 }
 
 /// Names of channels that are taken, and by which.
