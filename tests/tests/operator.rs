@@ -137,8 +137,9 @@ async fn a_provider_is_switched_off_and_on_and_ranked() {
     control.result(applied(3));
     let fusebox = Fusebox::at(control.address());
     let reason = ["--reason", "incident 12"];
+    let line = [&["provider", "disable", "vllm", "--for", "2h", "--expect", "12"], &reason[..]].concat();
     let off =
-        fusebox.run_args(&[&["provider", "disable", "vllm", "--for", "2h", "--expect", "12"], &reason[..]].concat());
+        fusebox.run_args(&line);
     assert_eq!(
         off.await.good(),
         "✓ vllm is off; applied by 3 of 3 live sidecars (settings version 13)\n  - chat is left with azure\n"
