@@ -287,7 +287,7 @@ mod tests {
             Findings { switch: Some(Switches { processes: 100, switchings, failed: 0 }), ..Findings::default() }
         };
         assert_eq!(failures(&switched(&[500])), [""; 0]);
-        let told = failures(&switched(&[101, 101]));
+        let told = failures(&switched(&[101, 101, 101]));
         assert!(told.len() == 1 && told[0].contains("101.00 ms"), "{told:?}");
         let text = markdown("m", &switched(&[500]), &[]);
         assert!(text.contains("| to the last call of all | 500.00 ms | 500.00 ms | 500.00 ms |"), "{text}");
