@@ -214,7 +214,7 @@ impl AlertNews {
             AlertSource::Here(alerted) => {
                 if alerted.changed().await.is_err() {
                     // The store is gone.
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
             }
             AlertSource::Redis(hints) => drop(hints.next().await),

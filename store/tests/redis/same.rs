@@ -224,7 +224,9 @@ impl Both {
             Step::Cool { ahead } => {
                 self.ask(Cool { provider, until: self.stamp(-ahead) }).await?;
             }
-            Step::Look => drop(self.ask(Look { provider }).await?),
+            Step::Look => {
+                self.ask(Look { provider }).await?;
+            }
             Step::Pass { requests } => {
                 for _ in 0..*requests {
                     ask(&self.link, &["PING"]).await.unwrap();

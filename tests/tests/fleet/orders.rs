@@ -1,6 +1,12 @@
 //! What operators set for the fleet, done by every sidecar.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use fusebox_rules::{
     breaker::Mode,
@@ -21,6 +27,7 @@ use fusebox_tests::{
     provider::{Provider, act::tokens},
     redis::Server,
 };
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{One, config, fleet};
@@ -144,4 +151,31 @@ async fn what_is_set_is_acknowledged_as_it_is_done_and_not_with_the_next_heartbe
     }
     // The last to acknowledge has just beaten, and by itself beats again after 0.8 s at the soonest.
     assert!(began.elapsed() < ms(800) * (ROUNDS - 1), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn ten_sidecars_under_load_ask_a_provider_no_more_once_they_say_that_it_is_off() {
+    let (redis, provider) = (Server::start().await, Provider::start(tokens(1)).await);
+    let all = fleet(10, |_| config(&redis.url(), &provider, &json!({}))).await;
+    let (operator, set) = (Operator::at(&redis).await, AtomicBool::new(false));
+    let calling = async |one: &One| {
+        one.call().await.good();
+        while !set.load(Relaxed) {
+            let ended = one.call().await;
+            assert!(["ok", "circuit_open"].contains(&ended.kind()), "neither asked nor refused: {ended:#?}");
+        }
+    };
+    let switching = async {
+        provider.saw(100).await;
+        let version = operator.set(Change::Enabled("a".into(), Some(false)), None).await;
+        operator.until_acknowledged(all.len(), version).await;
+        set.store(true, Relaxed);
+    };
+    tokio::join!(join_all(all.iter().map(calling)), switching);
+    // What was under way when it was switched off has ended.
+    let asked = provider.calls();
+    for one in all.iter().chain(&all) {
+        assert_eq!(one.call().await.failed().kind, "circuit_open");
+    }
+    assert_eq!(provider.calls(), asked, "a call reached a provider that all had said is off");
 }

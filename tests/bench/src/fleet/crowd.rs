@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fusebox_proto::store::Heartbeat;
+use fusebox_proto::store::{
+    Heartbeat,
+    heartbeat::{ServedModel, Totals},
+};
 use fusebox_rules::{
     breaker::{Mode, State},
     fleet::{
@@ -333,6 +336,13 @@ impl Simulated {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             calls_per_second: 100.0,
             providers: providers.into(),
+            models: vec![ServedModel { name: "chat".to_owned(), providers: PROVIDERS.map(str::to_owned).into() }],
+            totals: Some(Totals {
+                calls: 1_000_000,
+                answers: [("primary".to_owned(), 1_000_000)].into(),
+                output_tokens: 1_000_000,
+                ..Totals::default()
+            }),
             ..Heartbeat::default()
         };
         let every = pace::beats(self.world.live);

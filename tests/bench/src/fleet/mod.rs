@@ -1,5 +1,5 @@
 //! What a fleet costs, and how fast it learns: Redis asked by sidecars, and calls beside it. Each part starts what it
-//! needs and ends it again. Judges two of the figures; draws no other conclusion.
+//! needs and ends it again. Judges three of the figures; draws no other conclusion.
 
 mod crowd;
 mod other;
@@ -8,7 +8,9 @@ mod price;
 mod report;
 mod servers;
 mod spread;
+mod switch;
 mod talk;
+mod traffic;
 mod wire;
 
 use std::{
@@ -63,6 +65,8 @@ enum Part {
     Crowd,
     /// How fast an opening spreads over real sidecars.
     Spread,
+    /// How fast calls stop at a provider that is switched off.
+    Switch,
     /// What sharing adds to a call.
     Price,
     /// Calls while Redis is paused.
@@ -136,6 +140,7 @@ struct Findings {
     talk: Option<talk::Talk>,
     crowd: Option<crowd::Crowd>,
     spread: Option<spread::Spreads>,
+    switch: Option<switch::Switches>,
     price: Option<price::Price>,
     pause: Option<pause::Pause>,
     other: Option<other::Other>,
@@ -146,7 +151,7 @@ struct Findings {
     idle: f64,
 }
 
-/// Measures, writes the report, and says whether the two figures are within their limits.
+/// Measures, writes the report, and says whether the three figures are within their limits.
 pub(crate) fn run(args: &Args) -> io::Result<ExitCode> {
     fs::create_dir_all(&args.directory)?;
     let stage =
@@ -177,6 +182,7 @@ fn measure(args: &Args, stage: &Stage<'_>) -> Findings {
         pause: part(args, Part::Pause, &mut faults, || pause::run(stage)),
         crowd: part(args, Part::Crowd, &mut faults, || crowd::run(stage)),
         spread: part(args, Part::Spread, &mut faults, || spread::run(stage)),
+        switch: part(args, Part::Switch, &mut faults, || switch::run(stage)),
         ..Findings::default()
     };
     if let Some(python) = &args.python {

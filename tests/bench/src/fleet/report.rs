@@ -11,6 +11,7 @@ use super::{
     percentile,
     price::{Cost, Price},
     spread::Spreads,
+    switch::Switches,
     talk::{Talk, Told},
 };
 
@@ -18,6 +19,8 @@ use super::{
 const MOST_GROWTH: f64 = 0.10;
 /// CPU that sharing may add to a call, in microseconds.
 const MOST_ADDED: f64 = 5.0;
+/// How long after it was switched off 99 % of the sidecars' calls may still reach a provider.
+const MOST_LATE: Duration = Duration::from_millis(100);
 /// The share of the machine that its host may keep before timings say little.
 const NOISY: f64 = 0.05;
 
@@ -37,6 +40,7 @@ pub(super) fn markdown(machine: &str, findings: &Findings, notes: &[String]) -> 
         findings.talk.as_ref().map(talk),
         findings.crowd.as_ref().map(crowd),
         findings.spread.as_ref().map(spread),
+        findings.switch.as_ref().map(switch),
         findings.price.as_ref().map(price),
         findings.pause.as_ref().map(pause),
         findings.other.as_ref().map(|found| other(found, findings)),
@@ -60,9 +64,16 @@ pub(super) fn failures(findings: &Findings) -> Vec<String> {
             told.push(format!("sharing adds {added:.1} µs of CPU to a call, and may add {MOST_ADDED}"));
         }
     }
+    if let Some(late) = findings.switch.as_ref().and_then(|found| percentile(&last_calls(found), 99))
+        && late > MOST_LATE
+    {
+        let late = millis(Some(late));
+        told.push(format!("calls reach a provider {late} after it was switched off, and may for {MOST_LATE:?}"));
+    }
     let failed = [
         findings.talk.as_ref().map(|talk| talk.failed),
         findings.price.as_ref().map(|price| price.failed),
+        findings.switch.as_ref().map(|found| found.failed),
         findings.pause.as_ref().map(|pause| pause.phases.iter().map(|(_, took)| took.failed).sum()),
     ];
     let failed: u64 = failed.into_iter().flatten().sum();
@@ -147,6 +158,33 @@ fn spread(found: &Spreads) -> String {
     text
 }
 
+fn switch(found: &Switches) -> String {
+    let Switches { processes, switchings, .. } = found;
+    let mut text = section(&format!("A provider switched off while {processes} sidecars are called"));
+    let mut each_last: Vec<Duration> =
+        switchings.iter().filter_map(|one| one.last_calls.iter().max().copied()).collect();
+    let mut acknowledged: Vec<Duration> = switchings.iter().map(|one| one.acknowledged).collect();
+    let _ = writeln!(text, "| of {} times | p50 | p99 | longest |\n|---|---:|---:|---:|", switchings.len());
+    each_last.sort_unstable();
+    acknowledged.sort_unstable();
+    for (name, times) in [
+        ("to each sidecar's last call that reached it", &last_calls(found)),
+        ("to the last call of all", &each_last),
+        ("to the last sidecar's word that it has done it", &acknowledged),
+    ] {
+        let at = |percent| millis(percentile(times, percent));
+        let _ = writeln!(text, "| {name} | {} | {} | {} |", at(50), at(99), at(100));
+    }
+    text
+}
+
+/// When the last call of each sidecar arrived, each time, shortest first.
+fn last_calls(found: &Switches) -> Vec<Duration> {
+    let mut calls: Vec<Duration> = found.switchings.iter().flat_map(|one| one.last_calls.iter().copied()).collect();
+    calls.sort_unstable();
+    calls
+}
+
 fn price(price: &Price) -> String {
     type Figure = fn(&Cost) -> f64;
     let mut text = section(&format!("What sharing adds to a call ({} rounds, in turn)", price.rounds.len()));
@@ -208,7 +246,10 @@ fn millis(time: Option<Duration>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::price::Round, *};
+    use super::{
+        super::{price::Round, switch::Switching},
+        *,
+    };
 
     fn told(requests: f64) -> Told {
         Told {
@@ -235,6 +276,21 @@ mod tests {
         let both = failures(&found(11.1, 105.1));
         assert!(both.len() == 2 && both[0].contains("grow by 11 %") && both[1].contains("5.1 µs"), "{both:?}");
         assert_eq!(failures(&found(f64::NAN, 100.0)).len(), 1, "what could not be measured is not within limits");
+    }
+
+    #[test]
+    fn calls_that_arrive_too_late_fail_and_one_in_a_hundred_may() {
+        let switched = |late: &[u64]| {
+            let mut last_calls = vec![Duration::from_millis(7); 100];
+            last_calls.extend(late.iter().copied().map(Duration::from_millis));
+            let switchings = vec![Switching { last_calls, acknowledged: Duration::from_millis(30) }];
+            Findings { switch: Some(Switches { processes: 100, switchings, failed: 0 }), ..Findings::default() }
+        };
+        assert_eq!(failures(&switched(&[500])), [""; 0]);
+        let told = failures(&switched(&[101, 101, 101]));
+        assert!(told.len() == 1 && told[0].contains("101.00 ms"), "{told:?}");
+        let text = markdown("m", &switched(&[500]), &[]);
+        assert!(text.contains("| to the last call of all | 500.00 ms | 500.00 ms | 500.00 ms |"), "{text}");
     }
 
     #[test]
