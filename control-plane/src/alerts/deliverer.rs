@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Deliveries, Settings,
     channel::Sender,
-    lead::{Follower, Lead, Leads, Terms, ask, silences},
+    lead::{Before, Follower, Lead, Leads, Terms, ask, silences},
     policy::{Became, Message, Outcome},
     words::Note,
 };
@@ -60,8 +60,8 @@ struct Ready {
 #[derive(Debug, Default)]
 struct Desk {
     lead: Option<Lead>,
-    /// What was known when this replica last led.
-    before: Option<Lead>,
+    /// What was known when this replica last led, if nobody has since.
+    before: Option<Before>,
     follower: Follower,
     sending: JoinSet<Outcome>,
     /// What is on its way.
@@ -148,16 +148,17 @@ impl Deliverer {
         let silences = silences(&self.store).await?;
         let terms = Terms { settings: &ready.settings, silences: &silences, now };
         if desk.lead.is_none() {
-            let lead = Lead::take_over(&self.store, desk.before.take()).await?;
+            let before = desk.before.clone().or_else(|| desk.follower.before());
+            let lead = Lead::take_over(&self.store, before).await?;
             lead.show(&self.deliveries);
-            desk.lead = Some(lead);
+            (desk.lead, desk.before, desk.follower) = (Some(lead), None, Follower::default());
         }
         self.take_in(desk, now);
         let Some(lead) = &mut desk.lead else { return Ok(()) };
         let leads = lead.hear(&self.store, &self.deliveries, &terms).await?;
         if leads == Leads::NoMore {
             tracing::info!("this replica delivers alerts no more, until it takes over again");
-            desk.before = desk.lead.take();
+            desk.before = desk.lead.take().map(Lead::into_before);
             self.woken.notify_one();
             return Ok(());
         }
@@ -173,7 +174,6 @@ impl Deliverer {
         desk.before = None;
         if desk.lead.take().is_some() {
             tracing::info!("another replica delivers alerts");
-            desk.follower = Follower::default();
         }
         desk.follower.follow(&self.store, &self.deliveries).await
     }

@@ -12,10 +12,11 @@ use fusebox_rules::fleet::{AlertKind, Stamp};
 use fusebox_store::{
     StoreError,
     alerts::{decode_alert, encode_alert},
+    silences,
 };
 use prost::{DecodeError, Message as _};
 
-use super::policy::{Case, ChannelState, Heard, Told, Trying, Word};
+use super::policy::{Case, ChannelState, Heard, Silence, Told, Trying, Word};
 
 /// An alert's record.
 pub(super) fn encode_case(case: &Case) -> Vec<u8> {
@@ -148,8 +149,24 @@ const fn kind_to_wire(kind: AlertKind) -> Kind {
     }
 }
 
+impl Silence {
+    /// One that is kept; `None`: it is about a kind that only a newer version knows, and so about nothing here.
+    #[must_use]
+    pub fn of(kept: &silences::Silence) -> Option<Self> {
+        let silences::Silence { id, body } = kept;
+        let kind = Kind::try_from(body.kind).ok()?;
+        Some(Self {
+            id: *id,
+            kind: kind_from_wire(kind),
+            provider: body.provider.clone(),
+            sidecar: body.sidecar.clone(),
+            until: stamp(body.word.as_ref().map_or(0, |word| word.expires_ms)),
+        })
+    }
+}
+
 /// `None`: unspecified, or one that only a newer version knows.
-pub(super) const fn kind_from_wire(kind: Kind) -> Option<AlertKind> {
+const fn kind_from_wire(kind: Kind) -> Option<AlertKind> {
     match kind {
         Kind::Unspecified => None,
         Kind::ErrorSpike => Some(AlertKind::ErrorSpike),
@@ -173,6 +190,17 @@ mod tests {
     use fusebox_rules::fleet::{Alert, Condition};
 
     use super::*;
+
+    #[test]
+    fn a_silence_about_a_kind_that_is_not_known_here_is_about_nothing() {
+        let word = Some(fusebox_proto::store::Word { expires_ms: 9, ..Default::default() });
+        let body = fusebox_proto::store::Silence { kind: 2, provider: "a".into(), sidecar: String::new(), word };
+        let silence = Silence::of(&silences::Silence { id: 7, body: body.clone() }).unwrap();
+        assert_eq!((silence.id, silence.kind), (7, Some(AlertKind::BreakerOpened)));
+        assert_eq!((&*silence.provider, silence.until), ("a", Some(Stamp::from_millis(9))));
+        let newer = fusebox_proto::store::Silence { kind: 77, ..body };
+        assert_eq!(Silence::of(&silences::Silence { id: 7, body: newer }), None);
+    }
 
     #[test]
     fn what_is_known_of_deliveries_comes_back_as_it_was() {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use fusebox_proto::store::alert::Kind;
 use fusebox_rules::fleet::Stamp;
 use fusebox_store::{
     Operation, Store, StoreError,
@@ -15,7 +14,7 @@ use fusebox_store::{
 use super::{
     Deliveries,
     deliverer::ASK_LIMIT,
-    kept::{decode_case, decode_channel, encode_case, encode_channel, kind_from_wire},
+    kept::{decode_case, decode_channel, encode_case, encode_channel},
     policy::{Silence, State},
     settings::Settings,
 };
@@ -41,6 +40,14 @@ pub(super) struct Lead {
     compared: Option<Stamp>,
 }
 
+/// What a replica knew before the store may have lost it, to be put back.
+#[derive(Debug, Clone)]
+pub(super) struct Before {
+    /// The event after which nothing is known.
+    cursor: u64,
+    state: State,
+}
+
 /// Whether a replica still leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leads {
@@ -51,15 +58,14 @@ pub(super) enum Leads {
 }
 
 impl Lead {
-    /// Goes on where another stopped. If the store has lost that, `before` is what this replica knew when it last led.
-    pub(super) async fn take_over(store: &Store, before: Option<Self>) -> Result<Self, StoreError> {
+    /// Goes on where another stopped. If the store has lost that, `before` is what this replica knew of it.
+    pub(super) async fn take_over(store: &Store, before: Option<Before>) -> Result<Self, StoreError> {
         let (now, delivery::Lead { fence, cursor }) = ask(store, &TakeOver).await?;
         let (cursor, state, is_cursor_kept) = match (cursor, before) {
             (Some(cursor), _) => (cursor, read_all(store).await?, true),
-            (None, Some(before)) => {
-                let mut state = before.state;
+            (None, Some(Before { cursor, mut state })) => {
                 state.keep_again(state.names());
-                (before.cursor, state, false)
+                (cursor, state, false)
             }
             // What was over before anybody delivered is not told; what fires is, as it is found.
             (None, None) => (now.as_millis().max(1), State::default(), false),
@@ -161,6 +167,11 @@ impl Lead {
         }
     }
 
+    /// What is known, to be put back if the store has lost it.
+    pub(super) fn into_before(self) -> Before {
+        Before { cursor: self.cursor, state: self.state }
+    }
+
     /// Shows all that is known.
     pub(super) fn show(&self, view: &Deliveries) {
         view.clear();
@@ -183,47 +194,44 @@ pub(super) struct Terms<'a> {
 /// The silences that there are.
 pub(super) async fn silences(store: &Store) -> Result<Vec<Silence>, StoreError> {
     let (_, silences) = ask(store, &silences::List).await?;
-    Ok(silences.into_iter().filter_map(silence).collect())
-}
-
-/// `None`: it is about a kind that only a newer version knows, and so about nothing here.
-fn silence(silences::Silence { id, body }: silences::Silence) -> Option<Silence> {
-    let kind = Kind::try_from(body.kind).ok()?;
-    let expires = body.word.map_or(0, |word| word.expires_ms);
-    Some(Silence {
-        id,
-        kind: kind_from_wire(kind),
-        provider: body.provider,
-        sidecar: body.sidecar,
-        until: (expires > 0).then(|| Stamp::from_millis(expires)),
-    })
+    Ok(silences.iter().filter_map(Silence::of).collect())
 }
 
 /// All that is kept.
 async fn read_all(store: &Store) -> Result<State, StoreError> {
-    let (mut cases, mut channels, mut after) = (BTreeMap::new(), BTreeMap::new(), 0);
+    let (mut records, mut after) = (Vec::new(), 0);
     loop {
         let (_, page) = ask(store, &delivery::Deliveries { after, most: MOST_READ }).await?;
-        let Some(last) = page.changes.last() else { return Ok(State::new(cases, channels)) };
+        let Some(last) = page.changes.last() else { return decode(records) };
         after = last.number;
-        for Record { name, body } in page.changes.into_iter().filter_map(|change| change.record) {
-            match name {
-                Name::Alert(id) => match decode_case(id, &body)? {
-                    Some(case) => drop(cases.insert(id, case)),
-                    None => drop(cases.remove(&id)),
-                },
-                Name::Channel(name) => drop(channels.insert(name.into(), decode_channel(&body)?)),
-            }
-        }
+        records.extend(page.changes.into_iter().filter_map(|change| change.record));
     }
 }
 
-/// How far a replica that does not lead has read.
+/// What records say. Of two of the same name the later one counts.
+fn decode(records: impl IntoIterator<Item = Record>) -> Result<State, StoreError> {
+    let (mut cases, mut channels) = (BTreeMap::new(), BTreeMap::new());
+    for Record { name, body } in records {
+        match name {
+            Name::Alert(id) => match decode_case(id, &body)? {
+                Some(case) => drop(cases.insert(id, case)),
+                None => drop(cases.remove(&id)),
+            },
+            Name::Channel(name) => drop(channels.insert(name.into(), decode_channel(&body)?)),
+        }
+    }
+    Ok(State::new(cases, channels))
+}
+
+/// How far a replica that does not lead has read, and what.
 #[derive(Debug, Default)]
 pub(super) struct Follower {
     after: u64,
+    records: BTreeMap<Name, Vec<u8>>,
     /// Records that only a newer version knows.
     unknown: u64,
+    /// When it last read all.
+    read: Option<Stamp>,
 }
 
 impl Follower {
@@ -233,22 +241,33 @@ impl Follower {
             view.clear();
         }
         loop {
-            let (_, page) = ask(store, &delivery::Deliveries { after: self.after, most: MOST_READ }).await?;
+            let (now, page) = ask(store, &delivery::Deliveries { after: self.after, most: MOST_READ }).await?;
             let Some(last) = page.changes.last() else {
-                if page.kept != view.known() + self.unknown {
+                self.read = Some(now);
+                if page.kept != self.records.len() as u64 + self.unknown {
                     // Some were forgotten: all is read anew, the next time.
                     *self = Self::default();
                 }
                 return Ok(());
             };
             self.after = last.number;
-            for change in &page.changes {
-                match &change.record {
-                    Some(record) => view.put(record),
+            for change in page.changes {
+                match change.record {
+                    Some(record) => {
+                        view.put(&record);
+                        self.records.insert(record.name, record.body);
+                    }
                     None => self.unknown += 1,
                 }
             }
         }
+    }
+
+    /// What is known, to be put back if the store has lost it: whatever happened after it was read, the store tells.
+    pub(super) fn before(&self) -> Option<Before> {
+        let cursor = self.read?.as_millis();
+        let records = self.records.iter().map(|(name, body)| Record { name: name.clone(), body: body.clone() });
+        Some(Before { cursor, state: decode(records).ok()? })
     }
 }
 

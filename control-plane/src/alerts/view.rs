@@ -1,7 +1,7 @@
 //! How deliveries go, as each replica shows it: whoever leads from what it does, the others from what the store keeps.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -30,8 +30,6 @@ struct Shown {
     alerts: BTreeMap<u64, Vec<v1::Delivery>>,
     /// What this replica did since it began, by the channel's name.
     done: BTreeMap<Arc<str>, Done>,
-    /// All names that are kept, whether they can be shown or not.
-    names: BTreeSet<Name>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -115,7 +113,6 @@ impl Deliveries {
     /// A record as it is kept now. What cannot be read is not shown.
     pub(super) fn put(&self, record: &Record) {
         let mut shown = self.0.write();
-        shown.names.insert(record.name.clone());
         match &record.name {
             Name::Alert(id) => match decode_case(*id, &record.body) {
                 Ok(Some(case)) => drop(shown.alerts.insert(*id, deliveries(&case))),
@@ -132,7 +129,6 @@ impl Deliveries {
     /// A record is kept no longer.
     pub(super) fn forget(&self, name: &Name) {
         let mut shown = self.0.write();
-        shown.names.remove(name);
         match name {
             Name::Alert(id) => drop(shown.alerts.remove(id)),
             Name::Channel(name) => drop(shown.channels.remove(&**name)),
@@ -142,14 +138,8 @@ impl Deliveries {
     /// Nothing is known any more.
     pub(super) fn clear(&self) {
         let mut shown = self.0.write();
-        shown.names.clear();
         shown.alerts.clear();
         shown.channels.clear();
-    }
-
-    /// Records that are known.
-    pub(super) fn known(&self) -> u64 {
-        self.0.read().names.len() as u64
     }
 }
 
@@ -257,7 +247,7 @@ mod tests {
             assert_eq!(deliveries.channels()[0].pending, u32::from(shown == "pending"));
             assert_eq!(deliveries.counts()[0].pending, u64::from(shown == "pending"));
             deliveries.forget(&Name::Alert(7));
-            assert_eq!((deliveries.of_alert(7), deliveries.known()), (vec![], 0));
+            assert_eq!(deliveries.of_alert(7), []);
         }
     }
 }

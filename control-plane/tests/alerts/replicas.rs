@@ -118,3 +118,23 @@ async fn of_many_replicas_one_tells_all_alerts_and_all_show_it() {
         replica.delivery(&alerts[119], |delivery| delivery.state == "delivered").await;
     }
 }
+
+#[tokio::test]
+async fn when_redis_comes_back_empty_and_the_one_that_delivered_is_gone_another_puts_back_what_it_saw() {
+    let mut server = Server::start().await;
+    let receiver = Receiver::start().await;
+    let settings = at_once(vec![webhook(&receiver.url("/"))]);
+    let mut first = Replica::start("first", redis(&server.url()).await, settings.clone());
+    let alert = first.raise("a").await;
+    first.delivery(&alert, |delivery| delivery.state == "delivered").await;
+    let second = Replica::start("second", redis(&server.url()).await, settings);
+    second.delivery(&alert, |delivery| delivery.state == "delivered").await;
+    receiver.follow([Act::status(503)]);
+    first.resolve(&alert).await;
+    second.delivery(&alert, |delivery| delivery.state == "pending" && delivery.last_error.starts_with("503")).await;
+    first.kill().await;
+    server.restart().await;
+    let told = receiver.told_until(|told| words(told, &alert).len() == 2).await;
+    assert_eq!(words(&told, &alert), ["raised", "resolved"]);
+    second.delivery(&alert, |delivery| delivery.state == "delivered").await;
+}
