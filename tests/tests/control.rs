@@ -12,7 +12,7 @@ use fusebox_proto::v1;
 use fusebox_tests::{control_plane::ControlPlane, provider::Provider, redis::Server, sidecar::Config};
 use serde_json::{Value, json};
 
-use crate::fleet::{One, fleet};
+use crate::fleet::{One, fleet, shared};
 
 /// A fleet of sidecars with providers `first` and `second`, and its control plane.
 struct Scene {
@@ -68,7 +68,7 @@ fn config(redis: &str, first: &Provider, second: &Provider) -> Config {
     Config::new()
         .provider("first", first)
         .provider("second", second)
-        .each(&json!({"scope": "fleet"}))
+        .each(&shared(&json!({})))
         .with(json!({"fleet": {"redis": redis}}))
 }
 
