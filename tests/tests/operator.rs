@@ -137,11 +137,10 @@ async fn a_provider_is_switched_off_and_on_and_ranked() {
     control.result(applied(3));
     let fusebox = Fusebox::at(control.address());
     let reason = ["--reason", "incident 12"];
-    let line = [&["provider", "disable", "vllm", "--for", "2h", "--expect", "12"], &reason[..]].concat();
-    let off =
-        fusebox.run_args(&line);
+    let line = ["provider", "disable", "vllm", "--for", "2h", "--expect", "12"];
+    let off = fusebox.run_args(&[&line, &reason[..]].concat()).await;
     assert_eq!(
-        off.await.good(),
+        off.good(),
         "✓ vllm is off; applied by 3 of 3 live sidecars (settings version 13)\n  - chat is left with azure\n"
     );
     let on = fusebox.run_args(&[&["provider", "enable", "vllm", "--no-wait"], &reason[..]].concat()).await;
@@ -231,7 +230,7 @@ async fn a_change_that_not_all_applied_in_time_is_told_by_its_exit_status() {
 async fn off_a_terminal_a_reason_must_be_given_and_nothing_is_asked() {
     let control = ControlPlane::start(fleet()).await;
     let fusebox = Fusebox::at(control.address());
-    for line in ["provider disable vllm", "provider disable vllm --reason= ", "silence --all --for 1h"] {
+    for line in ["provider disable vllm", "provider disable vllm --reason=", "silence --all --for 1h"] {
         fusebox.run(line).await.failed(2, "give it with --reason TEXT");
     }
     assert_eq!(control.asked(), []);

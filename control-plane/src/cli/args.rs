@@ -22,9 +22,21 @@ Where the control plane is:
   own is never given another context's token.
 ";
 
+const CONTEXTS: &str = "\
+The contexts file, ~/.config/fusebox/contexts.yaml (XDG_CONFIG_HOME and --config FILE move it):
+  current: north
+  contexts:
+    north:
+      address: https://fusebox.north.example:50052
+      ca: north-ca.pem           # absent: the authorities that this machine trusts
+      token_file: ~/.north.token # or token: …, if nobody else may read this file
+      fleet: north               # refuses to talk to any other
+    local: { address: 127.0.0.1:50052 }
+  Also: cert, key, server_name. Files are looked for beside it.";
+
 /// Shows a fleet and changes what its sidecars do.
 #[derive(Debug, Parser)]
-#[command(name = "fusebox", version, about, after_help = EXIT_STATUSES, after_long_help = format!("{CHANGES}\n{EXIT_STATUSES}"))]
+#[command(name = "fusebox", version, after_help = EXIT_STATUSES, after_long_help = format!("{CHANGES}\n{EXIT_STATUSES}"))]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -121,7 +133,7 @@ pub(crate) enum Command {
         shell: Shell,
     },
     /// The contexts file: several fleets by name.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = CONTEXTS)]
     Context(Context),
 }
 

@@ -12,7 +12,7 @@ use tonic::{
 };
 
 use super::{
-    exit::{Exit, Failure, bottom},
+    exit::{Exit, Failure, bottom, knock},
     target::Target,
 };
 
@@ -138,16 +138,16 @@ fn tls(target: &Target, timeout: Duration) -> ClientTlsConfig {
 
 /// What may be done about a connection that did not come about.
 fn advised(failure: Failure, target: &Target, why: &str) -> Failure {
-    if why.contains("UnknownIssuer") {
-        failure.advise("its certificate is signed by nobody who is trusted here: give the authority with --ca FILE")
-    } else if why.contains("NotValidForName") {
+    if why.contains("NotValidForName") {
         failure.advise("its certificate is another host's: give the name that it bears with --server-name NAME")
+    } else if why.contains("Expired") || why.contains("NotValidYet") {
+        failure.advise("its certificate's time is past or to come: renew it, or set this machine's clock")
+    } else if why.contains("invalid peer certificate") {
+        failure.advise("its certificate is signed by nobody who is trusted here: give the authority with --ca FILE")
     } else if why.contains("CertificateRequired") {
         failure.advise("it asks for a certificate: give one with --cert FILE and --key FILE")
-    } else if target.tls {
-        failure.advise("if it speaks no TLS, write http:// before the address")
     } else {
-        failure.advise("is it running there? If it speaks TLS, write https:// before the address")
+        failure.advise(knock(&target.uri))
     }
 }
 

@@ -90,6 +90,10 @@ impl Failure {
 
     /// What the control plane at `address` answered instead of doing what was asked.
     pub(crate) fn answered(status: &Status, address: &str) -> Self {
+        if std::error::Error::source(status).is_some() {
+            // No answer at all: the connection broke, or what is there speaks something else.
+            return Self::unreachable(address, &deepest(status)).coded(Code::Unavailable).advise(knock(address));
+        }
         let details = status.get_error_details();
         let violations = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
         let told = details.error_info().map(|info| &info.metadata);
@@ -225,6 +229,15 @@ pub(crate) fn bottom(error: &dyn std::error::Error) -> Option<String> {
         cause = deeper;
     }
     Some(cause.to_string())
+}
+
+/// What may be wrong where nothing that answers at `address` can be understood.
+pub(crate) fn knock(address: &str) -> &'static str {
+    if address.starts_with("https://") {
+        "if it speaks no TLS, write http:// before the address"
+    } else {
+        "is it running there? If it speaks TLS, write https:// before the address"
+    }
 }
 
 fn again(status: &Status) -> String {

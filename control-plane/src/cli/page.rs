@@ -130,7 +130,10 @@ impl Line {
                 if !fits && line.width() > indent {
                     lines.push(std::mem::replace(&mut line, Self::toned(" ".repeat(indent), Tone::Plain)));
                 }
-                line.spans.push(Span { text: word.to_owned(), tone: span.tone });
+                match line.spans.last_mut().filter(|last| last.tone == span.tone) {
+                    Some(last) => last.text.push_str(word),
+                    None => line.spans.push(Span { text: word.to_owned(), tone: span.tone }),
+                }
             }
         }
         lines.push(line);
@@ -243,6 +246,8 @@ mod tests {
         assert_eq!(shown(None), ["why: one two three four"]);
         assert_eq!(shown(Some(23)), ["why: one two three four"]);
         assert_eq!(shown(Some(14)), ["why: one two", "  three four"]);
+        let folded = Line::toned("one two three", Tone::Bad).folded(Some(8), 0);
+        assert_eq!(folded[0].show(true), "\x1b[31mone two\x1b[0m", "words of one tone are written as one");
         assert_eq!(shown(Some(6)), ["why:", "  one", "  two", "  thr…", "  four"]);
     }
 }

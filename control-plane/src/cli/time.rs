@@ -65,12 +65,6 @@ pub(crate) fn stamp(at: &Timestamp) -> String {
     Timestamp { nanos: 0, ..*at }.to_string().replacen('T', " ", 1)
 }
 
-/// The time of its day, in UTC: `14:03:22Z`.
-pub(crate) fn clock(at: &Timestamp) -> String {
-    let stamp = stamp(at);
-    stamp.split_once(' ').map_or(stamp.clone(), |(_, time)| time.to_owned())
-}
-
 /// As the services take it.
 pub(crate) fn duration(span: Duration) -> prost_types::Duration {
     // What is too long for it, no argument can be.
@@ -98,7 +92,7 @@ mod tests {
     #[test]
     fn moments_are_told_in_utc_and_from_now() {
         let at = Timestamp { seconds: 1_700_000_000, nanos: 999_000_000 };
-        assert_eq!((stamp(&at).as_str(), clock(&at).as_str()), ("2023-11-14 22:13:20Z", "22:13:20Z"));
+        assert_eq!(stamp(&at), "2023-11-14 22:13:20Z");
         let now = Now(Duration::from_secs(1_700_000_060));
         assert_eq!(now.ago(Some(&at)), "59s ago");
         assert_eq!(now.ago(None), "never");

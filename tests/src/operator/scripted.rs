@@ -20,8 +20,8 @@ use futures_util::{Stream, StreamExt as _, stream};
 use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
+    runtime::Runtime,
     sync::{broadcast, watch},
-    task::JoinSet,
 };
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
@@ -29,6 +29,7 @@ use tonic::{
     transport::{Certificate, Identity, Server, ServerTlsConfig},
 };
 
+use super::command::PATIENCE;
 use crate::tls;
 
 /// How its door is kept.
@@ -59,7 +60,8 @@ pub enum Asked {
 pub struct ControlPlane {
     address: SocketAddr,
     desk: Arc<Desk>,
-    tasks: JoinSet<()>,
+    /// A server's connections are tasks of its own: they end with what they run on.
+    runtime: Option<Runtime>,
 }
 
 #[derive(Debug)]
@@ -91,7 +93,7 @@ impl ControlPlane {
 
     /// Opens a door on a free port.
     pub async fn behind(door: Door, fleet: Fleet) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port").into_std().unwrap();
         let address = listener.local_addr().unwrap();
         let desk = Arc::new(Desk {
             token: door.token.clone(),
@@ -99,8 +101,8 @@ impl ControlPlane {
             alerts: broadcast::Sender::new(16),
             script: Mutex::default(),
         });
-        let tasks = serve(&desk, &door, listener);
-        Self { address, desk, tasks }
+        let runtime = Some(serve(&desk, &door, listener));
+        Self { address, desk, runtime }
     }
 
     /// Where it listens.
@@ -109,15 +111,16 @@ impl ControlPlane {
         self.address
     }
 
-    /// Closes its port and all connections.
+    /// Closes its port and all connections, and returns when they are.
     pub async fn close(&mut self) {
-        self.tasks.shutdown().await;
+        let runtime = self.runtime.take().expect("it is open");
+        tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE)).await.unwrap();
     }
 
     /// Opens the same port again, for anyone.
     pub async fn open(&mut self) {
-        let listener = TcpListener::bind(self.address).await.expect("its own port");
-        self.tasks = serve(&self.desk, &Door::default(), listener);
+        let listener = TcpListener::bind(self.address).await.expect("its own port").into_std().unwrap();
+        self.runtime = Some(serve(&self.desk, &Door::default(), listener));
     }
 
     /// Shows this fleet from now on.
@@ -157,7 +160,15 @@ impl ControlPlane {
     }
 }
 
-fn serve(desk: &Arc<Desk>, door: &Door, listener: TcpListener) -> JoinSet<()> {
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn serve(desk: &Arc<Desk>, door: &Door, listener: std::net::TcpListener) -> Runtime {
     let mut server = Server::builder();
     if let Some(identity) = &door.identity {
         let read = |file: &str| fs::read(file).unwrap();
@@ -169,10 +180,12 @@ fn serve(desk: &Arc<Desk>, door: &Door, listener: TcpListener) -> JoinSet<()> {
         server = server.tls_config(tls).unwrap();
     }
     let service = ControlServiceServer::from_arc(Arc::clone(desk));
-    let serving = server.add_service(service).serve_with_incoming(TcpListenerStream::new(listener));
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move { serving.await.unwrap() });
-    tasks
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.spawn(async move {
+        let incoming = TcpListenerStream::new(TcpListener::from_std(listener).unwrap());
+        server.add_service(service).serve_with_incoming(incoming).await.unwrap();
+    });
+    runtime
 }
 
 impl Desk {
