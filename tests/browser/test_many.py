@@ -17,11 +17,13 @@ def tell(desk, page, step):
         one["callsPerSecond"] = (index + step) % 17 + 0.5
         one["inFlight"] = (index * step) % 5
         one["totals"]["calls"] = str(int(one["totals"]["calls"]) + 7)
-    for one in desk.fleet["sidecars"][100 + 10 * step:110 + 10 * step]:
+    for one in desk.fleet["sidecars"][100 + 10 * step : 110 + 10 * step]:
         one["health"] = fixture.HEALTH[1]
     desk.fleet["totals"]["callsPerSecond"] = 1000 + step
     desk.change()
-    page.wait_for_function("(value) => document.querySelector('#figures .value').textContent === value", arg=f"{1000 + step:,}")
+    page.wait_for_function(
+        "(value) => document.querySelector('#figures .value').textContent === value", arg=f"{1000 + step:,}"
+    )
 
 
 def test_a_thousand_sidecars_do_not_make_the_page_stutter(stand_in, visit):
