@@ -28,7 +28,7 @@ export function openSidecar(id, cell) {
   say(byId("sidecar-wrong"), "");
   const known = fleet()?.sidecars.find((one) => one.id === id);
   build();
-  if (known) fill(known);
+  if (known) fill(known, KNOWN);
   byId("sidecar").showModal();
   ask(showing);
 }
@@ -73,11 +73,16 @@ const SHOWS = {
   facts: (one) => [one.pod, one.node, one.zone, one.version, one.startedAt, one.settingsVersion],
 };
 
-function fill(one) {
+/** What the live view always has. */
+const KNOWN = ["state", "level", "facts"];
+
+/** Draws these parts of a sidecar, or all. */
+function fill(one, only = Object.keys(SHOWS)) {
   showing.last = one;
   const draws = { ...parts, level: parts.levelOf };
   for (const section of byId("sidecar-body").children) {
     const { part } = section.dataset;
+    if (!only.includes(part)) continue;
     const digest = JSON.stringify(SHOWS[part](one));
     if (section.digest === digest) continue;
     section.digest = digest;

@@ -140,7 +140,7 @@ export function totals({ totals: all, callsPerSecond, inFlight }) {
   const answered = Object.values(all.answers).reduce((sum, number) => sum + number, 0);
   const sources = Object.entries(all.answers)
     .sort((a, b) => b[1] - a[1])
-    .map(([source, number]) => `${plain(source)} ${percent(number, all.calls)}`);
+    .map(([source, number]) => `${plain(source)} ${percent(number, answered)}`);
   return [
     h("h3", null, "Since it began"),
     pairs([
