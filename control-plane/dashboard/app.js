@@ -32,6 +32,7 @@ async function start() {
   try {
     if (!(await session.begin())) {
       say(byId("opening"), "Nobody is signed in.");
+      say(byId("link-word"), "Signed out");
       return;
     }
   } catch (error) {
