@@ -6,6 +6,12 @@ const CHANGE_LIMIT = 60_000;
 const READ_LIMIT = 20_000;
 
 let csrf = "";
+let signedOut = () => {};
+
+/** What to do when the session turns out to be over. */
+export function whenSignedOut(act) {
+  signedOut = act;
+}
 
 /** What went wrong: `status` 0 means that no answer came, so that nobody knows whether a change was made. */
 export class ApiError extends Error {
@@ -46,8 +52,12 @@ async function ask(method, path, body, signal) {
   let text;
   try {
     answer = await fetch(address(path), {
-      method, headers, body: body === undefined ? undefined : JSON.stringify(body),
-      signal: signal ? AbortSignal.any([signal, limit]) : limit, cache: "no-store", credentials: "same-origin",
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+      cache: "no-store",
+      credentials: "same-origin",
     });
     learn(answer.headers.get("date"));
     text = await answer.text();
@@ -55,6 +65,8 @@ async function ask(method, path, body, signal) {
     if (signal?.aborted) throw error;
     throw new ApiError(0);
   }
+  // Who signs in is told there.
+  if (answer.status === 401 && path !== "session") signedOut();
   return understood(answer, text);
 }
 
@@ -66,8 +78,13 @@ function understood(answer, text) {
     // A proxy's page, not the control plane's: only its status says anything.
   }
   if (answer.ok && parsed !== null) return parsed;
+  throw refusal(answer.ok ? 502 : answer.status, answer, parsed);
+}
+
+/** The error that an answer is. */
+export function refusal(status, answer, body) {
   const seconds = Number.parseInt(answer.headers.get("retry-after") ?? "", 10);
-  throw new ApiError(answer.ok ? 502 : answer.status, parsed, Number.isNaN(seconds) ? null : seconds);
+  return new ApiError(status, body, Number.isNaN(seconds) ? null : seconds);
 }
 
 export const get = (path, signal) => ask("GET", path, undefined, signal);

@@ -10,6 +10,7 @@ import * as sidecars from "./sidecars.js";
 import * as silences from "./silences.js";
 import * as status from "./status.js";
 import * as totals from "./totals.js";
+import { whenSignedOut } from "./api.js";
 import { beat } from "./clock.js";
 import { byId, say, show } from "./dom.js";
 import { prepare as prepareChanges } from "./change.js";
@@ -17,20 +18,21 @@ import { readFleet } from "./fleet.js";
 import { Live } from "./live.js";
 import * as picture from "./picture.js";
 
-const live = new Live({
-  fleet: (json) => picture.put(readFleet(json)),
-  state: status.connection,
-  signedOut() {
-    status.connection({ state: "signed-out" });
-    session.ask("Your session is over. What was shown is still here, and will be live again.");
-  },
-});
+const live = new Live({ fleet: (json) => picture.put(readFleet(json)), state: status.connection, signedOut });
+whenSignedOut(signedOut);
+
+function signedOut() {
+  live.stop();
+  status.connection({ state: "signed-out" });
+  session.ask("Your session is over. What was shown, and what you were writing, is still here.");
+}
 
 async function start() {
   say(byId("opening"), "Asking for the fleet…");
   try {
     if (!(await session.begin())) {
       say(byId("opening"), "Nobody is signed in.");
+      say(byId("link-word"), "Signed out");
       return;
     }
   } catch (error) {
@@ -63,8 +65,10 @@ const opened = picture.watch(() => {
 
 session.prepare(open);
 prepareChanges({ refresh: () => live.refresh(), changed: audit.soon });
-for (const section of [status, alerts, silences, providers, models, sidecars, errors, totals, audit]) section.prepare?.(live);
-for (const section of [status, alerts, providers, models, sidecars, errors, totals, silences, audit]) if (section.draw) picture.watch(section.draw);
+for (const section of [status, alerts, silences, providers, models, sidecars, errors, totals, audit])
+  section.prepare?.(live);
+for (const section of [status, alerts, providers, models, sidecars, errors, totals, silences, audit])
+  if (section.draw) picture.watch(section.draw);
 beat((moment) => {
   status.tick(moment);
   errors.tick(moment);

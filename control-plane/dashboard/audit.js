@@ -7,6 +7,8 @@ import { readAudit } from "./fleet.js";
 
 const PAGE = 25;
 const SOON = 400;
+// A page that is open for days begins anew with the newest.
+const MOST = 500;
 
 const OUTCOME = { done: ["healthy", "good"], refused: ["degraded", "warn"], failed: ["critical", "bad"] };
 
@@ -41,8 +43,10 @@ export async function load(more = false) {
     // New ones above, without losing what was unfolded below.
     const older = events.filter((one) => !known.has(one.id));
     const whole = more || events.length === 0 || older.length === events.length;
-    events = more ? [...events, ...read.filter((one) => !events.some(({ id }) => id === one.id))] : older.length === events.length ? read : [...read, ...older];
-    if (whole) next = page.nextPageToken ?? "";
+    const fits = !more && read.length + older.length <= MOST;
+    if (more) events = [...events, ...read.filter((one) => !events.some(({ id }) => id === one.id))];
+    else events = whole || !fits ? read : [...read, ...older];
+    if (whole || !(more || fits)) next = page.nextPageToken ?? "";
     say(byId("audit-wrong"), "");
     keyed(byId("audit-rows"), events, (one) => one.id, redrawn("tr", null, row));
     show(byId("audit-none"), events.length === 0);
@@ -57,9 +61,19 @@ function row(one) {
   return [
     h("td", { "data-head": "When" }, one.at === null ? "" : moment(one.at, "ago")),
     h("th", { scope: "row", "data-head": "Who" }, one.actor, one.source ? h("small", null, ` ${one.source}`) : null),
-    h("td", { "data-head": "What" }, h("details", null, h("summary", null, one.action), h("pre", null, pretty(one.detail)))),
+    h(
+      "td",
+      { "data-head": "What" },
+      h("details", null, h("summary", null, one.action), h("pre", null, pretty(one.detail))),
+    ),
     h("td", { "data-head": "Why" }, one.reason),
-    h("td", { "data-head": "Outcome", "data-tone": tone }, mark(shape), one.outcome, one.effect ? h("small", null, ` ${one.effect}`) : null),
+    h(
+      "td",
+      { "data-head": "Outcome", "data-tone": tone },
+      mark(shape),
+      one.outcome,
+      one.effect ? h("small", null, ` ${one.effect}`) : null,
+    ),
   ];
 }
 

@@ -5,7 +5,8 @@ import { ApiError, get, send } from "./api.js";
 import { now } from "./clock.js";
 import { byId } from "./dom.js";
 import { expiry } from "./expiry.js";
-import { later, readAudit } from "./fleet.js";
+import { readAudit } from "./fleet.js";
+import { later } from "./standing.js";
 import { moved } from "./moved.js";
 import { news, notice } from "./news.js";
 import { fleet as shown, watch } from "./picture.js";
@@ -114,7 +115,9 @@ class Change {
     const reason = byId("change-reason").value.trim();
     const change = { expectedVersion: this.#base?.settingsVersion ?? "0", force: this.#force };
     // What it would do does not hang on why: it is shown before a reason has been thought of.
-    const asked = dryRun ? { reason: reason || "dry run", change: { ...change, dryRun } } : { reason, change: { ...change, wait: WAIT } };
+    const asked = dryRun
+      ? { reason: reason || "dry run", change: { ...change, dryRun } }
+      : { reason, change: { ...change, wait: WAIT } };
     const { duration } = expiry();
     return send(method, path, { ...request(), ...asked, ...(duration ? { expiresAfter: duration } : {}) }, signal);
   }
@@ -150,9 +153,11 @@ class Change {
   #wrong() {
     const own = this.#spec.wrong?.();
     if (own) return view.wrongAt(...own);
-    if (!byId("change-reason").value.trim()) return view.wrongAt(byId("change-reason"), "Say why: whoever is on call next will want to know.");
+    if (!byId("change-reason").value.trim())
+      return view.wrongAt(byId("change-reason"), "Say why: whoever is on call next will want to know.");
     if (expiry().wrong) return view.wrongAt(byId("change-minutes"), expiry().wrong);
-    if (this.#force && byId("force-typed").value.trim() !== this.#spec.name) return view.wrongAt(byId("force-typed"), `Type ${this.#spec.name}, as it is written.`);
+    if (this.#force && byId("force-typed").value.trim() !== this.#spec.name)
+      return view.wrongAt(byId("force-typed"), `Type ${this.#spec.name}, as it is written.`);
     return false;
   }
 
@@ -188,21 +193,27 @@ class Change {
     view.moved([], []);
     const [, audit] = await Promise.allSettled([world.refresh(), get("audit?pageSize=20")]);
     if (open !== this || this.#stage !== "moved") return;
-    const theirs = audit.status === "fulfilled"
-      ? (audit.value.events ?? []).map(readAudit).filter((one) => one.outcome === "done" && later(one.settingsVersion, base?.settingsVersion ?? "0"))
-      : [];
+    const theirs =
+      audit.status === "fulfilled"
+        ? (audit.value.events ?? [])
+            .map(readAudit)
+            .filter((one) => one.outcome === "done" && later(one.settingsVersion, base?.settingsVersion ?? "0"))
+        : [];
     view.moved(base ? moved(base, shown()) : [], theirs);
   }
 
   #progress(fleet) {
     const far = fleet && this.#spec.following(fleet);
     // Before its version is shown, the figures are still those of the change before it.
-    return far && later(fleet.settingsVersion, this.#base?.settingsVersion ?? "0") ? far : { applied: 0, total: far?.total ?? 0 };
+    return far && later(fleet.settingsVersion, this.#base?.settingsVersion ?? "0")
+      ? far
+      : { applied: 0, total: far?.total ?? 0 };
   }
 
   /** A new fleet has been told. */
   told(fleet) {
     if (this.#stage === "sending" || this.#stage === "done") view.progress(this.#progress(fleet));
-    else if (this.#stage === "asking" && this.#base && fleet.settingsVersion !== this.#base.settingsVersion) this.#moved();
+    else if (this.#stage === "asking" && this.#base && fleet.settingsVersion !== this.#base.settingsVersion)
+      this.#moved();
   }
 }

@@ -4,7 +4,6 @@ import { byId, h, say, set, show } from "./dom.js";
 import { exact, some, span } from "./format.js";
 import { moment } from "./clock.js";
 import { offer } from "./expiry.js";
-import { plain } from "./words.js";
 
 let verb = "";
 
@@ -47,13 +46,18 @@ function button(text, danger) {
 /** What a dry run said. */
 export function would({ effects = [], sidecarsTotal = 0 }) {
   const lines = effects.length > 0 ? effects : ["Nothing would change."];
-  byId("would").replaceChildren(h("ul", null, lines.map((line) => h("li", null, line))),
-    h("p", { class: "quiet" }, `Goes to ${some(sidecarsTotal, "live sidecar")}.`));
+  byId("would").replaceChildren(
+    h(
+      "ul",
+      null,
+      lines.map((line) => h("li", null, line)),
+    ),
+    h("p", { class: "quiet" }, `Goes to ${some(sidecarsTotal, "live sidecar")}.`),
+  );
 }
 
 export function wouldFail(error) {
-  byId("would").replaceChildren(h("p", { class: "wrong" }, error.message));
-  fields(error);
+  byId("would").replaceChildren(h("p", { class: "wrong" }, error.message + fields(error)));
 }
 
 export function needsForce(error, name) {
@@ -64,13 +68,17 @@ export function needsForce(error, name) {
   byId("change-go").className = "danger";
 }
 
-/** Where the server says which field is wrong, it is said there. */
+const PLACES = { reason: "change-reason-wrong", expiresafter: "change-expiry-wrong" };
+
+/** Where the server says which field is wrong, it is said there; answers what has no place of its own. */
 function fields(error) {
-  const places = { reason: "change-reason", expiresafter: "change-expiry", priority: null };
+  const rest = [];
   for (const { field = "", message = "" } of error.fields) {
-    const place = places[plain(field).replaceAll(" ", "").toLowerCase()];
-    if (place) say(byId(`${place}-wrong`), message);
+    const place = PLACES[field.replaceAll("_", "").toLowerCase()];
+    if (place) say(byId(place), message);
+    else rest.push(` ${field}: ${message}.`);
   }
+  return rest.join("");
 }
 
 /** Says what is wrong with an input, and goes there; answers true. */
@@ -91,12 +99,32 @@ export function righted(input) {
 export function moved(differences, events) {
   byId("change").dataset.stage = "moved";
   show(byId("change-progress"), false);
-  const lines = differences.length > 0 ? differences : events.length > 0 ? [] : ["The settings have a later version than the one that you saw."];
+  const lines =
+    differences.length > 0
+      ? differences
+      : events.length > 0
+        ? []
+        : ["The settings have a later version than the one that you saw."];
   byId("change-moved").replaceChildren(
     h("h3", null, "Somebody else changed the settings meanwhile"),
     h("p", null, "Yours was not made. Now:"),
-    h("ul", null, lines.map((line) => h("li", null, line)),
-      events.map((one) => h("li", null, h("b", null, one.actor), " ", moment(one.at, "ago"), `: ${one.effect || one.action}`, one.reason ? ` (“${one.reason}”)` : null))));
+    h(
+      "ul",
+      null,
+      lines.map((line) => h("li", null, line)),
+      events.map((one) =>
+        h(
+          "li",
+          null,
+          h("b", null, one.actor),
+          " ",
+          moment(one.at, "ago"),
+          `: ${one.effect || one.action}`,
+          one.reason ? ` (“${one.reason}”)` : null,
+        ),
+      ),
+    ),
+  );
   button("Look again", false);
 }
 
@@ -127,8 +155,17 @@ export function done(result, took) {
   const all = applied >= total;
   const waiting = result.waitingFor ?? [];
   byId("change-done").replaceChildren(
-    h("p", { class: all ? "well" : "partly" }, all ? `Done: applied by all ${exact(total)}, in ${span(took)}.` : `Set. ${exact(applied)} of ${exact(total)} have applied it after ${span(took)}; the others do as soon as they hear of it.`),
-    waiting.length > 0 ? h("p", null, `Waiting for ${waiting.join(", ")}${total - applied > waiting.length ? " and others" : ""}.`) : "");
+    h(
+      "p",
+      { class: all ? "well" : "partly" },
+      all
+        ? `Done: applied by all ${exact(total)}, in ${span(took)}.`
+        : `Set. ${exact(applied)} of ${exact(total)} have applied it after ${span(took)}; the others do as soon as they hear of it.`,
+    ),
+    waiting.length > 0
+      ? h("p", null, `Waiting for ${waiting.join(", ")}${total - applied > waiting.length ? " and others" : ""}.`)
+      : "",
+  );
   const go = byId("change-go");
   go.disabled = false;
   go.className = "primary";
@@ -139,15 +176,16 @@ export function done(result, took) {
 
 /** A failed change, in words; where no answer came, nobody knows whether it was made. */
 export function failure(error) {
-  return error.status === 0 ? "No answer came, so it may have been made or not. The page shows which, as soon as it is live." : error.message;
+  return error.status === 0
+    ? "No answer came, so it may have been made or not. The page shows which, as soon as it is live."
+    : error.message;
 }
 
 export function failed(error) {
   byId("change").dataset.stage = "asking";
   show(byId("change-ask"), true);
   show(byId("change-progress"), false);
-  say(byId("change-wrong"), failure(error));
-  fields(error);
+  say(byId("change-wrong"), failure(error) + fields(error));
   button(verb, byId("change-go").classList.contains("danger"));
   byId("change-go").focus();
 }

@@ -22,7 +22,7 @@ export function learn(header) {
 const STYLES = {
   ago,
   // "in 3 min 20 s"; what is due says so.
-  left: (at, moment) => (at <= moment ? "now" : `in ${span(at - moment)}`),
+  left: (at, moment) => (at <= moment ? "now" : `in ${span(Math.ceil((at - moment) / 1000) * 1000)}`),
   countdown,
   for: (at, moment) => span(moment - at),
 };

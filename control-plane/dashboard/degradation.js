@@ -3,7 +3,7 @@
 import { openChange } from "./change.js";
 import { choices } from "./choices.js";
 import { fleet as shown } from "./picture.js";
-import { later } from "./fleet.js";
+import { later } from "./standing.js";
 import { LEVEL } from "./words.js";
 
 const OPTIONS = ["UNSPECIFIED", "FULL", "REDUCED", "MINIMAL"];
@@ -14,9 +14,13 @@ export function openLevel(sidecar) {
   if (!fleet) return;
   const held = sidecar ? sidecar.levelWord : fleet.levelWord;
   const chosen = held ? (sidecar ?? fleet).level : "UNSPECIFIED";
-  const own = sidecar ? "The sidecar chooses by its own load, unless the fleet’s level is set." : LEVEL.UNSPECIFIED.means;
+  const own = sidecar
+    ? "The sidecar chooses by its own load, unless the fleet’s level is set."
+    : LEVEL.UNSPECIFIED.means;
   const options = OPTIONS.map((value) => ({
-    value, word: value === "UNSPECIFIED" ? "By load" : LEVEL[value].word, means: value === "UNSPECIFIED" ? own : LEVEL[value].means,
+    value,
+    word: value === "UNSPECIFIED" ? "By load" : LEVEL[value].word,
+    means: value === "UNSPECIFIED" ? own : LEVEL[value].means,
   }));
   const field = choices("Level", options, chosen);
   const { settingsVersion } = fleet;

@@ -94,5 +94,9 @@ export function redrawn(tag, attributes, draw, digest = JSON.stringify) {
 
 /** The mark of a state: its shape says what its colour says. Drawn from the symbols in the page. */
 export function mark(name) {
-  return svg("svg", { class: "mark", viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("use", { href: `#mark-${name}` }));
+  return svg(
+    "svg",
+    { class: "mark", viewBox: "0 0 16 16", "aria-hidden": "true" },
+    svg("use", { href: `#mark-${name}` }),
+  );
 }

@@ -57,12 +57,23 @@ function pattern(one) {
 function drawSum(order, moment) {
   const all = minutes.reduce((sum, one) => sum + one.calls, 0);
   const failed = order.reduce((sum, one) => sum + one.sum, 0);
-  say(byId("errors-sum"), failed === 0 ? "none" : `${exact(failed)}, ${percent(failed, Math.max(all, failed))} of ${some(all, "call")}`);
+  say(
+    byId("errors-sum"),
+    failed === 0 ? "none" : `${exact(failed)}, ${percent(failed, Math.max(all, failed))} of ${some(all, "call")}`,
+  );
   const worst = minutes.reduce((most, one) => (one.failed > most.failed ? one : most));
-  const said = failed === 0 ? "No errors in the last hour." : `Errors a minute, by kind. Most at ${clock(worst.at, moment)}: ${exact(worst.failed)}.`;
+  const said =
+    failed === 0
+      ? "No errors in the last hour."
+      : `Errors a minute, by kind. Most at ${clock(worst.at, moment)}: ${exact(worst.failed)}.`;
   say(byId("chart-what"), said);
   const marks = [0, 15, 30, 45, 59].map((index) => clock(minutes[index].at, moment));
-  keyed(byId("chart-scale"), marks.map((word, index) => ({ word, index })), (one) => one.index, redrawn("span", null, (one) => one.word));
+  keyed(
+    byId("chart-scale"),
+    marks.map((word, index) => ({ word, index })),
+    (one) => one.index,
+    redrawn("span", null, (one) => one.word),
+  );
 }
 
 function drawChart(order, width, height) {
@@ -72,34 +83,94 @@ function drawChart(order, width, height) {
   set(chart, "viewBox", `0 0 ${Math.max(width, 60)} ${Math.max(height, 1)}`);
   say(byId("chart-top"), count(most));
   const lines = [0, 0.5, 1].map((part) => svg("path", { class: "line", d: `M0 ${height * part}H${width}` }));
-  const paths = stack(minutes, order.map((one) => one.kind), { most, height, unit });
-  chart.replaceChildren(svg("defs", null, order.map(({ kind }) => paint(kind))), ...lines,
-    ...paths.map(({ kind, path }) => svg("path", { d: path, fill: `url(#paint-${kind})` })));
+  const paths = stack(
+    minutes,
+    order.map((one) => one.kind),
+    { most, height, unit },
+  );
+  chart.replaceChildren(
+    svg(
+      "defs",
+      null,
+      order.map(({ kind }) => paint(kind)),
+    ),
+    ...lines,
+    ...paths.map(({ kind, path }) => svg("path", { d: path, fill: `url(#paint-${kind})` })),
+  );
 }
 
 /** A kind's colour and texture. */
 function paint(kind) {
   const { hue, texture } = paintOf(kind);
-  return svg("pattern", { id: `paint-${kind}`, width: 6, height: 6, patternUnits: "userSpaceOnUse" },
-    svg("rect", { class: `hue${hue}`, width: 6, height: 6 }), TEXTURES[texture] ? svg("path", { class: "texture", d: TEXTURES[texture] }) : null);
+  return svg(
+    "pattern",
+    { id: `paint-${kind}`, width: 6, height: 6, patternUnits: "userSpaceOnUse" },
+    svg("rect", { class: `hue${hue}`, width: 6, height: 6 }),
+    TEXTURES[texture] ? svg("path", { class: "texture", d: TEXTURES[texture] }) : null,
+  );
 }
 
 function drawKinds(order, errors) {
-  const rows = order.map(({ kind, sum }) => ({ kind, sum, hour: errors.rate1h[kind] ?? 0, minute: errors.rate1m[kind] ?? 0 }));
-  keyed(byId("kind-rows"), rows, (one) => one.kind, redrawn("tr", null, (one) => [
-    h("th", { scope: "row" }, svg("svg", { class: "swatch", viewBox: "0 0 18 12", "aria-hidden": "true" }, svg("rect", { width: 18, height: 12, fill: `url(#paint-${one.kind})` })), plain(one.kind)),
-    h("td", { class: "num" }, exact(one.sum)), h("td", { class: "num" }, rate(one.hour)), h("td", { class: "num" }, rate(one.minute)),
-  ]));
+  const rows = order.map(({ kind, sum }) => ({
+    kind,
+    sum,
+    hour: errors.rate1h[kind] ?? 0,
+    minute: errors.rate1m[kind] ?? 0,
+  }));
+  keyed(
+    byId("kind-rows"),
+    rows,
+    (one) => one.kind,
+    redrawn("tr", null, (one) => [
+      h(
+        "th",
+        { scope: "row" },
+        svg(
+          "svg",
+          { class: "swatch", viewBox: "0 0 18 12", "aria-hidden": "true" },
+          svg("rect", { width: 18, height: 12, fill: `url(#paint-${one.kind})` }),
+        ),
+        plain(one.kind),
+      ),
+      h("td", { class: "num" }, exact(one.sum)),
+      h("td", { class: "num" }, rate(one.hour)),
+      h("td", { class: "num" }, rate(one.minute)),
+    ]),
+  );
 }
 
 /** The table behind the chart; not drawn while it is folded. */
 function drawTable() {
   if (!byId("chart-table").open) return;
   const order = kinds(minutes).map((one) => one.kind);
-  const head = h("thead", null, h("tr", null, h("th", { scope: "col" }, "Minute"), h("th", { scope: "col" }, "Calls"), order.map((kind) => h("th", { scope: "col" }, plain(kind)))));
-  const rows = minutes.filter((one) => one.calls > 0 || one.failed > 0).reverse().map((one) =>
-    h("tr", null, h("th", { scope: "row" }, clock(one.at, now())), h("td", { class: "num" }, exact(one.calls)), order.map((kind) => h("td", { class: "num" }, exact(one.errors[kind] ?? 0)))));
-  byId("minutes").replaceChildren(h("caption", { class: "unseen" }, "Errors by minute and kind, the newest first"), head, h("tbody", null, rows));
+  const head = h(
+    "thead",
+    null,
+    h(
+      "tr",
+      null,
+      h("th", { scope: "col" }, "Minute"),
+      h("th", { scope: "col" }, "Calls"),
+      order.map((kind) => h("th", { scope: "col" }, plain(kind))),
+    ),
+  );
+  const rows = minutes
+    .filter((one) => one.calls > 0 || one.failed > 0)
+    .reverse()
+    .map((one) =>
+      h(
+        "tr",
+        null,
+        h("th", { scope: "row" }, clock(one.at, now())),
+        h("td", { class: "num" }, exact(one.calls)),
+        order.map((kind) => h("td", { class: "num" }, exact(one.errors[kind] ?? 0))),
+      ),
+    );
+  byId("minutes").replaceChildren(
+    h("caption", { class: "unseen" }, "Errors by minute and kind, the newest first"),
+    head,
+    h("tbody", null, rows),
+  );
 }
 
 /** The minute under the pointer, in words. */
@@ -107,6 +178,9 @@ function read(event) {
   const box = byId("chart").getBoundingClientRect();
   const one = minutes[Math.floor(((event.clientX - box.left) / box.width) * minutes.length)];
   if (!one) return;
-  const parts = Object.entries(one.errors).filter(([, number]) => number > 0).sort((a, b) => b[1] - a[1]).map(([kind, number]) => `${plain(kind)} ${exact(number)}`);
+  const parts = Object.entries(one.errors)
+    .filter(([, number]) => number > 0)
+    .sort((a, b) => b[1] - a[1])
+    .map(([kind, number]) => `${plain(kind)} ${exact(number)}`);
   say(byId("chart-read"), `${clock(one.at, now())}: ${some(one.calls, "call")}, ${parts.join(", ") || "no errors"}`);
 }

@@ -2,7 +2,15 @@
 
 import { byId, h, show } from "./dom.js";
 
-const LENGTHS = [["", "until it is changed again"], ["900", "15 minutes"], ["3600", "1 hour"], ["14400", "4 hours"], ["43200", "12 hours"], ["86400", "1 day"], ["other", "another length…"]];
+const LENGTHS = [
+  ["", "until it is changed again"],
+  ["900", "15 minutes"],
+  ["3600", "1 hour"],
+  ["14400", "4 hours"],
+  ["43200", "12 hours"],
+  ["86400", "1 day"],
+  ["other", "another length…"],
+];
 const MOST_MINUTES = 43_200;
 
 /** Fills the choice anew. */
@@ -22,5 +30,7 @@ export function expiry() {
   if (value !== "other") return { duration: value ? `${value}s` : "" };
   const minutes = Number(byId("change-minutes").value);
   const right = Number.isInteger(minutes) && minutes >= 1 && minutes <= MOST_MINUTES;
-  return right ? { duration: `${minutes * 60}s` } : { duration: "", wrong: "A whole number of minutes, from 1 to 43200 (30 days)." };
+  return right
+    ? { duration: `${minutes * 60}s` }
+    : { duration: "", wrong: "A whole number of minutes, from 1 to 43200 (30 days)." };
 }

@@ -14,5 +14,8 @@ export function shown(sidecar, state, text) {
   if (!(STATES[state] ?? STATES.all)(sidecar)) return false;
   if (!text) return true;
   const names = `${sidecar.id} ${sidecar.pod} ${sidecar.node} ${sidecar.zone} ${sidecar.version}`.toLowerCase();
-  return text.toLowerCase().split(/\s+/).every((word) => names.includes(word));
+  return text
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => names.includes(word));
 }

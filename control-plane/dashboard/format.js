@@ -46,7 +46,12 @@ export function percent(part, all) {
 export function span(millis) {
   const left = Math.max(0, millis);
   if (left < SECOND) return `${Math.round(left)} ms`;
-  const units = [[DAY, "d"], [HOUR, "h"], [MINUTE, "min"], [SECOND, "s"]];
+  const units = [
+    [DAY, "d"],
+    [HOUR, "h"],
+    [MINUTE, "min"],
+    [SECOND, "s"],
+  ];
   const first = units.findIndex(([size]) => left >= size);
   const [size, name] = units[first];
   const [smaller, smallerName] = units[first + 1] ?? [];

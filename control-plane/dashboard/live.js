@@ -1,7 +1,7 @@
 // The live view: reads the stream of fleets, notices when it is broken, refused or silent, and comes back by itself.
 // Says what it is doing; draws nothing.
 
-import { ApiError, address, get } from "./api.js";
+import { ApiError, address, get, refusal } from "./api.js";
 import { backoff, reader } from "./events.js";
 import { learn, now } from "./clock.js";
 
@@ -12,8 +12,9 @@ const HIDDEN_AFTER = 60_000;
 const HIDDEN_EVERY = 30_000;
 
 /**
- * `tell.fleet(json)` for each fleet, `tell.state({ state, until, why })` when the connection's state changes:
- * connecting, live, waiting (until a moment) or resting; `tell.signedOut()` when the session is over.
+ * Tells three things: `tell.fleet(json)` for each fleet; `tell.state({ state, until, why })` for the connection, which is
+ * connecting, live, waiting (until a moment, and why, if the server said so) or resting; and `tell.signedOut()` when the
+ * stream is refused for want of a session.
  */
 export class Live {
   #tell;
@@ -35,10 +36,12 @@ export class Live {
     this.#running = true;
     this.#failed = 0;
     this.#connect();
+    this.#seen();
   }
 
   stop() {
     this.#running = false;
+    clearTimeout(this.#rest);
     this.#close();
   }
 
@@ -55,7 +58,6 @@ export class Live {
 
   #close() {
     clearTimeout(this.#timer);
-    clearTimeout(this.#rest);
     this.#abort?.abort();
     this.#abort = null;
   }
@@ -83,7 +85,7 @@ export class Live {
     }
     const wait = Math.max((error.retryAfter ?? 0) * 1000, backoff(this.#failed, Math.random()));
     this.#failed += 1;
-    this.#tell.state({ state: "waiting", until: now() + wait, why: error.message });
+    this.#tell.state({ state: "waiting", until: now() + wait, why: error.status ? error.message : "" });
     this.#timer = setTimeout(() => this.#connect(), wait);
   }
 
@@ -108,8 +110,8 @@ export class Live {
   }
 
   #arrived(data) {
-    this.#failed = 0;
     this.#tell.fleet(JSON.parse(data));
+    this.#failed = 0;
     this.#tell.state({ state: "live" });
   }
 
@@ -123,11 +125,13 @@ export class Live {
   async #doze() {
     if (!document.hidden || !this.#running) return;
     this.#close();
-    this.#tell.state({ state: "resting" });
     try {
       await this.refresh();
+      this.#tell.state({ state: "resting" });
     } catch (error) {
-      if (error.status === 401) return this.#tell.signedOut();
+      // Whoever is asked to sign in has been asked already.
+      if (error.status === 401) return;
+      this.#tell.state({ state: "waiting", until: now() + HIDDEN_EVERY, why: error.status ? error.message : "" });
     }
     if (document.hidden && this.#running && !this.#abort) this.#rest = setTimeout(() => this.#doze(), HIDDEN_EVERY);
   }
@@ -135,11 +139,12 @@ export class Live {
 
 async function open(signal) {
   const answer = await fetch(address("fleet/events"), {
-    headers: { accept: "text/event-stream" }, signal, cache: "no-store", credentials: "same-origin",
+    headers: { accept: "text/event-stream" },
+    signal,
+    cache: "no-store",
+    credentials: "same-origin",
   });
   learn(answer.headers.get("date"));
   if (answer.ok) return answer;
-  const body = await answer.json().catch(() => null);
-  const seconds = Number.parseInt(answer.headers.get("retry-after") ?? "", 10);
-  throw new ApiError(answer.status, body, Number.isNaN(seconds) ? null : seconds);
+  throw refusal(answer.status, answer, await answer.json().catch(() => null));
 }

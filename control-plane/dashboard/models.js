@@ -2,7 +2,6 @@
 
 import { byId, h, keyed, redrawn } from "./dom.js";
 
-
 function state(provider) {
   if (!provider) return ["quiet", "unknown"];
   if (!provider.enabled) return ["off", "off"];
@@ -13,8 +12,15 @@ function state(provider) {
 }
 
 function row({ name, enabled, providers }) {
-  const left = enabled === 0 ? h("b", { class: "left", "data-tone": "bad" }, "none left") : enabled === 1 && providers.length > 1 ? h("b", { class: "left", "data-tone": "warn" }, "one left") : h("span", { class: "left" }, `${enabled} of ${providers.length}`);
-  const chain = providers.map(([provider, tone, said]) => h("li", { "data-tone": tone }, provider, said ? h("small", null, ` ${said}`) : null));
+  const left =
+    enabled === 0
+      ? h("b", { class: "left", "data-tone": "bad" }, "none left")
+      : enabled === 1 && providers.length > 1
+        ? h("b", { class: "left", "data-tone": "warn" }, "one left")
+        : h("span", { class: "left" }, `${enabled} of ${providers.length}`);
+  const chain = providers.map(([provider, tone, said]) =>
+    h("li", { "data-tone": tone }, provider, said ? h("small", null, ` ${said}`) : null),
+  );
   return [h("b", { class: "model" }, name), left, h("ol", null, chain)];
 }
 

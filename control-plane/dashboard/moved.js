@@ -19,14 +19,18 @@ function provider(before, after) {
     found.push(`${after.name} has rank ${after.priority}${said(after.priorityWord)}`);
   }
   if (before.breaker.mode !== after.breaker.mode || !same(before.breakerWord, after.breakerWord)) {
-    found.push(`${after.name}’s breaker is ${wordFor(MODE, after.breaker.mode).word.toLowerCase()}${said(after.breakerWord)}`);
+    found.push(
+      `${after.name}’s breaker is ${wordFor(MODE, after.breaker.mode).word.toLowerCase()}${said(after.breakerWord)}`,
+    );
   }
   return found;
 }
 
 function level(whose, before, after) {
   if (same(before.levelWord, after.levelWord)) return [];
-  const held = after.levelWord ? `is held at ${wordFor(LEVEL, after.level).word.toLowerCase()}` : "is chosen by load again";
+  const held = after.levelWord
+    ? `is held at ${wordFor(LEVEL, after.level).word.toLowerCase()}`
+    : "is chosen by load again";
   return [`${whose} ${held}${said(after.levelWord)}`];
 }
 

@@ -30,8 +30,12 @@ function tell() {
 
 /** Shows something that somebody must have read: what went wrong after its dialog was closed. */
 export function notice(text) {
-  const node = h("div", { class: "notice", role: "alert" }, h("p", null, text),
-    h("button", { type: "button", class: "close", "aria-label": "Dismiss", onclick: () => node.remove() }, "×"));
+  const node = h(
+    "div",
+    { class: "notice", role: "alert" },
+    h("p", null, text),
+    h("button", { type: "button", class: "close", "aria-label": "Dismiss", onclick: () => node.remove() }, "×"),
+  );
   byId("notices").append(node);
   while (byId("notices").childElementCount > 5) byId("notices").firstElementChild.remove();
 }

@@ -15,31 +15,54 @@ const FORCED = { FORCED_OPEN: true, FORCED_CLOSED: true };
 /** A card for `keyed`: built once, then only what differs is touched. */
 export function card() {
   let now = null;
-  const rank = guard(h("button", { type: "button", class: "rank", "aria-haspopup": "dialog", onclick: () => openRank(now) }));
+  const rank = guard(
+    h("button", { type: "button", class: "rank", "aria-haspopup": "dialog", onclick: () => openRank(now) }),
+  );
   const name = h("h3");
   const models = h("p", { class: "models-of" });
-  const lever = guard(h("button", { type: "button", class: "lever", "aria-haspopup": "dialog", onclick: () => openSwitch(now) },
-    h("span", { class: "housing", "aria-hidden": "true" }, h("span", { class: "handle" })), h("span", { class: "lever-word" })));
+  const lever = guard(
+    h(
+      "button",
+      { type: "button", class: "lever", "aria-haspopup": "dialog", onclick: () => openSwitch(now) },
+      h("span", { class: "housing", "aria-hidden": "true" }, h("span", { class: "handle" })),
+      h("span", { class: "lever-word" }),
+    ),
+  );
   const shape = contact();
   const breaker = h("span", { class: "breaker-word" });
   const tag = h("span", { class: "tag" });
   const due = moment(null, "countdown");
   const dueLine = h("span", { class: "due" }, "probes in ", due);
   const why = h("p", { class: "breaker-why" });
-  const breakerButton = guard(h("button", { type: "button", class: "small", "aria-haspopup": "dialog", onclick: () => openBreaker(now) }, "Breaker…"));
+  const breakerButton = guard(
+    h(
+      "button",
+      { type: "button", class: "small", "aria-haspopup": "dialog", onclick: () => openBreaker(now) },
+      "Breaker…",
+    ),
+  );
   const own = h("p", { class: "own" });
   const line = spark();
   const [calls, failed] = [h("span", { class: "num" }), h("span", { class: "num" })];
   const bar = h("progress", { max: 1, value: 1, "aria-hidden": "true" });
   const applied = h("p", { class: "applied" }, bar, h("span"));
   const words = h("ul", { class: "words" });
-  const node = h("li", { class: "card" },
+  const node = h(
+    "li",
+    { class: "card" },
     h("div", { class: "card-head" }, rank, h("div", { class: "title" }, name, models), lever),
-    h("div", { class: "breaker" }, shape.node, h("div", { class: "breaker-text" }, h("p", null, breaker, " ", tag, " ", dueLine), why)),
+    h(
+      "div",
+      { class: "breaker" },
+      shape.node,
+      h("div", { class: "breaker-text" }, h("p", null, breaker, " ", tag, " ", dueLine), why),
+    ),
     own,
     line.node,
     h("p", { class: "rates" }, h("span", null, calls, " calls/s"), failed),
-    words, h("div", { class: "card-foot" }, applied, breakerButton));
+    words,
+    h("div", { class: "card-foot" }, applied, breakerButton),
+  );
 
   function update(provider) {
     now = provider;
@@ -50,7 +73,11 @@ export function card() {
     say(name, provider.name);
     say(models, provider.models.join(", "));
     say(lever.lastChild, provider.enabled ? "On" : "Off");
-    set(lever, "aria-label", `${provider.enabled ? "On" : "Off"}: switch ${provider.name} ${provider.enabled ? "off" : "on"}`);
+    set(
+      lever,
+      "aria-label",
+      `${provider.enabled ? "On" : "Off"}: switch ${provider.name} ${provider.enabled ? "off" : "on"}`,
+    );
     updateBreaker(provider);
     say(calls, rate(provider.callsPerSecond));
     const share = provider.callsPerSecond > 0 ? percent(provider.errorsPerSecond, provider.callsPerSecond) : "no calls";
@@ -77,16 +104,27 @@ export function card() {
     show(why, state !== "CLOSED" && reason !== "");
     set(breakerButton, "aria-label", `Breaker… of ${provider.name}`);
     show(own, provider.open > 0 || provider.mixed);
-    const open = provider.open > 0 ? `${some(provider.open, "sidecar")} of ${count(provider.total)} ${provider.open === 1 ? "has its" : "have their"} own breaker open. ` : "";
+    const open =
+      provider.open > 0
+        ? `${some(provider.open, "sidecar")} of ${count(provider.total)} ${provider.open === 1 ? "has its" : "have their"} own breaker open. `
+        : "";
     say(own, open + (provider.mixed ? "Sidecars’ configurations disagree about this provider." : ""));
   }
 
   function updateApplied({ applied: done, total }) {
     const behind = done < total;
     set(applied, "data-behind", behind);
+    show(bar, behind);
     set(bar, "max", Math.max(total, 1));
     bar.value = total === 0 ? 1 : done;
-    say(applied.lastChild, behind ? `Settings applied by ${count(done)} of ${some(total, "sidecar")}` : total === 0 ? "No live sidecar has it" : `Settings applied by all ${count(total)}`);
+    say(
+      applied.lastChild,
+      behind
+        ? `Settings applied by ${count(done)} of ${some(total, "sidecar")}`
+        : total === 0
+          ? "No live sidecar has it"
+          : `✓ Settings applied by all ${count(total)}`,
+    );
   }
 
   let saidBefore = "";

@@ -32,7 +32,16 @@ export function openSwitch({ name, enabled }) {
 }
 
 export function openRank({ name, priority }) {
-  const input = h("input", { type: "number", min: 0, max: 1_000_000, step: 1, value: priority, inputmode: "numeric", name: "priority", required: true });
+  const input = h("input", {
+    type: "number",
+    min: 0,
+    max: 1_000_000,
+    step: 1,
+    value: priority,
+    inputmode: "numeric",
+    name: "priority",
+    required: true,
+  });
   openChange({
     title: `Rank ${name}`,
     means: "For each model, the provider with the lowest rank that may be asked is asked first.",
@@ -52,7 +61,11 @@ export function openRank({ name, priority }) {
 export function openBreaker({ name, breaker }) {
   const modes = ["AUTO", "FORCED_OPEN", "FORCED_CLOSED"];
   const chosen = modes.includes(breaker.mode) ? breaker.mode : "AUTO";
-  const field = choices("Mode", modes.map((mode) => ({ value: mode, word: MODE[mode].word, means: MODE[mode].means })), chosen);
+  const field = choices(
+    "Mode",
+    modes.map((mode) => ({ value: mode, word: MODE[mode].word, means: MODE[mode].means })),
+    chosen,
+  );
   openChange({
     title: `Breaker of ${name}`,
     means: "For the whole fleet, whatever sidecars’ own breakers say.",

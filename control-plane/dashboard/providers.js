@@ -9,5 +9,8 @@ export function draw(fleet) {
   const off = fleet.providers.filter((one) => !one.enabled).length;
   const open = fleet.providers.filter((one) => one.breaker.state === "OPEN").length;
   const parts = [off && `${off} off`, open && `${some(open, "breaker")} open`].filter(Boolean);
-  say(byId("providers-sum"), fleet.providers.length === 0 ? "no sidecar has named one yet" : parts.join(", ") || "all on, all breakers closed");
+  say(
+    byId("providers-sum"),
+    fleet.providers.length === 0 ? "no sidecar has named one yet" : parts.join(", ") || "all on, all breakers closed",
+  );
 }

@@ -44,14 +44,23 @@ function target(key, all, at) {
   };
   const within = (place) => Math.min(Math.max(place, 0), all.length - 1);
   switch (key) {
-    case "ArrowRight": return within(at + 1);
-    case "ArrowLeft": return within(at - 1);
-    case "ArrowDown": return at + row() < all.length ? at + row() : at;
-    case "ArrowUp": return at - row() >= 0 ? at - row() : at;
-    case "PageDown": return within(at + 5 * row());
-    case "PageUp": return within(at - 5 * row());
-    case "Home": return 0;
-    case "End": return all.length - 1;
-    default: return -1;
+    case "ArrowRight":
+      return within(at + 1);
+    case "ArrowLeft":
+      return within(at - 1);
+    case "ArrowDown":
+      return at + row() < all.length ? at + row() : at;
+    case "ArrowUp":
+      return at - row() >= 0 ? at - row() : at;
+    case "PageDown":
+      return within(at + 5 * row());
+    case "PageUp":
+      return within(at - 5 * row());
+    case "Home":
+      return 0;
+    case "End":
+      return all.length - 1;
+    default:
+      return -1;
   }
 }

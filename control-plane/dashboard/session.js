@@ -26,9 +26,15 @@ function known(session) {
   prove(session.csrf);
   const open = who.auth === "off";
   say(byId("who"), open ? "No sign-in here" : `${who.name}, ${who.role}`);
+  byId("who").dataset.auth = who.auth;
   show(byId("sign-out"), who.auth === "token");
   document.documentElement.dataset.role = who.role;
-  say(byId("viewer-note"), mayChange() ? "" : `Signed in as ${who.name || "a viewer"} with the role viewer: only an operator can change anything.`);
+  say(
+    byId("viewer-note"),
+    mayChange()
+      ? ""
+      : `Signed in as ${who.name || "a viewer"} with the role viewer: only an operator can change anything.`,
+  );
   show(byId("viewer-note"), !mayChange());
   for (const control of document.querySelectorAll("[data-change]")) guard(control);
 }
@@ -42,19 +48,23 @@ export function guard(control) {
 }
 
 // Before any listener of the control's own.
-document.addEventListener("click", (event) => {
-  const control = event.target.closest?.("[data-change]");
-  if (!control || mayChange()) return;
-  event.preventDefault();
-  event.stopPropagation();
-  const note = byId("viewer-note");
-  // Emptied first: a live region tells of changes only.
-  const text = note.textContent;
-  say(byId("news"), "");
-  requestAnimationFrame(() => say(byId("news"), text));
-  note.classList.add("asked");
-  setTimeout(() => note.classList.remove("asked"), 1500);
-}, true);
+document.addEventListener(
+  "click",
+  (event) => {
+    const control = event.target.closest?.("[data-change]");
+    if (!control || mayChange()) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const note = byId("viewer-note");
+    // Emptied first: a live region tells of changes only.
+    const text = note.textContent;
+    say(byId("news"), "");
+    requestAnimationFrame(() => say(byId("news"), text));
+    note.classList.add("asked");
+    setTimeout(() => note.classList.remove("asked"), 1500);
+  },
+  true,
+);
 
 /** Shows the form, with why it is asked for. */
 export function ask(why) {
@@ -90,7 +100,8 @@ export function prepare(signedIn) {
     try {
       await send("DELETE", "session");
     } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 401) return say(byId("news"), `Not signed out: ${error.message}`);
+      if (!(error instanceof ApiError) || error.status !== 401)
+        return say(byId("news"), `Not signed out: ${error.message}`);
     }
     // What was shown is not left to the next person.
     location.reload();

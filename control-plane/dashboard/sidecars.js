@@ -4,14 +4,21 @@
 import { byId, h, keyed, say, set, show } from "./dom.js";
 import { count, rate } from "./format.js";
 import { shown } from "./filter.js";
-import { tally } from "./fleet.js";
+import { tally } from "./standing.js";
 import { openSidecar, prepareSidecar } from "./sidecar.js";
 import { fleet as latest } from "./picture.js";
 import { rove } from "./rove.js";
 import { HEALTH, LEVEL, wordFor } from "./words.js";
 
 const ROOMY = 60;
-const STATES = [["all", "All"], ["critical", "Critical"], ["degraded", "Degraded"], ["healthy", "Healthy"], ["late", "Late"], ["lowered", "Below full"]];
+const STATES = [
+  ["all", "All"],
+  ["critical", "Critical"],
+  ["degraded", "Degraded"],
+  ["healthy", "Healthy"],
+  ["late", "Late"],
+  ["lowered", "Below full"],
+];
 
 let state = "all";
 let text = "";
@@ -27,15 +34,45 @@ export function prepare() {
     text = event.target.value.trim();
     if (latest()) draw(latest());
   });
-  byId("grid-key").append(...[["", "healthy"], ["degraded", "degraded"], ["critical", "critical"], ["late", "late: no heartbeat"]].map(([name, word]) => h("span", null, h("i", { class: "cell", "data-state": name || "healthy", "aria-hidden": "true" }, name[0]?.toUpperCase() ?? ""), word)),
-    h("span", null, h("i", { class: "cell", "data-state": "healthy", "data-level": "REDUCED", "aria-hidden": "true" }), "level reduced"), h("span", null, h("i", { class: "cell", "data-state": "healthy", "data-level": "MINIMAL", "aria-hidden": "true" }), "level minimal"));
+  byId("grid-key").append(
+    ...[
+      ["", "healthy"],
+      ["degraded", "degraded"],
+      ["critical", "critical"],
+      ["late", "late: no heartbeat"],
+    ].map(([name, word]) =>
+      h(
+        "span",
+        null,
+        h("i", { class: "cell", "data-state": name || "healthy", "aria-hidden": "true" }, name[0]?.toUpperCase() ?? ""),
+        word,
+      ),
+    ),
+    h(
+      "span",
+      null,
+      h("i", { class: "cell", "data-state": "healthy", "data-level": "REDUCED", "aria-hidden": "true" }),
+      "level reduced",
+    ),
+    h(
+      "span",
+      null,
+      h("i", { class: "cell", "data-state": "healthy", "data-level": "MINIMAL", "aria-hidden": "true" }),
+      "level minimal",
+    ),
+  );
   prepareSidecar();
 }
 
 export function draw(fleet) {
   const counts = tally(fleet.sidecars);
   say(byId("sidecars-sum"), `${count(counts.live)} live${counts.late ? `, ${count(counts.late)} late` : ""}`);
-  keyed(byId("states"), STATES.map(([name, word]) => ({ name, word, number: counts[name] })), (one) => one.name, chip);
+  keyed(
+    byId("states"),
+    STATES.map(([name, word]) => ({ name, word, number: counts[name] })),
+    (one) => one.name,
+    chip,
+  );
   const grid = byId("grid");
   set(grid, "data-roomy", fleet.sidecars.length <= ROOMY);
   keyed(grid, fleet.sidecars, (one) => one.id, cell);
@@ -87,7 +124,10 @@ function cell() {
       set(node, "data-level", one.level);
       say(letter, one.late ? "L" : health.letter);
       say(name, one.id);
-      const level = one.level === "FULL" || one.level === "UNSPECIFIED" ? "" : `, level ${wordFor(LEVEL, one.level).word.toLowerCase()}`;
+      const level =
+        one.level === "FULL" || one.level === "UNSPECIFIED"
+          ? ""
+          : `, level ${wordFor(LEVEL, one.level).word.toLowerCase()}`;
       const label = `${one.id}, ${one.late ? "late" : health.word.toLowerCase()}${level}`;
       set(node, "aria-label", label);
       node.title = label;

@@ -11,7 +11,14 @@ import { fleet } from "./picture.js";
 import { guard } from "./session.js";
 import { ALERT_KIND } from "./words.js";
 
-const LENGTHS = [["900", "15 minutes"], ["3600", "1 hour"], ["14400", "4 hours"], ["86400", "1 day"], ["604800", "1 week"], ["2592000", "30 days"]];
+const LENGTHS = [
+  ["900", "15 minutes"],
+  ["3600", "1 hour"],
+  ["14400", "4 hours"],
+  ["86400", "1 day"],
+  ["604800", "1 week"],
+  ["2592000", "30 days"],
+];
 
 let channelsBefore = "";
 
@@ -29,7 +36,12 @@ export function draw(fleet, before) {
   // An alert that has been silenced, or is no longer, is a sign that the list is old.
   if (before && silencesOf(before) !== silencesOf(fleet)) load();
   const failing = fleet.channels.filter((one) => one.lastError).length;
-  const sum = fleet.channels.length === 0 ? "no channel: alerts reach nobody" : failing ? `${count(failing)} of ${some(fleet.channels.length, "channel")} failing` : `${some(fleet.channels.length, "channel")}, all well`;
+  const sum =
+    fleet.channels.length === 0
+      ? "no channel: alerts reach nobody"
+      : failing
+        ? `${count(failing)} of ${some(fleet.channels.length, "channel")} failing`
+        : `${some(fleet.channels.length, "channel")}, all well`;
   say(byId("channel-sum"), sum);
   set(byId("channel-sum"), "data-tone", failing ? "bad" : null);
   const digest = JSON.stringify(fleet.channels);
@@ -38,11 +50,24 @@ export function draw(fleet, before) {
   keyed(byId("channel-list"), fleet.channels, (one) => one.name, redrawn("li", null, channel));
 }
 
-const silencesOf = ({ alerts }) => alerts.map((one) => one.id + one.silence).sort().join();
+const silencesOf = ({ alerts }) =>
+  alerts
+    .map((one) => one.id + one.silence)
+    .sort()
+    .join();
 
 function channel(one) {
   const parts = [h("b", null, one.name), ` ${one.kind}`];
-  if (one.lastError) parts.push(h("span", { "data-tone": "bad" }, ", failing", one.failingSince === null ? "" : [" for ", moment(one.failingSince, "for")], `: ${one.lastError}`));
+  if (one.lastError)
+    parts.push(
+      h(
+        "span",
+        { "data-tone": "bad" },
+        ", failing",
+        one.failingSince === null ? "" : [" for ", moment(one.failingSince, "for")],
+        `: ${one.lastError}`,
+      ),
+    );
   else if (one.deliveredAt !== null) parts.push(", last delivered ", moment(one.deliveredAt, "ago"));
   else parts.push(", nothing to deliver yet");
   if (one.pending > 0) parts.push(`; ${count(one.pending)} waiting`);
@@ -97,7 +122,8 @@ function item() {
 /** Opens the form; `alert` fills it. */
 export function openSilence(alert) {
   const providers = [["", "Any provider"], ...(fleet()?.providers ?? []).map(({ name }) => [name, name])];
-  if (alert?.provider && !providers.some(([name]) => name === alert.provider)) providers.push([alert.provider, alert.provider]);
+  if (alert?.provider && !providers.some(([name]) => name === alert.provider))
+    providers.push([alert.provider, alert.provider]);
   byId("silence-provider").replaceChildren(...providers.map(([value, word]) => h("option", { value }, word)));
   byId("silence-kind").value = alert?.kind in ALERT_KIND ? alert.kind : "UNSPECIFIED";
   byId("silence-provider").value = alert?.provider ?? "";
@@ -110,14 +136,26 @@ export function openSilence(alert) {
   byId(alert ? "silence-reason" : "silence-kind").focus();
 }
 
-const chosen = () => ({ kind: byId("silence-kind").value, provider: byId("silence-provider").value, sidecar: byId("silence-sidecar").value.trim() });
+const chosen = () => ({
+  kind: byId("silence-kind").value,
+  provider: byId("silence-provider").value,
+  sidecar: byId("silence-sidecar").value.trim(),
+});
 
 /** Says which of the alerts that fire now it would keep back. */
 function matches() {
   const { kind, provider, sidecar } = chosen();
-  const firing = (fleet()?.alerts ?? []).filter((one) => (kind === "UNSPECIFIED" || one.kind === kind) && (!provider || one.provider === provider) && (!sidecar || one.sidecar === sidecar));
+  const firing = (fleet()?.alerts ?? []).filter(
+    (one) =>
+      (kind === "UNSPECIFIED" || one.kind === kind) &&
+      (!provider || one.provider === provider) &&
+      (!sidecar || one.sidecar === sidecar),
+  );
   const all = kind === "UNSPECIFIED" && !provider && !sidecar ? " It matches every alert there is." : "";
-  say(byId("silence-what"), `Of the alerts that fire now it would keep back ${firing.length === 0 ? "none" : count(firing.length)}.${all}`);
+  say(
+    byId("silence-what"),
+    `Of the alerts that fire now it would keep back ${firing.length === 0 ? "none" : count(firing.length)}.${all}`,
+  );
 }
 
 async function submit() {
@@ -129,15 +167,23 @@ async function submit() {
   go.disabled = true;
   say(byId("silence-form-wrong"), "");
   try {
-    await send("POST", "silences", { kind: `ALERT_KIND_${kind}`, provider, sidecar, reason: reason.value.trim(), expiresAfter: `${byId("silence-for").value}s` });
+    await send("POST", "silences", {
+      kind: `ALERT_KIND_${kind}`,
+      provider,
+      sidecar,
+      reason: reason.value.trim(),
+      expiresAfter: `${byId("silence-for").value}s`,
+    });
     byId("silence").close();
     byId("silences").open = true;
     news("Silenced.");
     await load();
   } catch (error) {
-    say(byId("silence-form-wrong"), [error.message, ...error.fields.map((one) => `${one.field}: ${one.message}`)].join(" "));
+    say(
+      byId("silence-form-wrong"),
+      [error.message, ...error.fields.map((one) => `${one.field}: ${one.message}`)].join(" "),
+    );
   }
   go.disabled = false;
   return undefined;
 }
-

@@ -26,8 +26,24 @@ export function spark() {
       const minutes = fill(history, moment);
       // A little room above, so that the greatest minute can be told from the frame.
       const most = 1.15 * Math.max(...minutes.map((one) => one.calls), 1);
-      set(calls, "d", steps(minutes.map((one) => one.calls), most, HEIGHT));
-      set(errors, "d", steps(minutes.map((one) => Math.min(one.failed, one.calls || one.failed)), most, HEIGHT));
+      set(
+        calls,
+        "d",
+        steps(
+          minutes.map((one) => one.calls),
+          most,
+          HEIGHT,
+        ),
+      );
+      set(
+        errors,
+        "d",
+        steps(
+          minutes.map((one) => Math.min(one.failed, one.calls || one.failed)),
+          most,
+          HEIGHT,
+        ),
+      );
       const all = minutes.reduce((sum, one) => sum + one.calls, 0);
       const failed = minutes.reduce((sum, one) => sum + one.failed, 0);
       const worst = minutes.reduce((most, one) => (one.failed > most.failed ? one : most));

@@ -6,7 +6,7 @@ import { count, percent, rate, some } from "./format.js";
 import { openLevel } from "./degradation.js";
 import { fleet as shown } from "./picture.js";
 import { HEALTH, LEVEL, wordFor } from "./words.js";
-import { tally } from "./fleet.js";
+import { tally } from "./standing.js";
 import { news } from "./news.js";
 import { phrase } from "./phrase.js";
 
@@ -33,14 +33,17 @@ export function connection(told) {
   link = told;
   if (told.state === "live") arrived = now();
   if (told.state === before) return;
+  if (told.state === "resting") arrived = now();
   const lost = told.state === "waiting" || told.state === "signed-out";
   // Connecting again after a loss is still a loss, to whoever looks.
   if (lost) news("The connection to the control plane is lost. What is shown is old.");
-  else if (told.state === "live" && byId("link").dataset.lost) news("The connection is back. What is shown is live.");
+  else if (fresh(told) && byId("link").dataset.lost) news("The connection is back. What is shown is live.");
   if (lost) byId("link").dataset.lost = "yes";
-  else if (told.state === "live") delete byId("link").dataset.lost;
+  else if (fresh(told)) delete byId("link").dataset.lost;
   drawLink();
 }
+
+const fresh = ({ state }) => state === "live" || state === "resting";
 
 function drawLink() {
   const node = byId("link");
@@ -53,6 +56,7 @@ function drawLink() {
   age.dataset.style = until ? "left" : "ago";
   setMoment(age, until);
   show(age, until !== null);
+  if (link.why && shown() === null) say(byId("opening"), link.why);
   drawStale();
 }
 
@@ -61,10 +65,16 @@ function drawStale() {
   const lost = "lost" in byId("link").dataset;
   const old = fleet !== null && (fleet.stale || lost);
   document.body.classList.toggle("old", old);
+  if (fleet) drawTab(fleet, wordFor(HEALTH, fleet.health));
   show(byId("stale"), old);
   if (!old) return;
   say(byId("stale-word"), "Old data.");
-  say(byId("stale-why"), lost ? "This page has lost the control plane." : "The control plane cannot reach its store; sidecars go on with what they last knew.");
+  say(
+    byId("stale-why"),
+    lost
+      ? `This page has lost the control plane.${link.why ? ` It says: ${link.why}` : ""}`
+      : "The control plane cannot reach its store; sidecars go on with what they last knew.",
+  );
   setMoment(byId("stale-age"), fleet.stale ? fleet.at : (arrived ?? fleet.at));
 }
 
@@ -80,7 +90,6 @@ export function draw(fleet, before) {
   drawLevel(fleet);
   drawFigures(fleet);
   drawStale();
-  drawTab(fleet, health);
   if (before) announce(fleet, before);
 }
 
@@ -96,7 +105,8 @@ function drawLevel(fleet) {
   const digest = JSON.stringify([fleet.overridden, fleet.levelWord, own, fleet.level]);
   if (why.dataset.digest === digest) return;
   why.dataset.digest = digest;
-  if (fleet.overridden || fleet.levelWord) why.replaceChildren("Held for the whole fleet, ", ...phrase(fleet.levelWord));
+  if (fleet.overridden || fleet.levelWord)
+    why.replaceChildren("Held for the whole fleet, ", ...phrase(fleet.levelWord));
   else why.replaceChildren(`Chosen by each sidecar’s load. ${own}`);
 }
 
@@ -105,12 +115,31 @@ function drawFigures(fleet) {
   const on = fleet.providers.filter((one) => one.enabled).length;
   const open = fleet.providers.filter((one) => one.breaker.state !== "CLOSED").length;
   const { calls1m, errors1m } = fleet.errors;
-  const ill = [counts.critical && `${count(counts.critical)} critical`, counts.degraded && `${count(counts.degraded)} degraded`, counts.late && `${count(counts.late)} late`];
+  const ill = [
+    counts.critical && `${count(counts.critical)} critical`,
+    counts.degraded && `${count(counts.degraded)} degraded`,
+    counts.late && `${count(counts.late)} late`,
+  ];
   const figures = [
     { name: "calls a second", value: rate(fleet.totals.callsPerSecond), more: `${count(calls1m)} in the last minute` },
-    { name: "failed, last minute", value: percent(errors1m, calls1m), more: `${count(errors1m)} of ${count(calls1m)}`, tone: errors1m * 20 > calls1m ? "bad" : errors1m * 100 > calls1m ? "warn" : "" },
-    { name: "sidecars live", value: count(counts.live), more: ill.filter(Boolean).join(", ") || "all healthy", tone: counts.critical ? "bad" : counts.degraded + counts.late ? "warn" : "" },
-    { name: "providers on", value: `${on}/${fleet.providers.length}`, more: open ? `${some(open, "breaker")} not closed` : "all breakers closed", tone: on === 0 ? "bad" : on < fleet.providers.length || open ? "warn" : "" },
+    {
+      name: "failed, last minute",
+      value: percent(errors1m, calls1m),
+      more: `${count(errors1m)} of ${count(calls1m)}`,
+      tone: errors1m * 20 > calls1m ? "bad" : errors1m * 100 > calls1m ? "warn" : "",
+    },
+    {
+      name: "sidecars live",
+      value: count(counts.live),
+      more: ill.filter(Boolean).join(", ") || "all healthy",
+      tone: counts.critical ? "bad" : counts.degraded + counts.late ? "warn" : "",
+    },
+    {
+      name: "providers on",
+      value: `${on}/${fleet.providers.length}`,
+      more: open ? `${some(open, "breaker")} not closed` : "all breakers closed",
+      tone: on === 0 ? "bad" : on < fleet.providers.length || open ? "warn" : "",
+    },
   ];
   keyed(byId("figures"), figures, (one) => one.name, figure);
 }
@@ -140,7 +169,8 @@ const SHAPES = {
 /** The browser's tab says it too, to somebody who works in another one. */
 function drawTab(fleet, health) {
   const signs = { good: "", warn: "◆ ", bad: "⛔ ", quiet: "? " };
-  const title = `${signs[health.tone]}${health.word} · ${fleet.name || "fleet"} · Fusebox`;
+  const old = document.body.classList.contains("old") ? "⚠ old data: " : "";
+  const title = `${old}${signs[health.tone]}${health.word} · ${fleet.name || "fleet"} · Fusebox`;
   if (document.title !== title) document.title = title;
   const icon = `data:image/svg+xml,${encodeURIComponent(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">${SHAPES[health.tone]}</svg>`)}`;
   set(byId("icon"), "href", icon);
@@ -148,9 +178,11 @@ function drawTab(fleet, health) {
 
 /** Only turns are told; figures that move all the time are not. */
 function announce(fleet, before) {
-  if (fleet.health !== before.health) news(`The fleet is ${wordFor(HEALTH, fleet.health).word.toLowerCase()}. ${fleet.healthReason}`);
+  if (fleet.health !== before.health)
+    news(`The fleet is ${wordFor(HEALTH, fleet.health).word.toLowerCase()}. ${fleet.healthReason}`);
   if (fleet.level !== before.level) news(`The degradation level is ${wordFor(LEVEL, fleet.level).word.toLowerCase()}.`);
-  if (fleet.stale !== before.stale) news(fleet.stale ? "The control plane has lost its store. What is shown is old." : "The store is back.");
+  if (fleet.stale !== before.stale)
+    news(fleet.stale ? "The control plane has lost its store. What is shown is old." : "The store is back.");
 }
 
 export function tick() {

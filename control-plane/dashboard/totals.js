@@ -9,15 +9,26 @@ import { plain } from "./words.js";
 const ORDER = ["primary", "provider", "fallback", "cache", "simplified", "static"];
 
 export function draw({ totals }) {
-  keyed(byId("total-figures"), [
-    { name: "calls", value: count(totals.calls), more: `${exact(totals.errors)} failed, ${percent(totals.errors, totals.calls)}` },
-    { name: "tokens in", value: count(totals.inputTokens), more: "sent to providers" },
-    { name: "tokens out", value: count(totals.outputTokens), more: "written by providers" },
-    { name: "cost", value: cost(totals.cost), more: "in the currency of the configured prices" },
-  ], (one) => one.name, figure);
+  keyed(
+    byId("total-figures"),
+    [
+      {
+        name: "calls",
+        value: count(totals.calls),
+        more: `${exact(totals.errors)} failed, ${percent(totals.errors, totals.calls)}`,
+      },
+      { name: "tokens in", value: count(totals.inputTokens), more: "sent to providers" },
+      { name: "tokens out", value: count(totals.outputTokens), more: "written by providers" },
+      { name: "cost", value: cost(totals.cost), more: "in the currency of the configured prices" },
+    ],
+    (one) => one.name,
+    figure,
+  );
   const place = (source) => (ORDER.indexOf(source) < 0 ? ORDER.length : ORDER.indexOf(source));
   const all = Object.values(totals.answers).reduce((sum, number) => sum + number, 0);
-  const sources = Object.entries(totals.answers).map(([source, number]) => ({ source, number, all })).sort((a, b) => place(a.source) - place(b.source) || a.source.localeCompare(b.source));
+  const sources = Object.entries(totals.answers)
+    .map(([source, number]) => ({ source, number, all }))
+    .sort((a, b) => place(a.source) - place(b.source) || a.source.localeCompare(b.source));
   keyed(byId("answers"), sources, (one) => one.source, source);
 }
 

@@ -9,10 +9,20 @@ export const HEALTH = {
 };
 
 export const LEVEL = {
-  UNSPECIFIED: { word: "Each by its own load", steps: 0, tone: "quiet", means: "Each sidecar chooses by its own load." },
+  UNSPECIFIED: {
+    word: "Each by its own load",
+    steps: 0,
+    tone: "quiet",
+    means: "Each sidecar chooses by its own load.",
+  },
   FULL: { word: "Full", steps: 3, tone: "good", means: "Everything that callers ask for." },
   REDUCED: { word: "Reduced", steps: 2, tone: "warn", means: "Fewer tokens, fewer steps, smaller models." },
-  MINIMAL: { word: "Minimal", steps: 1, tone: "bad", means: "Only cached, simplified or set answers, and what cannot wait." },
+  MINIMAL: {
+    word: "Minimal",
+    steps: 1,
+    tone: "bad",
+    means: "Only cached, simplified or set answers, and what cannot wait.",
+  },
 };
 
 export const BREAKER = {
@@ -26,7 +36,10 @@ export const MODE = {
   UNSPECIFIED: { word: "automatic", means: "" },
   AUTO: { word: "Automatic", means: "Opens when calls fail, probes, and closes again by itself." },
   FORCED_OPEN: { word: "Forced open", means: "No call reaches the provider, and no probe, until this is unset." },
-  FORCED_CLOSED: { word: "Forced closed", means: "Calls reach the provider however ill it is. Nothing protects it, or callers." },
+  FORCED_CLOSED: {
+    word: "Forced closed",
+    means: "Calls reach the provider however ill it is. Nothing protects it, or callers.",
+  },
 };
 
 export const SEVERITY = {
@@ -45,10 +58,28 @@ export const ALERT_KIND = {
 
 /** Error kinds in the order in which they are drawn: a kind keeps its colour whatever else occurs. */
 export const ERROR_KINDS = [
-  "rate_limited", "inference_timeout", "network_error", "provider_error", "model_overloaded", "stream_broken",
-  "invalid_response", "generation_failed", "model_loading_failed", "out_of_memory", "circuit_open", "shed",
-  "content_filtered", "context_length_exceeded", "authentication", "permission_denied", "model_not_found",
-  "invalid_input", "budget_exceeded", "shutting_down", "cancelled", "internal_error",
+  "rate_limited",
+  "inference_timeout",
+  "network_error",
+  "provider_error",
+  "model_overloaded",
+  "stream_broken",
+  "invalid_response",
+  "generation_failed",
+  "model_loading_failed",
+  "out_of_memory",
+  "circuit_open",
+  "shed",
+  "content_filtered",
+  "context_length_exceeded",
+  "authentication",
+  "permission_denied",
+  "model_not_found",
+  "invalid_input",
+  "budget_exceeded",
+  "shutting_down",
+  "cancelled",
+  "internal_error",
 ];
 
 const HUES = 6;

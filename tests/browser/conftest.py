@@ -14,8 +14,16 @@ from stand_in import StandIn
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
 
 CHROMIUM = shutil.which("chromium")
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 # What Chromium itself says of an answer that is an error, and of a form that has a password and no name.
 EXPECTED = ("Failed to load resource", "[DOM] Password forms")
 
@@ -49,13 +57,22 @@ def visit(browser):
     contexts, complaints = [], []
 
     def open_page(url, board=True, before=lambda page: None, **options):
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", "timezone_id": "UTC"} | options)
+        context = browser.new_context(
+            **{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", "timezone_id": "UTC"} | options
+        )
         context.set_default_timeout(10_000)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(f"thrown: {error}"))
-        page.on("console", lambda message: message.text.startswith(EXPECTED) or complaints.append(f"{message.type}: {message.text}"))
-        page.on("request", lambda request: request.url.startswith((url, "data:")) or complaints.append(f"asked elsewhere: {request.url}"))
+        page.on(
+            "console",
+            lambda message: message.text.startswith(EXPECTED) or complaints.append(f"{message.type}: {message.text}"),
+        )
+        page.on(
+            "request",
+            lambda request: request.url.startswith((url, "data:"))
+            or complaints.append(f"asked elsewhere: {request.url}"),
+        )
         before(page)
         page.goto(url)
         if board:

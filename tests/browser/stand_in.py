@@ -1,31 +1,18 @@
-"""A stand-in for the control plane: serves the page with its real headers, and keeps to the interface well enough that
-the page cannot tell. For tests of the page alone, and (`python stand_in.py`) for looking at it while it is written."""
+"""A stand-in for the control plane: keeps to the interface well enough that the page cannot tell. For tests of the page
+alone, and (`python stand_in.py`) for looking at it while it is written."""
 
 import copy
-import http.server
 import json
-import pathlib
 import socket
 import sys
 import threading
 import time
-import urllib.parse
 
 import fixture
+from door import Handler, Refusal, Server
 
-PAGE = pathlib.Path(__file__).resolve().parents[2] / "control-plane/dashboard"
-KINDS = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
-POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-          "form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-CSRF = "proof-1f2e"
-
-
-class Refusal(Exception):
-    def __init__(self, status, code, message, fields=(), details=None, headers=()):
-        super().__init__(message)
-        self.status = status
-        self.body = {"error": {"code": code, "message": message, "fields": list(fields), "details": details or {}}}
-        self.headers = dict(headers)
+# Of a sidecar in the stream, what it may leave out: the page asks for it where it shows it.
+LEFT_OUT = ("checks", "load", "providers", "totals")
 
 
 class StandIn:
@@ -36,15 +23,47 @@ class StandIn:
         self.role, self.token = role, token
         self.signed_in = token is None
         self.refuse_sign_in = None
-        self.audit = [{"id": "e-1", "at": fixture.stamp(-2460), "actor": "ana", "action": "SetProvider", "outcome": "done", "source": "dashboard 10.0.3.7",
-                       "detail": '{"name":"together","enabled":false,"expiresAfter":"4440s"}', "reason": "wrong answers since their deploy, ticket 4711",
-                       "effect": "together: on → off", "settingsVersion": "41"},
-                      {"id": "e-0", "at": fixture.stamp(-5400), "actor": "bo", "action": "SetProvider", "outcome": "done", "source": "grpc 10.0.3.9",
-                       "detail": '{"name":"azure-eu","priority":3}', "reason": "cheaper until the quota is back", "effect": "azure-eu: rank 5 → 3", "settingsVersion": "40"},
-                      {"id": "e-x", "at": fixture.stamp(-7000), "actor": "cy", "action": "SetBreaker", "outcome": "refused", "source": "rest 10.0.3.12",
-                       "detail": '{"provider":"openai","mode":"BREAKER_MODE_FORCED_CLOSED"}', "effect": "cy has the role viewer"}]
+        self.audit = [
+            {
+                "id": "e-1",
+                "at": fixture.stamp(-2460),
+                "actor": "ana",
+                "action": "SetProvider",
+                "outcome": "done",
+                "source": "dashboard 10.0.3.7",
+                "detail": '{"name":"together","enabled":false,"expiresAfter":"4440s"}',
+                "reason": "wrong answers since their deploy, ticket 4711",
+                "effect": "together: on → off",
+                "settingsVersion": "41",
+            },
+            {
+                "id": "e-0",
+                "at": fixture.stamp(-5400),
+                "actor": "bo",
+                "action": "SetProvider",
+                "outcome": "done",
+                "source": "grpc 10.0.3.9",
+                "detail": '{"name":"azure-eu","priority":3}',
+                "reason": "cheaper until the quota is back",
+                "effect": "azure-eu: rank 5 → 3",
+                "settingsVersion": "40",
+            },
+            {
+                "id": "e-x",
+                "at": fixture.stamp(-7000),
+                "actor": "cy",
+                "action": "SetBreaker",
+                "outcome": "refused",
+                "source": "rest 10.0.3.12",
+                "detail": '{"provider":"openai","mode":"BREAKER_MODE_FORCED_CLOSED"}',
+                "effect": "cy has the role viewer",
+            },
+        ]
         self.silences = []
-        self.resolved = [fixture.alerts()[1] | {"id": "a-0", "raisedAt": fixture.stamp(-9000), "resolvedAt": fixture.stamp(-8200), "deliveries": []}]
+        self.resolved = [
+            fixture.alerts()[1]
+            | {"id": "a-0", "raisedAt": fixture.stamp(-9000), "resolvedAt": fixture.stamp(-8200), "deliveries": []}
+        ]
         # What tests turn.
         self.gone = False
         self.mute = False
@@ -99,20 +118,36 @@ class StandIn:
         """What is common to all changes: reason, version, dry run, word, audit, waiting."""
         change = body.get("change", {})
         if not body.get("reason", "").strip():
-            raise Refusal(400, "INVALID_ARGUMENT", "reason must be given", [{"field": "reason", "message": "must be given"}])
+            raise Refusal(
+                400, "INVALID_ARGUMENT", "reason must be given", [{"field": "reason", "message": "must be given"}]
+            )
         expected = int(change.get("expectedVersion", 0))
         if expected and expected != int(self.fleet["settingsVersion"]):
-            raise Refusal(409, "ABORTED", "the settings have moved on", details={"settingsVersion": self.fleet["settingsVersion"]})
+            raise Refusal(
+                409, "ABORTED", "the settings have moved on", details={"settingsVersion": self.fleet["settingsVersion"]}
+            )
         live = [one for one in self.fleet["sidecars"] if not one.get("late")]
         if change.get("dryRun"):
-            return {"result": {"settingsVersion": self.fleet["settingsVersion"], "sidecarsTotal": len(live), "effects": dry}}
+            return {
+                "result": {"settingsVersion": self.fleet["settingsVersion"], "sidecarsTotal": len(live), "effects": dry}
+            }
         word = {"by": "ana", "reason": body["reason"], "at": fixture.stamp(0)}
         if "expiresAfter" in body:
             word["expiresAt"] = fixture.stamp(float(body["expiresAfter"].rstrip("s")))
         version = str(int(self.fleet["settingsVersion"]) + 1)
         apply(word)
-        event = {"id": f"e-{version}", "at": fixture.stamp(0), "actor": "ana", "action": action, "detail": json.dumps(body), "reason": body["reason"],
-                 "outcome": "done", "effect": "; ".join(dry), "source": "dashboard 127.0.0.1", "settingsVersion": version}
+        event = {
+            "id": f"e-{version}",
+            "at": fixture.stamp(0),
+            "actor": "ana",
+            "action": action,
+            "detail": json.dumps(body),
+            "reason": body["reason"],
+            "outcome": "done",
+            "effect": "; ".join(dry),
+            "source": "dashboard 127.0.0.1",
+            "settingsVersion": version,
+        }
         self.audit.insert(0, event)
         self.change(settingsVersion=version)
         wait = float(change.get("wait", "0s").rstrip("s"))
@@ -130,7 +165,12 @@ class StandIn:
                 one["sidecarsTotal"] = len(live)
             self.change()
             if not behind or time.monotonic() >= end:
-                return {"settingsVersion": version, "sidecarsApplied": len(live) - len(behind), "sidecarsTotal": len(live), "waitingFor": behind[:20]}
+                return {
+                    "settingsVersion": version,
+                    "sidecarsApplied": len(live) - len(behind),
+                    "sidecarsTotal": len(live),
+                    "waitingFor": behind[:20],
+                }
             with self.turn:
                 self.turn.wait(0.05)
 
@@ -151,7 +191,12 @@ class StandIn:
                 if not left:
                     last.append(model["name"])
         if last and not body.get("change", {}).get("force"):
-            raise Refusal(412, "FAILED_PRECONDITION", f"{name} is the last provider of {', '.join(last)}", details={"models": last})
+            raise Refusal(
+                412,
+                "FAILED_PRECONDITION",
+                f"{name} is the last provider of {', '.join(last)}",
+                details={"models": last},
+            )
 
         def apply(word):
             for key, (field, value) in word_of.items():
@@ -168,7 +213,9 @@ class StandIn:
         effects = [f"{name}: breaker {body.get('mode', '').removeprefix('BREAKER_MODE_').lower().replace('_', ' ')}"]
 
         def apply(word):
-            one["breaker"] = one["breaker"] | {"mode": body["mode"]} | ({"state": f"BREAKER_STATE_{state}"} if state else {})
+            one["breaker"] = (
+                one["breaker"] | {"mode": body["mode"]} | ({"state": f"BREAKER_STATE_{state}"} if state else {})
+            )
             one["breakerWord"] = word
 
         return self.settings(body, "SetBreaker", effects, apply) | {"provider": one}
@@ -178,14 +225,20 @@ class StandIn:
         held = level != "DEGRADATION_LEVEL_UNSPECIFIED"
         target = body.get("sidecar", "")
         whom = [one for one in self.fleet["sidecars"] if target in ("", one["id"])]
-        effects = [f"{target or f'all {len(whom)} sidecars'}: {'held at ' + level.removeprefix('DEGRADATION_LEVEL_').lower() if held else 'by load'}"]
+        effects = [
+            f"{target or f'all {len(whom)} sidecars'}: {'held at ' + level.removeprefix('DEGRADATION_LEVEL_').lower() if held else 'by load'}"
+        ]
 
         def apply(word):
             for one in whom:
                 one["degradationLevel"] = level if held else "DEGRADATION_LEVEL_FULL"
                 one["degradationWord"] = word if held else None
             if not target:
-                self.fleet |= {"degradationLevel": level if held else "DEGRADATION_LEVEL_FULL", "degradationOverridden": held, "degradationWord": word if held else None}
+                self.fleet |= {
+                    "degradationLevel": level if held else "DEGRADATION_LEVEL_FULL",
+                    "degradationOverridden": held,
+                    "degradationWord": word if held else None,
+                }
 
         return self.settings(body, "SetDegradation", effects, apply) | {"fleet": self.fleet}
 
@@ -199,12 +252,21 @@ class StandIn:
 
     def silence(self, _, body):
         made = {key: body[key] for key in ("kind", "provider", "sidecar") if body.get(key)}
-        made |= {"id": f"s-{len(self.silences) + 1}", "word": {"by": "ana", "reason": body["reason"], "at": fixture.stamp(0),
-                                                              "expiresAt": fixture.stamp(float(body["expiresAfter"].rstrip("s")))}}
+        made |= {
+            "id": f"s-{len(self.silences) + 1}",
+            "word": {
+                "by": "ana",
+                "reason": body["reason"],
+                "at": fixture.stamp(0),
+                "expiresAt": fixture.stamp(float(body["expiresAfter"].rstrip("s"))),
+            },
+        }
         self.silences.append(made)
         for one in self.fleet["firingAlerts"]:
             kind = made.get("kind", "ALERT_KIND_UNSPECIFIED")
-            if kind in ("ALERT_KIND_UNSPECIFIED", one["kind"]) and made.get("provider", one.get("provider")) == one.get("provider"):
+            if kind in ("ALERT_KIND_UNSPECIFIED", one["kind"]) and made.get("provider", one.get("provider")) == one.get(
+                "provider"
+            ):
                 one["silence"] = made["id"]
         self.change()
         return made
@@ -227,172 +289,10 @@ class StandIn:
         """The fleet for the stream, without what it may leave out."""
         with self.turn:
             told = copy.copy(self.fleet)
-            told["sidecars"] = [{key: value for key, value in one.items() if key != "checks"} for one in told["sidecars"]]
+            told["sidecars"] = [
+                {key: value for key, value in one.items() if key not in LEFT_OUT} for one in told["sidecars"]
+            ]
             return json.dumps(told, separators=(",", ":"))
-
-
-class Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request, address):
-        # A browser that hangs up is no news; anything else is.
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, address)
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        self.serve("GET")
-
-    def do_POST(self):
-        self.serve("POST")
-
-    def do_PUT(self):
-        self.serve("PUT")
-
-    def do_PATCH(self):
-        self.serve("PATCH")
-
-    def do_DELETE(self):
-        self.serve("DELETE")
-
-    def serve(self, method):
-        desk = self.server.stand_in
-        if desk.gone:
-            self.close_connection = True
-            self.connection.close()
-            return
-        url = urllib.parse.urlsplit(self.path)
-        length = int(self.headers.get("content-length") or 0)
-        body = json.loads(self.rfile.read(length)) if length else None
-        try:
-            if not url.path.startswith("/api/v1/"):
-                return self.file(url.path)
-            path = [urllib.parse.unquote(part) for part in url.path.removeprefix("/api/v1/").split("/")]
-            if path == ["session"]:
-                return self.session(method, body)
-            if not desk.signed_in:
-                raise Refusal(401, "UNAUTHENTICATED", "nobody is signed in")
-            if path == ["fleet", "events"]:
-                return self.events()
-            desk.seen.append((method, "/".join(path), body))
-            if method != "GET":
-                self.check_change(method)
-            self.answer(200, self.route(method, path, body or {}, dict(urllib.parse.parse_qsl(url.query))))
-        except Refusal as refusal:
-            self.answer(refusal.status, refusal.body, refusal.headers)
-
-    def check_change(self, method):
-        desk = self.server.stand_in
-        if desk.next_refusal:
-            refusal, desk.next_refusal = desk.next_refusal, None
-            raise refusal
-        if self.headers.get("x-fusebox-csrf") != CSRF:
-            raise Refusal(403, "PERMISSION_DENIED", "x-fusebox-csrf is not this session's")
-        if method != "DELETE" and self.headers.get("content-type") != "application/json":
-            raise Refusal(415, "INVALID_ARGUMENT", "content-type must be application/json")
-        if desk.role != "operator":
-            raise Refusal(403, "PERMISSION_DENIED", "only an operator may change anything")
-
-    def route(self, method, path, body, query):
-        desk = self.server.stand_in
-        match (method, *path):
-            case ("GET", "fleet"):
-                return desk.fleet
-            case ("GET", "sidecars", id):
-                return desk.sidecar(id)
-            case ("GET", "alerts"):
-                return {"alerts": desk.fleet["firingAlerts"] + desk.resolved}
-            case ("GET", "silences"):
-                return {"silences": desk.silences}
-            case ("GET", "audit"):
-                start, size = int(query.get("pageToken", 0)), int(query.get("pageSize", 50))
-                more = start + size < len(desk.audit)
-                return {"events": desk.audit[start:start + size]} | ({"nextPageToken": str(start + size)} if more else {})
-            case ("PATCH", "providers", name):
-                return desk.set_provider(name, body)
-            case ("PUT", "providers", name, "breaker"):
-                return desk.set_breaker(name, body)
-            case ("PUT", "degradation"):
-                return desk.set_degradation("", body)
-            case ("POST", "alerts", id, "acknowledge"):
-                return desk.acknowledge(id, body)
-            case ("POST", "silences"):
-                return desk.silence("", body)
-            case ("DELETE", "silences", id):
-                return desk.end_silence(id, body)
-        raise Refusal(404, "NOT_FOUND", f"there is no {method} {'/'.join(path)}")
-
-    def session(self, method, body):
-        desk = self.server.stand_in
-        who = {"name": "ana", "role": desk.role, "csrf": CSRF, "auth": "token" if desk.token else "off"}
-        if method == "POST":
-            if desk.refuse_sign_in:
-                raise desk.refuse_sign_in
-            if body.get("token") != desk.token:
-                raise Refusal(401, "UNAUTHENTICATED", "no such token")
-            desk.signed_in = True
-        elif method == "DELETE":
-            desk.signed_in = False
-        elif not desk.signed_in:
-            raise Refusal(401, "UNAUTHENTICATED", "nobody is signed in")
-        return self.answer(200, who)
-
-    def answer(self, status, body, headers=None):
-        if self.server.stand_in.gone:
-            self.close_connection = True
-            return
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def file(self, path):
-        name = "index.html" if path == "/" else path.removeprefix("/")
-        file = PAGE / name
-        if "/" in name or not file.is_file():
-            raise Refusal(404, "NOT_FOUND", f"there is no {path}")
-        data = file.read_bytes()
-        self.send_response(200)
-        self.send_header("content-type", KINDS[file.suffix])
-        self.send_header("content-length", str(len(data)))
-        self.send_header("content-security-policy", POLICY)
-        self.send_header("x-content-type-options", "nosniff")
-        self.send_header("referrer-policy", "no-referrer")
-        self.send_header("cache-control", "no-cache")
-        self.end_headers()
-        self.wfile.write(data)
-
-    def events(self):
-        desk = self.server.stand_in
-        self.close_connection = True
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.send_header("cache-control", "no-store")
-        self.send_header("connection", "close")
-        self.end_headers()
-        desk.streams.add(self.connection)
-        try:
-            told = None
-            while not desk.gone and desk.signed_in:
-                with desk.turn:
-                    while desk.mute:
-                        desk.turn.wait(0.05)
-                    desk.turn.wait_for(lambda: desk.version != told, timeout=5)
-                    same, told = desk.version == told, desk.version
-                self.wfile.write(b": keep-alive\n\n" if same else f"event: fleet\ndata: {desk.told()}\n\n".encode())
-                self.wfile.flush()
-        finally:
-            desk.streams.discard(self.connection)
 
 
 if __name__ == "__main__":
@@ -401,5 +301,7 @@ if __name__ == "__main__":
     while True:
         time.sleep(1)
         for one in desk.fleet["sidecars"]:
-            one["callsPerSecond"] = one.get("callsPerSecond", 1) * (0.97 + 0.06 * (hash((one["id"], time.time())) % 100) / 100)
+            one["callsPerSecond"] = one.get("callsPerSecond", 1) * (
+                0.97 + 0.06 * (hash((one["id"], time.time())) % 100) / 100
+            )
         desk.change()

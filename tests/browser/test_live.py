@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import expect
 
 import fixture
-from stand_in import Refusal
+from door import Refusal
 
 
 def test_a_lost_connection_is_told_and_comes_back_by_itself(stand_in, visit):
@@ -29,7 +29,9 @@ def test_a_lost_connection_is_told_and_comes_back_by_itself(stand_in, visit):
 def test_it_waits_longer_each_time_and_can_be_told_not_to(stand_in, visit):
     desk = stand_in()
     page = visit(desk.url)
-    waits = page.evaluate("async () => { const { backoff } = await import('./events.js'); return [0, 1, 2, 3, 50].map((failed) => [backoff(failed, 0), backoff(failed, 1)]); }")
+    waits = page.evaluate(
+        "async () => { const { backoff } = await import('./events.js'); return [0, 1, 2, 3, 50].map((failed) => [backoff(failed, 0), backoff(failed, 1)]); }"
+    )
     assert waits == [[375, 500], [750, 1000], [1500, 2000], [3000, 4000], [15000, 20000]]
     desk.gone = True
     desk.drop()
@@ -51,6 +53,34 @@ def test_a_line_that_went_dead_without_a_word_is_noticed(stand_in, visit):
     expect(page.locator("#link-word")).to_have_text(re.compile("Connection lost"))
     desk.mute = False
     page.clock.run_for(2000)
+    expect(page.locator("#link-word")).to_have_text("Live")
+
+
+def test_a_page_that_nobody_looks_at_holds_no_connection_and_still_keeps_watch(stand_in, visit):
+    desk = stand_in()
+    page = visit(desk.url, board=False)
+    page.clock.install()
+    page.reload()
+    page.clock.run_for(1000)
+    expect(page.locator("#link-word")).to_have_text("Live")
+    look = "(hidden) => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true }); document.dispatchEvent(new Event('visibilitychange')); }"
+    page.evaluate(look, True)
+    page.clock.run_for(61_000)
+    expect(page.locator("#link-word")).to_have_text("Resting")
+    with desk.turn:
+        # A broken line is noticed when the next keep-alive is written to it.
+        desk.version += 1
+        desk.turn.notify_all()
+        assert desk.turn.wait_for(lambda: not desk.streams, timeout=10)
+    desk.fleet["health"] = "HEALTH_STATUS_CRITICAL"
+    page.clock.run_for(31_000)
+    expect(page).to_have_title(re.compile("⛔ Critical"))
+    desk.gone = True
+    page.clock.run_for(31_000)
+    expect(page).to_have_title(re.compile("^⚠ old data"))
+    desk.gone = False
+    page.evaluate(look, False)
+    page.clock.run_for(1000)
     expect(page.locator("#link-word")).to_have_text("Live")
 
 
@@ -128,7 +158,9 @@ def test_a_page_opened_before_the_control_plane_waits_for_it(stand_in, visit):
             route.continue_()
 
     page = visit(desk.url, board=False, before=lambda page: page.route("**/api/v1/session", fail_twice))
-    expect(page.locator("#opening")).to_contain_text("The control plane cannot be reached. It is tried again by itself.")
+    expect(page.locator("#opening")).to_contain_text(
+        "The control plane cannot be reached. It is tried again by itself."
+    )
     expect(page.locator("#board")).to_be_visible(timeout=15_000)
 
 

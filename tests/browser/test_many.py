@@ -1,11 +1,11 @@
 """A thousand sidecars, told anew every second."""
 
+import json
+
 import fixture
 
 WATCH = """() => {
-    window.tasks = [];
     window.touched = 0;
-    new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map((one) => Math.round(one.duration)))).observe({ type: 'longtask' });
     new MutationObserver((records) => { window.touched += new Set(records.map((one) => one.target)).size; })
         .observe(document.getElementById('grid'), { childList: true, attributes: true, characterData: true, subtree: true });
 }"""
@@ -17,11 +17,22 @@ def tell(desk, page, step):
         one["callsPerSecond"] = (index + step) % 17 + 0.5
         one["inFlight"] = (index * step) % 5
         one["totals"]["calls"] = str(int(one["totals"]["calls"]) + 7)
-    for one in desk.fleet["sidecars"][100 + 10 * step:110 + 10 * step]:
+    for one in desk.fleet["sidecars"][100 + 10 * step : 110 + 10 * step]:
         one["health"] = fixture.HEALTH[1]
     desk.fleet["totals"]["callsPerSecond"] = 1000 + step
     desk.change()
-    page.wait_for_function("(value) => document.querySelector('#figures .value').textContent === value", arg=f"{1000 + step:,}")
+    page.wait_for_function(
+        "(value) => document.querySelector('#figures .value').textContent === value", arg=f"{1000 + step:,}"
+    )
+
+
+def tasks(trace):
+    """How long each task of the page's main thread took: as (on the processor, by the clock), in milliseconds."""
+    events = json.loads(trace)["traceEvents"]
+    named = [one for one in events if one["name"] == "thread_name" and one["args"]["name"] == "CrRendererMain"]
+    threads = {(one["pid"], one["tid"]) for one in named}
+    mine = [one for one in events if one["name"] == "RunTask" and (one["pid"], one["tid"]) in threads]
+    return [(one["tdur"] / 1000, one["dur"] / 1000) for one in mine if "tdur" in one]
 
 
 def test_a_thousand_sidecars_do_not_make_the_page_stutter(stand_in, visit):
@@ -31,18 +42,15 @@ def test_a_thousand_sidecars_do_not_make_the_page_stutter(stand_in, visit):
     assert page.locator("#grid [role=option]").count() == 1000
     tell(desk, page, 0)
     nodes = page.evaluate("document.querySelectorAll('*').length")
-    page.evaluate(WATCH)
-    # A machine that is busy with something else stands still now and then: the page is slow only if it always is.
-    for attempt in range(3):
-        page.evaluate("window.tasks = []")
-        for step in range(1, 9):
-            tell(desk, page, 8 * attempt + step)
-            page.wait_for_timeout(250)
-        tasks = page.evaluate("window.tasks")
-        if max(tasks, default=0) <= 100:
-            break
-    print("long tasks, ms:", tasks)
-    assert max(tasks, default=0) <= 100, tasks
+    page.context.browser.start_tracing(page=page, categories=["toplevel", "disabled-by-default-devtools.timeline"])
+    for step in range(1, 13):
+        tell(desk, page, step)
+    found = tasks(page.context.browser.stop_tracing())
+    assert len(found) > 20, "the page's thread was seen at work"
+    # By the clock a task takes as long as the machine lets it; what the page asks of the processor is its own.
+    longest = max(found)
+    print(f"longest task: {longest[0]:.0f} ms on the processor, {longest[1]:.0f} ms by the clock")
+    assert longest[0] <= 100
     assert page.evaluate("document.querySelectorAll('*').length") == nodes, "nothing grows"
 
 

@@ -8,16 +8,22 @@ from playwright.sync_api import expect
 
 import fixture
 
-RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
+RULES = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+}
 PHONE = {"viewport": {"width": 360, "height": 760}}
 
 
 def faults(page):
     found = Axe().run(page, options=RULES).response["violations"]
-    return [(one["id"], [node["html"][:160] + " " + node["failureSummary"] for node in one["nodes"][:3]]) for one in found]
+    return [
+        (one["id"], [node["html"][:160] + " " + node["failureSummary"] for node in one["nodes"][:3]]) for one in found
+    ]
 
 
-@pytest.mark.parametrize("scheme, size", [("light", {}), ("dark", {}), ("light", PHONE)], ids=["light", "dark", "phone"])
+@pytest.mark.parametrize(
+    "scheme, size", [("light", {}), ("dark", {}), ("light", PHONE)], ids=["light", "dark", "phone"]
+)
 def test_no_rule_of_wcag_aa_is_broken(stand_in, visit, scheme, size):
     desk = stand_in(fixture.fleet(80))
     desk.silence("", {"kind": "ALERT_KIND_DEGRADED", "reason": "known", "expiresAfter": "900s"})
@@ -89,10 +95,22 @@ def test_a_provider_is_switched_off_by_keyboard_alone(stand_in, visit):
 def test_arrow_keys_walk_the_grid_and_escape_comes_back_to_it(stand_in, visit):
     page = visit(stand_in(fixture.fleet(200)).url)
     cells = page.locator("#grid [role=option]")
-    columns = page.evaluate("() => { const all = [...document.querySelectorAll('#grid > *')]; return all.filter((one) => one.offsetTop === all[0].offsetTop).length; }")
+    columns = page.evaluate(
+        "() => { const all = [...document.querySelectorAll('#grid > *')]; return all.filter((one) => one.offsetTop === all[0].offsetTop).length; }"
+    )
     assert page.locator("#grid [tabindex='0']").count() == 1, "the grid is one stop of the tab key"
     cells.nth(0).focus()
-    for key, place in [("ArrowRight", 1), ("ArrowDown", 1 + columns), ("ArrowLeft", columns), ("ArrowUp", 0), ("ArrowUp", 0), ("End", 199), ("ArrowRight", 199), ("Home", 0), ("PageDown", 5 * columns)]:
+    for key, place in [
+        ("ArrowRight", 1),
+        ("ArrowDown", 1 + columns),
+        ("ArrowLeft", columns),
+        ("ArrowUp", 0),
+        ("ArrowUp", 0),
+        ("End", 199),
+        ("ArrowRight", 199),
+        ("Home", 0),
+        ("PageDown", 5 * columns),
+    ]:
         page.keyboard.press(key)
         expect(cells.nth(place)).to_be_focused()
     page.keyboard.press("Enter")
@@ -142,8 +160,10 @@ def test_nothing_sticks_out_of_a_narrow_phone(stand_in, visit):
 
     def fits():
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
-        out = page.evaluate("""() => [...document.querySelectorAll('dialog[open], dialog[open] *, #board > section')]
-            .filter((node) => !node.closest('.scroll table') && node.getBoundingClientRect().right > 361).map((node) => node.outerHTML.slice(0, 120))""")
+        out = page.evaluate(
+            """() => [...document.querySelectorAll('dialog[open], dialog[open] *, #board > section')]
+            .filter((node) => !node.closest('.scroll table') && node.getBoundingClientRect().right > 361).map((node) => node.outerHTML.slice(0, 120))"""
+        )
         assert out == []
 
     for section in ["status", "alerts", "providers", "sidecars", "errors", "totals", "audit"]:
@@ -169,7 +189,10 @@ def test_nothing_moves_for_who_does_not_want_it(stand_in, visit):
 
 def test_states_are_told_apart_without_colour(stand_in, visit):
     page = visit(stand_in(fixture.fleet(200)).url)
-    letters = {state: page.locator(f"#grid [data-state={state}]").first.inner_text() for state in ["healthy", "degraded", "critical", "late"]}
+    letters = {
+        state: page.locator(f"#grid [data-state={state}]").first.inner_text()
+        for state in ["healthy", "degraded", "critical", "late"]
+    }
     assert letters == {"healthy": "", "degraded": "D", "critical": "C", "late": "L"}
     blades = page.locator(".contact .blade").evaluate_all("(all) => all.map((one) => one.getAttribute('d'))")
     assert len(set(blades[:4])) == 3, "closed, open and half-open are drawn differently"

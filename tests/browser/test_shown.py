@@ -16,8 +16,14 @@ def test_the_top_says_the_health_the_level_and_why(stand_in, visit):
     expect(top).to_contain_text("Degradation level: Full")
     expect(top).to_contain_text("calls a second61")
     expect(page).to_have_title("◆ Degraded · prod-eu · Fusebox")
-    desk.change(health="HEALTH_STATUS_CRITICAL", healthReason="7 of 12 live sidecars are critical.", degradationLevel="DEGRADATION_LEVEL_MINIMAL")
-    expect(page.get_by_role("region", name="Fleet health: Critical")).to_contain_text("7 of 12 live sidecars are critical.")
+    desk.change(
+        health="HEALTH_STATUS_CRITICAL",
+        healthReason="7 of 12 live sidecars are critical.",
+        degradationLevel="DEGRADATION_LEVEL_MINIMAL",
+    )
+    expect(page.get_by_role("region", name="Fleet health: Critical")).to_contain_text(
+        "7 of 12 live sidecars are critical."
+    )
     expect(page).to_have_title("⛔ Critical · prod-eu · Fusebox")
     expect(page.locator("#level-word")).to_have_text("Minimal")
 
@@ -46,13 +52,17 @@ def test_a_providers_card_tells_its_whole_state(stand_in, visit):
     expect(openai).to_contain_text("failure rate 0.59 over 412 calls")
     expect(openai).to_contain_text("3 sidecars of 12 have their own breaker open.")
     expect(openai).to_contain_text("59 % failing")
-    expect(openai.get_by_role("img")).to_have_accessible_name(re.compile(r"openai in the last hour: [\d,]+ calls, [\d,]+ failed, most at \d\d:\d\d"))
+    expect(openai.get_by_role("img")).to_have_accessible_name(
+        re.compile(r"openai in the last hour: [\d,]+ calls, [\d,]+ failed, most at \d\d:\d\d")
+    )
     countdown = openai.locator(".due time")
     before = countdown.inner_text()
     assert re.fullmatch(r"0:\d\d", before)
     expect(countdown).not_to_have_text(before)
     together = page.locator(".card", has_text="together")
-    expect(together).to_contain_text("Switched off by ana 41 min ago: “wrong answers since their deploy, ticket 4711”; undone in 3")
+    expect(together).to_contain_text(
+        "Switched off by ana 41 min ago: “wrong answers since their deploy, ticket 4711”; undone in 3"
+    )
     expect(together.get_by_role("button", name="Off: switch together on")).to_be_visible()
     expect(page.locator(".card", has_text="vllm-pod")).to_contain_text("not shared")
 
@@ -131,7 +141,9 @@ def test_sidecars_are_found_by_state_and_by_name(stand_in, visit):
 
 
 def test_an_empty_fleet_is_shown_as_what_it_is(stand_in, visit):
-    desk = stand_in({"name": "new", "settingsVersion": "0", "providers": [], "sidecars": [], "firingAlerts": [], "models": []})
+    desk = stand_in(
+        {"name": "new", "settingsVersion": "0", "providers": [], "sidecars": [], "firingAlerts": [], "models": []}
+    )
     desk.resolved, desk.audit = [], []
     page = visit(desk.url)
     expect(page.get_by_text("No sidecar has been heard of.")).to_be_visible()
@@ -143,7 +155,11 @@ def test_an_empty_fleet_is_shown_as_what_it_is(stand_in, visit):
 
 def test_what_others_wrote_is_text_and_never_markup(stand_in, visit):
     evil = "<img src=x onerror=document.title='owned'>"
-    told = json.loads(json.dumps(fixture.fleet()).replace("openai", evil.replace("'", "\\u0027")).replace("prod-eu", evil.replace("'", "\\u0027")))
+    told = json.loads(
+        json.dumps(fixture.fleet())
+        .replace("openai", evil.replace("'", "\\u0027"))
+        .replace("prod-eu", evil.replace("'", "\\u0027"))
+    )
     told["providers"][2]["priorityWord"]["reason"] = evil
     page = visit(stand_in(told).url)
     expect(page.locator("#provider-list h3").nth(1)).to_have_text(evil)
