@@ -47,7 +47,8 @@ pub struct Record {
 /// In memory.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Held {
-    fence: u64,
+    /// `None`: nobody has taken over.
+    fence: Option<u64>,
     cursor: u64,
     /// The number of the last change.
     last: u64,

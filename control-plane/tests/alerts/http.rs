@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use fusebox_control_plane::alerts::Settings;
+use fusebox_control_plane::alerts::{Channel, ChannelKind, Secret, Settings, Webhook};
 use fusebox_proto::store::{Silence, Word};
 use fusebox_store::silences;
-use fusebox_tests::receiver::{Act, Receiver, Told};
+use fusebox_tests::{
+    receiver::{Act, Receiver, Told},
+    tls::{Authority, Terminator},
+};
 use ring::hmac;
 use serde_json::{Value, json};
 
@@ -254,4 +257,24 @@ async fn settings_are_exchanged_while_it_runs() {
     replica.deliverer.exchange(Settings::default());
     replica.resolve(&alert).await;
     assert!(replica.deliverer.deliveries().channels().is_empty());
+}
+
+#[tokio::test]
+async fn under_tls_a_receiver_is_told_if_its_authority_is_trusted_and_not_otherwise() {
+    let receiver = Receiver::start().await;
+    let (ours, another) = (Authority::new(), Authority::new());
+    let tls = Terminator::start(&ours.issue("receiver"), &["http/1.1"], receiver.address()).await;
+    let channel = |authority: &Authority| {
+        let url = Secret::new(format!("https://{}/", tls.address()));
+        let kind = Webhook { url, secret: None, ca_file: Some(authority.file().into()) };
+        Channel { name: "hook".into(), kind: ChannelKind::Webhook(kind) }
+    };
+    let replica = Replica::alone(vec![channel(&another)]);
+    let alert = replica.raise("a").await;
+    let delivery = replica.delivery(&alert, |delivery| delivery.attempts > 0).await;
+    assert_eq!((delivery.state.as_str(), receiver.told().len()), ("pending", 0), "{}", delivery.last_error);
+    replica.deliverer.exchange(at_once(vec![channel(&ours)]));
+    let told = receiver.told_until(|told| told.len() == 1).await;
+    assert_eq!(words(&told, &alert), ["raised"]);
+    assert_eq!(told[0].header("x-fusebox-signature"), None, "there is no secret to sign it with");
 }

@@ -11,7 +11,7 @@ use fusebox_tests::{
     redis::Server,
 };
 
-use crate::stage::{PATIENCE, Replica, at_once, key, redis, webhook, words};
+use crate::stage::{PATIENCE, Replica, at_once, is_about, key, redis, webhook, words};
 
 async fn holder(replica: &Replica) -> Locked {
     let lock = Lock { name: "deliver", holder: "a test", lasts: Duration::from_millis(1) };
@@ -54,9 +54,8 @@ async fn when_the_one_that_delivers_dies_in_the_middle_another_goes_on_and_nothi
         second.delivery(alert, |delivery| delivery.state == "delivered").await;
     }
     assert_eq!(words(&told, &over), ["raised", "resolved"], "what was told is told no more");
-    let attempts: Vec<_> = told.iter().filter(|one| one.header("x-fusebox-dedup-key") == Some(&key(&cut))).collect();
-    assert_eq!(attempts.iter().map(|one| one.taken).collect::<Vec<_>>(), [false, true], "one key for both attempts");
-    assert_eq!(attempts[0].body, attempts[1].body);
+    let attempts = told.iter().filter(|told| is_about(told, &cut)).map(|told| told.taken);
+    assert_eq!(attempts.collect::<Vec<_>>(), [false, true], "under one key");
 }
 
 #[tokio::test]

@@ -149,8 +149,13 @@ pub(crate) fn key(alert: &Alert) -> String {
     format!("fusebox/eu%201/{}", alert.id)
 }
 
-/// What was told of an alert to a webhook, in order: the words.
+/// Whether a message to a webhook is about an alert.
+pub(crate) fn is_about(told: &Told, alert: &Alert) -> bool {
+    told.json()["alerts"].as_array().unwrap().iter().any(|one| one["dedupKey"] == key(alert))
+}
+
+/// What a webhook has taken of an alert, in order: the words.
 pub(crate) fn words(told: &[Told], alert: &Alert) -> Vec<String> {
-    let of = |told: &&Told| told.taken && told.header("x-fusebox-dedup-key") == Some(&key(alert));
-    told.iter().filter(of).map(|told| told.json()["event"].as_str().unwrap().to_owned()).collect()
+    let taken = told.iter().filter(|told| told.taken && is_about(told, alert));
+    taken.map(|told| told.json()["event"].as_str().unwrap().to_owned()).collect()
 }

@@ -51,7 +51,7 @@ impl Operation for PutDeliveries<'_> {
 
     fn apply(&self, memory: &mut Memory, now: Stamp) -> bool {
         let held = &mut memory.deliveries;
-        if held.fence != self.fence {
+        if held.fence != Some(self.fence) {
             return false;
         }
         held.cursor = self.cursor.unwrap_or(held.cursor);

@@ -43,7 +43,8 @@ impl Operation for TakeOver {
 
     fn apply(&self, memory: &mut Memory, now: Stamp) -> Lead {
         let held = &mut memory.deliveries;
-        held.fence = (held.fence + 1).max(now.as_millis());
-        Lead { fence: held.fence, cursor: Some(held.cursor).filter(|cursor| *cursor > 0) }
+        let fence = held.fence.map_or(0, |fence| fence + 1).max(now.as_millis());
+        held.fence = Some(fence);
+        Lead { fence, cursor: Some(held.cursor).filter(|cursor| *cursor > 0) }
     }
 }
