@@ -1,14 +1,22 @@
 //! The control plane as a child process, its doors, and who asks there.
 
-use std::{net::SocketAddr, process::{ExitStatus, Output}};
+use std::{
+    net::SocketAddr,
+    process::{ExitStatus, Output, Stdio},
+};
 
 use fusebox_proto::v1::{self, control_service_client::ControlServiceClient};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{
     client::Http,
+    program::program,
     running::{PATIENCE, Running, command, replace},
     sidecar::lay_over,
 };
@@ -64,6 +72,12 @@ impl ControlPlane {
         let mut command = command("fusebox-control-plane", "FUSEBOX_CONTROL_PLANE", env);
         command.args(["check", "--config"]).arg(file);
         tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends").unwrap()
+    }
+
+    /// Runs the program with `arguments` alone, to its end.
+    pub async fn run(arguments: &[&str]) -> Output {
+        let mut command = command("fusebox-control-plane", "FUSEBOX_CONTROL_PLANE", &[]);
+        tokio::time::timeout(PATIENCE, command.args(arguments).output()).await.expect("it ends").unwrap()
     }
 
     /// REST, and the dashboard.
@@ -128,5 +142,50 @@ impl ControlPlane {
     /// Waits for its end.
     pub async fn ended(&mut self) -> ExitStatus {
         self.process.ended().await
+    }
+}
+
+/// The fleet to look at that `demo/run` starts, on free ports. Dropped, it ends, with all that it started.
+#[derive(Debug)]
+pub struct Demonstration {
+    child: Child,
+    grpc: SocketAddr,
+}
+
+impl Demonstration {
+    /// Starts one, and waits until it says that all of it is there.
+    pub async fn start() -> Self {
+        let mut command = Command::new(program("demonstration", "FUSEBOX_DEMONSTRATION"));
+        command.args(["127.0.0.1:0", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the demonstration is built");
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut grpc = None;
+        let said = async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                let address = line.split("--address ").nth(1).and_then(|rest| rest.split(' ').next());
+                grpc = grpc.or_else(|| address.and_then(|address| address.parse().ok()));
+                if line.starts_with("Ctrl-C") {
+                    return;
+                }
+            }
+            panic!("the demonstration ended");
+        };
+        tokio::time::timeout(3 * PATIENCE, said).await.expect("the demonstration starts");
+        Self { child, grpc: grpc.expect("it says where its gRPC door is") }
+    }
+
+    /// Where the control plane's gRPC door is.
+    #[must_use]
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc
+    }
+}
+
+impl Drop for Demonstration {
+    fn drop(&mut self) {
+        // So that it ends what it has started.
+        if let Some(pid) = self.child.id() {
+            let _ = std::process::Command::new("kill").arg("-INT").arg(pid.to_string()).status();
+        }
     }
 }

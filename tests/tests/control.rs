@@ -1,6 +1,7 @@
 //! The control plane: what it shows of a fleet, and what it changes there. Real programs, a real Redis.
 
 mod access;
+mod alerts;
 mod change;
 mod life;
 mod picture;

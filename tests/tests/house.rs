@@ -10,7 +10,11 @@ use std::{
     process::{Command, Output},
 };
 
-use fusebox_tests::sidecar::Sidecar;
+use fusebox_tests::{
+    control_plane::{ControlPlane, Demonstration},
+    operator::Fusebox,
+    sidecar::Sidecar,
+};
 use http::Method;
 use serde_json::Value;
 
@@ -29,7 +33,7 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// The commands of the README that a test below tries, but for `curl`, whose body is the README's own.
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 10] = [
     "cargo run -p fusebox-sidecar",
     "curl -N http://127.0.0.1:8080/v1/chat/completions -d ",
     "cargo run -p fusebox-sidecar -- --config docs/trouble.yaml",
@@ -38,6 +42,8 @@ const COMMANDS: [&str; 8] = [
     "curl -i http://127.0.0.1:8080/v1/chat/completions -d ",
     "tests/run",
     "cargo run -p fusebox-sidecar -- check --config docs/example.yaml",
+    "demo/run",
+    "target/debug/fusebox provider disable vllm --reason \"a drill\"",
 ];
 
 /// The program after `cargo run -p fusebox-sidecar`, on ports that are free.
@@ -120,7 +126,7 @@ async fn the_commands_of_the_readme_do_what_it_says() {
     assert!(status.status.success() && said(&status).contains("simulated"), "{}", said(&status));
 
     let executable = |path: &str| fs::metadata(root().join(path)).unwrap().permissions().mode() & 0o111 == 0o111;
-    for script in ["tests/run", "tests/bench/run", "tests/fleet/run", "tests/fuzz/run", "tests/soak/run"] {
+    for script in ["demo/run", "tests/run", "tests/bench/run", "tests/fleet/run", "tests/fuzz/run", "tests/soak/run"] {
         assert!(executable(script), "{script}");
     }
 
@@ -133,6 +139,14 @@ async fn the_commands_of_the_readme_do_what_it_says() {
         let answer = sidecar.http().post_raw("/v1/chat/completions", body).send().await;
         assert_eq!((answer.status.as_u16(), answer.header("x-fusebox-source")), (status, source), "{command}");
     }
+}
+
+#[tokio::test]
+async fn the_fleet_to_look_at_is_shown_and_does_what_the_readme_tells_it() {
+    let demonstration = Demonstration::start().await;
+    let line = COMMANDS[9].strip_prefix("target/debug/fusebox ").unwrap().replace("\"a drill\"", "drill");
+    let ended = Fusebox::at(demonstration.grpc_address()).run(&line).await;
+    assert!(ended.good().contains("applied by 5 of 5 live sidecars"), "{ended:?}");
 }
 
 /// What `curl` is given to send.
@@ -162,6 +176,15 @@ async fn the_table_of_keys_is_what_the_sidecar_prints() {
     for (key, address) in [("http", "127.0.0.1:8080"), ("grpc", "127.0.0.1:50051"), ("admin", "127.0.0.1:9090")] {
         assert!(table.contains(&format!("| `listen.{key}` | {address} |")), "the README counts on {address}");
     }
+}
+
+#[tokio::test]
+async fn the_control_planes_table_of_keys_is_what_it_prints() {
+    let printed = ControlPlane::run(&["check", "--keys"]).await;
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    let written = read("docs/control-plane.md");
+    let table = written.find("| key |").map(|at| &written[at..]).expect("a table of keys");
+    assert_eq!(table, printed, "run `fusebox-control-plane check --keys` and paste");
 }
 
 #[test]

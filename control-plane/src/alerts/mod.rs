@@ -21,8 +21,8 @@ pub use self::{
     deliverer::Deliverer,
     policy::{Severity, Silence, silenced_by},
     settings::{
-        Channel, ChannelKind, Email, Encryption, MAX_CHANNELS, MAX_READERS, MAX_ROUTES, PAGERDUTY, PagerDuty, Route, Settings,
-        Slack, Webhook,
+        Channel, ChannelKind, Email, Encryption, MAX_CHANNELS, MAX_READERS, MAX_ROUTES, PAGERDUTY, PagerDuty, Route,
+        Settings, Slack, Webhook,
     },
     view::{Counts, Deliveries},
 };

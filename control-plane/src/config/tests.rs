@@ -117,7 +117,8 @@ fn alerts() -> Case {
 fn each_kind_of_channel_is_read_with_what_it_needs() {
     let case = alerts();
     let config = case.config();
-    let kinds: Vec<_> = config.alerts.settings.channels.iter().map(|channel| (&*channel.name, channel.kind.name())).collect();
+    let kinds: Vec<_> =
+        config.alerts.settings.channels.iter().map(|channel| (&*channel.name, channel.kind.name())).collect();
     let right = [
         ("chat", "slack"),
         ("oncall", "pagerduty"),

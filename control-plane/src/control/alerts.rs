@@ -111,12 +111,8 @@ impl Control {
         }
         faults.settle(())?;
         let (now, _) = self.reader.settings().await?;
-        let word = Word {
-            by: caller.name.to_string(),
-            reason,
-            at_ms: now.as_millis(),
-            expires_ms: (now + lasts).as_millis(),
-        };
+        let word =
+            Word { by: caller.name.to_string(), reason, at_ms: now.as_millis(), expires_ms: (now + lasts).as_millis() };
         let silence = Body {
             kind: request.kind,
             provider: request.provider.clone(),

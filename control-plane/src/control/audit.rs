@@ -77,7 +77,12 @@ impl Control {
     /// Adds to the log. What cannot be added is in this process's own log, at least.
     pub(crate) async fn note(&self, entry: &AuditEntry) {
         tracing::info!(
-            actor = entry.actor, action = entry.action, outcome = entry.outcome, source = entry.source, "{}", entry.effect
+            actor = entry.actor,
+            action = entry.action,
+            outcome = entry.outcome,
+            source = entry.source,
+            "{}",
+            entry.effect
         );
         if let Err(error) = self.reader.ask(&Append { entry, limits: self.kept }).await {
             tracing::warn!(%error, action = entry.action, "this is not in the audit log");

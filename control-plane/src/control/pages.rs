@@ -15,7 +15,8 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn of(size: u32, token: &str) -> Result<Self, Refusal> {
-        let odd = || Refusal::Invalid(vec![Fault::new("page_token", "is none that a page has ended with: leave it out")]);
+        let odd =
+            || Refusal::Invalid(vec![Fault::new("page_token", "is none that a page has ended with: leave it out")]);
         let before = if token.is_empty() { None } else { Some(token.parse().map_err(|_| odd())?) };
         Ok(Self { before, most: if size == 0 { USUAL } else { size.min(MOST_IN_PAGE) } })
     }

@@ -69,7 +69,8 @@ impl Wish {
         let forsaken = left.iter().filter(|one| one.without > 0).map(|one| one.model.clone()).collect();
         let mut effects = self.effects(held, now, concerned.len());
         effects.extend(left.iter().map(in_words));
-        effects.extend(word.expires.map(|at| format!("undone by itself after {}", for_people(at.since(now).as_secs()))));
+        effects
+            .extend(word.expires.map(|at| format!("undone by itself after {}", for_people(at.since(now).as_secs()))));
         Ok(Plan { settings, effects, forsaken, concerned })
     }
 
@@ -97,14 +98,18 @@ impl Wish {
     /// The provider to which no call goes any more.
     fn stops(&self) -> Option<&str> {
         match self {
-            Self::Provider { name, enabled: Some(false), .. } | Self::Breaker { name, mode: Mode::ForcedOpen } => Some(name),
+            Self::Provider { name, enabled: Some(false), .. } | Self::Breaker { name, mode: Mode::ForcedOpen } => {
+                Some(name)
+            }
             _ => None,
         }
     }
 
     fn concerned(&self, seen: &Seen) -> Vec<String> {
         let concerns = |beat: &fusebox_proto::store::Heartbeat| match self {
-            Self::Provider { name, .. } | Self::Breaker { name, .. } => beat.providers.iter().any(|one| one.name == *name),
+            Self::Provider { name, .. } | Self::Breaker { name, .. } => {
+                beat.providers.iter().any(|one| one.name == *name)
+            }
             Self::Level { sidecar, .. } => sidecar.as_ref().is_none_or(|id| *id == beat.id),
         };
         seen.live().map(|alive| &alive.heartbeat).filter(|beat| concerns(beat)).map(|beat| beat.id.clone()).collect()
@@ -112,7 +117,8 @@ impl Wish {
 
     fn effects(&self, held: &Settings, now: Stamp, sidecars: usize) -> Vec<String> {
         let at = format!("at {sidecars} {}", if sidecars == 1 { "sidecar" } else { "sidecars" });
-        let was = |was: Option<String>| was.map_or("was as each configuration says".to_owned(), |was| format!("was {was}"));
+        let was =
+            |was: Option<String>| was.map_or("was as each configuration says".to_owned(), |was| format!("was {was}"));
         match self {
             Self::Provider { name, enabled, priority } => {
                 let set = held.provider(name, now);
@@ -121,7 +127,10 @@ impl Wish {
                     format!("provider {name}: switched {} {at} ({before})", on_off(on))
                 });
                 let rank = priority.map(|rank| {
-                    format!("provider {name}: rank {rank} {at} ({})", was(set.priority.map(|said| said.value.to_string())))
+                    format!(
+                        "provider {name}: rank {rank} {at} ({})",
+                        was(set.priority.map(|said| said.value.to_string()))
+                    )
                 });
                 switch.into_iter().chain(rank).collect()
             }
@@ -192,7 +201,8 @@ const fn to_be(mode: Mode) -> &'static str {
 
 fn for_people(seconds: u64) -> String {
     let parts = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
-    let said: Vec<_> = parts.iter().filter(|(many, _)| *many > 0).map(|(many, unit)| format!("{many} {unit}")).collect();
+    let said: Vec<_> =
+        parts.iter().filter(|(many, _)| *many > 0).map(|(many, unit)| format!("{many} {unit}")).collect();
     if said.is_empty() { "less than a second".to_owned() } else { said.join(" ") }
 }
 

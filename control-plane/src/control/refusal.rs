@@ -90,9 +90,10 @@ impl From<settings::Refusal> for Refusal {
     fn from(refusal: settings::Refusal) -> Self {
         match refusal {
             settings::Refusal::Full => Self::Full("as much is set as may be: unset something first".to_owned()),
-            settings::Refusal::BadName => {
-                Self::Invalid(vec![Fault::new("name", "is empty or longer than 256 bytes: name a provider or a sidecar")])
-            }
+            settings::Refusal::BadName => Self::Invalid(vec![Fault::new(
+                "name",
+                "is empty or longer than 256 bytes: name a provider or a sidecar",
+            )]),
         }
     }
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use fusebox_proto::v1;
 
-use super::{Fault, Refusal, plan::{self, Wish}};
+use super::{
+    Fault, Refusal,
+    plan::{self, Wish},
+};
 
 /// The longest that a change may be said to hold.
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);

@@ -98,11 +98,14 @@ impl Guard {
     pub fn entered(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Entered, Refused> {
         let sent = sent(headers, extensions);
         if !self.keeper.asks() && !sent.host.is_none_or(is_loopback) {
-            return Err(Refused::Forged { why: "nobody is asked who they are here, and it was sent to another host than this machine" });
+            return Err(Refused::Forged {
+                why: "nobody is asked who they are here, and it was sent to another host than this machine",
+            });
         }
         let peer = peer(extensions);
         let cookies: Vec<&str> = headers.get_all(header::COOKIE).iter().filter_map(|one| one.to_str().ok()).collect();
-        let shown = Shown { authorization: text(headers, header::AUTHORIZATION.as_str()), cookies: &cookies, peer: &peer };
+        let shown =
+            Shown { authorization: text(headers, header::AUTHORIZATION.as_str()), cookies: &cookies, peer: &peer };
         self.keeper.enter(&shown, at())
     }
 

@@ -76,9 +76,11 @@ fn fleet(text: &mut Text, fleet: &Fleet) {
     text.sample(name, &[("health", "late")], fleet.sidecars.iter().filter(|one| one.late).count());
     let name = "fusebox_fleet_sidecars_by_level";
     text.family(name, "gauge", "Live sidecars by their degradation level.");
-    for (label, level) in
-        [("full", DegradationLevel::Full), ("reduced", DegradationLevel::Reduced), ("minimal", DegradationLevel::Minimal)]
-    {
+    for (label, level) in [
+        ("full", DegradationLevel::Full),
+        ("reduced", DegradationLevel::Reduced),
+        ("minimal", DegradationLevel::Minimal),
+    ] {
         let count = fleet.sidecars.iter().filter(|one| !one.late && one.degradation_level() == level).count();
         text.sample(name, &[("level", label)], count);
     }

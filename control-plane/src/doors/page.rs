@@ -34,9 +34,10 @@ static READY: LazyLock<Vec<File>> = LazyLock::new(|| FILES.iter().map(|(name, by
 pub fn router(secure: bool) -> Router {
     let mut router = Router::new();
     for file in READY.iter() {
-        router = router.route(&file.path, get(async move |State(secure): State<Arc<bool>>, headers: HeaderMap| {
-            sent(file, &headers, *secure)
-        }));
+        router = router.route(
+            &file.path,
+            get(async move |State(secure): State<Arc<bool>>, headers: HeaderMap| sent(file, &headers, *secure)),
+        );
     }
     router.with_state(Arc::new(secure))
 }
@@ -96,7 +97,10 @@ mod tests {
             let path = format!("/{}", path.trim_start_matches(['.', '/']));
             assert!(READY.iter().any(|file| file.path == path), "{path}");
         }
-        assert!(!html.contains("http://") && !html.contains("<style") && !html.contains("style="), "the policy forbids it");
+        assert!(
+            !html.contains("http://") && !html.contains("<style") && !html.contains("style="),
+            "the policy forbids it"
+        );
     }
 
     #[test]

@@ -54,7 +54,10 @@ impl Watchers {
         if self.open.fetch_add(1, Relaxed) < self.most {
             return Ok(place);
         }
-        let why = format!("{} watch, as many as may (limits.max_watchers): ask for the fleet now and then instead", self.most);
+        let why = format!(
+            "{} watch, as many as may (limits.max_watchers): ask for the fleet now and then instead",
+            self.most
+        );
         Err(Refusal::TooMany { why, wait: RETRY_SECONDS })
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     control::Control,
     demonstration,
     doors::{guard::Guard, watch::Watchers},
-    picture::{Frame, HealthRule, Reader},
+    picture::{Frame, HealthRule, Reader, Seen},
     telemetry::Traces,
 };
 
@@ -138,13 +138,14 @@ fn frame(
     config: &Config,
     deliverer: &Arc<Deliverer>,
     rule: &Arc<arc_swap::ArcSwap<HealthRule>>,
-) -> Box<dyn Fn() -> Frame + Send + Sync> {
+) -> Box<dyn Fn(&Seen) -> Frame + Send + Sync> {
     let (name, demonstration) = (config.fleet.name.clone(), config.fleet.redis.is_none());
     let (deliverer, rule) = (Arc::clone(deliverer), Arc::clone(rule));
-    Box::new(move || Frame {
+    Box::new(move |seen| Frame {
         name: name.clone(),
         rule: **rule.load(),
         channels: deliverer.deliveries().channels(),
+        deliveries: seen.firing.iter().map(|alert| (alert.id, deliverer.deliveries().of_alert(alert.id))).collect(),
         demonstration,
     })
 }

@@ -43,18 +43,24 @@ impl HealthRule {
         } else {
             HealthStatus::Healthy
         };
-        Judged { health, level: self.level(&live), reason: self.reason(Counts { live: live.len(), critical, unwell, late }) }
+        Judged {
+            health,
+            level: self.level(&live),
+            reason: self.reason(Counts { live: live.len(), critical, unwell, late }),
+        }
     }
 
     fn level(&self, live: &[&Sidecar]) -> DegradationLevel {
-        let at_least = |level: DegradationLevel| {
-            live.iter().filter(|sidecar| sidecar.degradation_level >= level.into()).count()
-        };
+        let at_least =
+            |level: DegradationLevel| live.iter().filter(|sidecar| sidecar.degradation_level >= level.into()).count();
         let reached = |level: &DegradationLevel| reaches(at_least(*level), live.len(), self.degraded_share);
         if live.is_empty() {
             return DegradationLevel::Unspecified;
         }
-        [DegradationLevel::Minimal, DegradationLevel::Reduced].into_iter().find(reached).unwrap_or(DegradationLevel::Full)
+        [DegradationLevel::Minimal, DegradationLevel::Reduced]
+            .into_iter()
+            .find(reached)
+            .unwrap_or(DegradationLevel::Full)
     }
 
     fn reason(&self, counts: Counts) -> String {

@@ -1,6 +1,9 @@
 //! From what was read of the store to what is shown: a pure function.
 
+use std::collections::BTreeMap;
+
 use fusebox_proto::v1;
+use fusebox_rules::fleet::Alert;
 
 use super::{
     health::HealthRule,
@@ -19,6 +22,8 @@ pub struct Frame {
     pub rule: HealthRule,
     /// Where alerts are sent, and how that goes.
     pub channels: Vec<v1::Channel>,
+    /// What became of the alerts that fire, by their ids.
+    pub deliveries: BTreeMap<u64, Vec<v1::Delivery>>,
     /// Whether the store is this process's own.
     pub demonstration: bool,
 }
@@ -44,12 +49,17 @@ pub fn paint(seen: &Seen, frame: &Frame) -> v1::Fleet {
         history,
         providers,
         sidecars,
-        firing_alerts: seen.firing.iter().map(|alert| silenced(wire::alert(alert), seen)).collect(),
+        firing_alerts: seen.firing.iter().map(|alert| firing(alert, seen, frame)).collect(),
         stale: seen.stale,
         settings_version: seen.settings.version,
         channels: frame.channels.clone(),
         demonstration: frame.demonstration,
     }
+}
+
+fn firing(alert: &Alert, seen: &Seen, frame: &Frame) -> v1::Alert {
+    let deliveries = frame.deliveries.get(&alert.id).cloned().unwrap_or_default();
+    v1::Alert { deliveries, ..silenced(wire::alert(alert), seen) }
 }
 
 /// `alert`, with the silence that keeps it from being delivered.
@@ -58,7 +68,8 @@ pub fn silenced(mut alert: v1::Alert, seen: &Seen) -> v1::Alert {
     let any_or = |wanted: &str, found: &str| wanted.is_empty() || wanted == found;
     let matching = seen.silences.iter().find(|one| {
         let silence = &one.body;
-        let ended = silence.word.as_ref().is_some_and(|word| word.expires_ms > 0 && word.expires_ms <= seen.at.as_millis());
+        let ended =
+            silence.word.as_ref().is_some_and(|word| word.expires_ms > 0 && word.expires_ms <= seen.at.as_millis());
         !ended
             && (silence.kind == 0 || silence.kind == alert.kind)
             && any_or(&silence.provider, &alert.provider)

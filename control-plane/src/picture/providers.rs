@@ -38,7 +38,8 @@ pub(super) fn models(seen: &Seen, providers: &[v1::Provider]) -> Vec<v1::Model> 
     }
     let asked: BTreeSet<&str> = providers.iter().filter(|one| may_be_asked(one)).map(|one| one.name.as_str()).collect();
     let model = |(name, votes): (String, BTreeMap<Vec<String>, usize>)| {
-        let most = votes.into_iter().max_by_key(|(_, votes)| *votes).map(|(providers, _)| providers).unwrap_or_default();
+        let most =
+            votes.into_iter().max_by_key(|(_, votes)| *votes).map(|(providers, _)| providers).unwrap_or_default();
         let enabled = most.iter().filter(|name| asked.contains(name.as_str())).count();
         v1::Model { name, enabled: u32::try_from(enabled).unwrap_or(u32::MAX), providers: most }
     };
@@ -100,8 +101,10 @@ pub(super) fn together(seen: &Seen) -> (v1::ErrorMetrics, Vec<v1::ErrorMinute>) 
         own.rate_1h.into_iter().for_each(|(kind, rate)| *metrics.rate_1h.entry(kind).or_default() += rate);
         own.top_patterns.into_iter().for_each(|one| *patterns.entry(one.pattern).or_default() += one.count);
         for minute in &series.minutes {
-            let Total { calls, errors } =
-                &mut minutes.entry(minute.at).or_insert_with(|| Minute { at: minute.at, total: Total::default() }).total;
+            let Total { calls, errors } = &mut minutes
+                .entry(minute.at)
+                .or_insert_with(|| Minute { at: minute.at, total: Total::default() })
+                .total;
             *calls += minute.total.calls;
             minute.total.errors.iter().for_each(|(kind, many)| *errors.entry(kind.clone()).or_default() += many);
         }

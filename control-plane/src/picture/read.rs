@@ -52,7 +52,7 @@ const PAGE: u32 = 500;
 pub struct Reader {
     store: Arc<Store>,
     /// What is not in the store, made anew for each picture.
-    frame: Box<dyn Fn() -> Frame + Send + Sync>,
+    frame: Box<dyn Fn(&Seen) -> Frame + Send + Sync>,
     /// One look at a time; whoever waits gets a picture that was begun after they asked.
     known: Mutex<Known>,
     pictures: watch::Sender<Arc<Picture>>,
@@ -72,7 +72,7 @@ struct Known {
 impl Reader {
     /// What reads `store`. Nothing is seen yet.
     #[must_use]
-    pub fn new(store: Arc<Store>, frame: Box<dyn Fn() -> Frame + Send + Sync>) -> Self {
+    pub fn new(store: Arc<Store>, frame: Box<dyn Fn(&Seen) -> Frame + Send + Sync>) -> Self {
         Self {
             store,
             frame,
@@ -133,7 +133,7 @@ impl Reader {
         let read = self.read(&mut known).await;
         self.tell(read.as_ref().err());
         let seen = read.unwrap_or_else(|_| Seen { stale: true, ..Seen::clone(&self.last().seen) });
-        let frame = (self.frame)();
+        let frame = (self.frame)(&seen);
         let fleet = paint(&seen, &frame);
         let picture = Arc::new(Picture::new(fleet, Arc::new(seen)));
         self.pictures.send_replace(Arc::clone(&picture));

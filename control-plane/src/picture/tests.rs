@@ -90,7 +90,10 @@ fn a_provider_is_shown_with_its_shared_breaker_and_how_far_the_last_change_has_g
     };
     let fleet = show(&seen);
     let [a, b] = &fleet.providers[..] else { panic!("{:?}", fleet.providers) };
-    assert_eq!((a.name.as_str(), a.enabled, a.sidecars_total, a.sidecars_applied, a.sidecars_open), ("a", true, 3, 2, 1));
+    assert_eq!(
+        (a.name.as_str(), a.enabled, a.sidecars_total, a.sidecars_applied, a.sidecars_open),
+        ("a", true, 3, 2, 1)
+    );
     assert_eq!((b.enabled, b.sidecars_total, b.sidecars_applied, b.mixed), (false, 2, 1, true));
     assert_eq!(b.enabled_word.as_ref().map(|word| word.by.as_str()), Some("ada"));
     let breaker = a.breaker.as_ref().unwrap();
@@ -136,7 +139,10 @@ fn errors_of_all_providers_are_summed_by_kind_and_by_minute() {
     assert_eq!((errors.calls_1m, errors.errors_1m, errors.rate_1m["network_error"]), (30, 6, 4.0));
     // The fleet is half an hour old.
     assert_eq!(errors.rate_1h["network_error"], 4.0);
-    assert_eq!((errors.top_patterns[0].pattern.as_str(), errors.top_patterns[0].count), ("network_error:generate", 120));
+    assert_eq!(
+        (errors.top_patterns[0].pattern.as_str(), errors.top_patterns[0].count),
+        ("network_error:generate", 120)
+    );
     assert_eq!((fleet.history.len(), fleet.history[0].calls, fleet.history[0].errors["rate_limited"]), (1, 30, 2));
 }
 

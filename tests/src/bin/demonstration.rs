@@ -26,20 +26,23 @@ const SIDECARS: usize = 5;
 const CALLERS: usize = 3;
 /// Between two calls of one caller, about.
 const PAUSE: Duration = Duration::from_millis(300);
-/// Where the control plane listens, as everything that talks to it expects.
+/// Where the control plane listens, as everything that talks to it expects, unless others are given: gRPC, then HTTP.
 const GRPC: &str = "127.0.0.1:50052";
 const HTTP: &str = "127.0.0.1:8081";
 
 #[tokio::main]
 async fn main() {
+    let mut given = std::env::args().skip(1);
+    let grpc = given.next().unwrap_or_else(|| GRPC.to_owned());
+    let http = given.next().unwrap_or_else(|| HTTP.to_owned());
     let redis = Server::start().await;
     let sidecars = join_all((0..SIDECARS).map(|number| Sidecar::start(sidecar(&redis.url(), number)))).await;
     let fleet = json!({"redis": redis.url(), "name": "demo"});
-    let config = control_plane::config(json!({"fleet": fleet, "listen": {"grpc": GRPC, "http": HTTP}}));
+    let config = control_plane::config(json!({"fleet": fleet, "listen": {"grpc": grpc, "http": http}}));
     let control = ControlPlane::start(&config).await;
 
-    println!("The dashboard is at http://{HTTP}/");
-    println!("In another terminal: cargo run -p fusebox-control-plane --bin fusebox -- status");
+    println!("The dashboard is at http://{}/", control.http().address());
+    println!("In another terminal: target/debug/fusebox --address {} status", control.grpc_address());
     println!("Metrics of the sidecars:");
     for sidecar in &sidecars {
         println!("  http://{}/metrics", sidecar.admin().address());
@@ -64,13 +67,12 @@ fn sidecar(redis: &str, number: usize) -> Config {
             "breaker": {"open_for": "20s", "ramp": "10s"},
         })
     };
-    let quick = |failure_rate: f64, failure: &str| {
-        json!({"first_token": "30ms", "tokens_per_second": 400.0, "failure_rate": failure_rate, "failure": failure})
-    };
+    let quick = |failure_rate: f64, failure: &str| json!({"first_token": "30ms", "tokens_per_second": 400.0, "failure_rate": failure_rate, "failure": failure});
     let slow = json!({
         "first_token": "400ms", "tokens_per_second": 60.0, "failure_rate": 0.15, "failure": "model_overloaded",
     });
-    let served = |names: &[&str]| names.iter().map(|name| json!({"provider": name, "model": "demo"})).collect::<Vec<_>>();
+    let served =
+        |names: &[&str]| names.iter().map(|name| json!({"provider": name, "model": "demo"})).collect::<Vec<_>>();
     Config::new().with(json!({
         "fleet": {"redis": redis, "name": "demo", "pod": format!("llm-{number}"), "node": format!("gpu-{}", number % 2)},
         "providers": [

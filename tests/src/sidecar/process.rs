@@ -1,6 +1,12 @@
 //! The sidecar as a child process, and its doors.
 
-use std::{fs, net::SocketAddr, path::Path, process::{ExitStatus, Output}, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    process::{ExitStatus, Output},
+    time::Duration,
+};
 
 use fusebox_proto::v1::inference_service_client::InferenceServiceClient;
 use tempfile::TempDir;

@@ -83,8 +83,23 @@ async fn only_an_operator_changes_anything_by_whatever_way_and_every_refusal_is_
     }
     let audit = http.get("/api/v1/audit").header("authorization", &format!("Bearer {VIEWER}")).send().await.json();
     let events = audit["events"].as_array().unwrap().iter();
-    let told: Vec<_> = events.map(|one| format!("{} {} {}", one["actor"].as_str().unwrap(), one["action"].as_str().unwrap(), one["outcome"].as_str().unwrap())).collect();
-    for wanted in ["ada SetProvider done", "bo SetProvider refused", "bo SetBreaker refused", " SetProvider refused", "bo EndSilence refused"] {
+    let told: Vec<_> = events
+        .map(|one| {
+            format!(
+                "{} {} {}",
+                one["actor"].as_str().unwrap(),
+                one["action"].as_str().unwrap(),
+                one["outcome"].as_str().unwrap()
+            )
+        })
+        .collect();
+    for wanted in [
+        "ada SetProvider done",
+        "bo SetProvider refused",
+        "bo SetBreaker refused",
+        " SetProvider refused",
+        "bo EndSilence refused",
+    ] {
         assert!(told.iter().any(|one| one == wanted), "no {wanted:?} in {told:#?}");
     }
     assert_eq!(http.get("/livez").send().await.status, 200, "machines are not asked");
@@ -177,7 +192,8 @@ async fn with_nobody_asked_the_doors_are_on_loopback_only_and_no_page_elsewhere_
 #[tokio::test]
 async fn both_doors_speak_tls_and_a_certificate_may_stand_for_a_role() {
     let authority = fusebox_tests::tls::Authority::new();
-    let (ours, theirs, unknown) = (authority.issue("ours"), authority.issue("theirs"), authority.issue_to("unknown", &["nobody.example"]));
+    let (ours, theirs, unknown) =
+        (authority.issue("ours"), authority.issue("theirs"), authority.issue_to("unknown", &["nobody.example"]));
     let changes = json!({"auth": {
         "tls": {"cert_file": ours.cert_file, "key_file": ours.key_file, "client_ca_file": authority.file()},
         "certificates": [{"name": "localhost", "role": "operator"}],
@@ -195,7 +211,8 @@ async fn both_doors_speak_tls_and_a_certificate_may_stand_for_a_role() {
     assert!(page.header("strict-transport-security").is_some());
     let fleet = http.get("/api/v1/fleet").send().await.json();
     assert_eq!(provider(&fleet, "first")["enabledWord"]["by"], "localhost", "{fleet:#}");
-    let mut watcher = ControlServiceClient::new(authority.channel(scene.control.grpc_address(), Some(&theirs)).await.unwrap());
+    let mut watcher =
+        ControlServiceClient::new(authority.channel(scene.control.grpc_address(), Some(&theirs)).await.unwrap());
     assert!(watcher.get_fleet(v1::GetFleetRequest {}).await.is_ok());
 }
 

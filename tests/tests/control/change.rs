@@ -47,9 +47,8 @@ async fn ranks_breakers_and_levels_are_set_and_end_by_themselves() {
     };
     let shown = operator.set_breaker(forced).await.unwrap().into_inner().provider.unwrap();
     assert!(shown.breaker_word.unwrap().expires_at.is_some());
-    let open = |fleet: &v1::Fleet| {
-        provider(fleet, "second").breaker.as_ref().unwrap().state() == v1::BreakerState::Open
-    };
+    let open =
+        |fleet: &v1::Fleet| provider(fleet, "second").breaker.as_ref().unwrap().state() == v1::BreakerState::Open;
     scene.control.until("open", open).await;
     scene.call_all().await;
     assert_eq!((scene.first.calls(), scene.second.calls()), (2, 2));
@@ -62,9 +61,8 @@ async fn ranks_breakers_and_levels_are_set_and_end_by_themselves() {
     };
     let fleet = operator.set_degradation(level).await.unwrap().into_inner().fleet.unwrap();
     assert_eq!((fleet.degradation_level(), fleet.degradation_overridden), (v1::DegradationLevel::Minimal, true));
-    let all_minimal = |fleet: &v1::Fleet| {
-        fleet.sidecars.iter().all(|one| one.degradation_level() == v1::DegradationLevel::Minimal)
-    };
+    let all_minimal =
+        |fleet: &v1::Fleet| fleet.sidecars.iter().all(|one| one.degradation_level() == v1::DegradationLevel::Minimal);
     scene.control.until("all at the level minimal", all_minimal).await;
 }
 
@@ -128,7 +126,9 @@ async fn many_changes_at_once_are_all_made() {
             let mut operator = control.grpc().await;
             let one = match number / 2 {
                 0 => v1::SetProviderRequest { change: None, ..switch(name, true) },
-                _ => v1::SetProviderRequest { enabled: None, priority: Some(number), change: None, ..switch(name, true) },
+                _ => {
+                    v1::SetProviderRequest { enabled: None, priority: Some(number), change: None, ..switch(name, true) }
+                }
             };
             operator.set_provider(one).await.unwrap().into_inner().result.unwrap().settings_version
         }
@@ -177,10 +177,12 @@ async fn a_store_that_comes_back_empty_is_told_again_by_a_replica_alone() {
     scene.control.until("the settings again", back).await;
     let url = scene.redis.url();
     let late = crate::fleet::fleet(1, |_| super::config(&url, &scene.first, &scene.second)).await;
-    scene.control.until("it is applied", |fleet| {
-        fleet.sidecars.iter().any(|one| !one.late && one.settings_version == fleet.settings_version)
-    })
-    .await;
+    scene
+        .control
+        .until("it is applied", |fleet| {
+            fleet.sidecars.iter().any(|one| !one.late && one.settings_version == fleet.settings_version)
+        })
+        .await;
     late[0].call().await.good();
     assert_eq!((scene.first.calls(), scene.second.calls()), (0, 1));
 }

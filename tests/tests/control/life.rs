@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use fusebox_proto::v1;
-use fusebox_tests::control_plane::{self, ControlPlane};
+use fusebox_tests::{
+    collector::{Collector, find, hex},
+    control_plane::{self, ControlPlane},
+};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -86,4 +89,22 @@ async fn without_redis_it_shows_made_up_sidecars_that_do_what_they_are_told() {
     assert_eq!((result.sidecars_applied, result.sidecars_total), (5, 5));
     let quiet = |fleet: &v1::Fleet| provider(fleet, "hosted").calls_per_second == 0.0;
     tokio::time::timeout(Duration::from_secs(20), control.until("no call there", quiet)).await.unwrap();
+}
+
+#[tokio::test]
+async fn each_request_is_a_span_in_its_callers_trace() {
+    let collector = Collector::start().await;
+    let config = control_plane::config(json!({"telemetry": {"otlp_endpoint": collector.endpoint()}}));
+    let soon = [("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "20".to_owned())];
+    let control = ControlPlane::start_in(tempfile::tempdir().unwrap(), &config, &soon).await;
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let asked = control.http().get("/api/v1/sidecars/nobody").header("traceparent", parent).send().await;
+    assert_eq!(asked.status, 404);
+    let name = "GET /api/v1/sidecars/{id}";
+    let spans = collector.until("the span", |spans| spans.iter().any(|span| span.name == name)).await;
+    let span = spans.iter().find(|span| span.name == name).unwrap();
+    assert_eq!(hex(&span.trace_id), "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!(hex(&span.parent_span_id), "b7ad6b7169203331");
+    assert_eq!(find(&span.attributes, "http.response.status_code").as_deref(), Some("404"));
+    assert_eq!(collector.resource("service.name").as_deref(), Some("fusebox-control-plane"));
 }

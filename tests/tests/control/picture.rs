@@ -16,7 +16,10 @@ async fn sidecars_providers_models_and_totals_are_shown() {
     scene.call_all().await;
     let counted = |fleet: &v1::Fleet| fleet.totals.as_ref().is_some_and(|totals| totals.calls == 2);
     let fleet = scene.control.until("both calls", counted).await;
-    assert_eq!((fleet.name.as_str(), fleet.health(), fleet.demonstration), ("default", v1::HealthStatus::Healthy, false));
+    assert_eq!(
+        (fleet.name.as_str(), fleet.health(), fleet.demonstration),
+        ("default", v1::HealthStatus::Healthy, false)
+    );
     assert!(fleet.health_reason.starts_with("0 of 2 sidecars critical"), "{}", fleet.health_reason);
     let totals = fleet.totals.clone().unwrap();
     assert_eq!((totals.errors, totals.answers.values().sum::<u64>()), (0, 2));
@@ -28,7 +31,8 @@ async fn sidecars_providers_models_and_totals_are_shown() {
     let asked = v1::GetSidecarRequest { id: one.id.clone() };
     let shown = scene.control.grpc().await.get_sidecar(asked).await.unwrap().into_inner();
     assert_eq!((shown.id, shown.version), (one.id, env!("CARGO_PKG_VERSION").to_owned()));
-    let minutes = |fleet: &v1::Fleet| provider(fleet, "first").history.iter().map(|minute| minute.calls).sum::<u64>() == 2;
+    let minutes =
+        |fleet: &v1::Fleet| provider(fleet, "first").history.iter().map(|minute| minute.calls).sum::<u64>() == 2;
     scene.control.until("the calls in the hour's chart", minutes).await;
 }
 
@@ -58,10 +62,10 @@ async fn a_breaker_that_opened_an_alert_of_it_and_errors_by_kind_are_shown() {
     let asked = v1::AcknowledgeAlertRequest { id: alert.id.clone() };
     let known = scene.control.grpc().await.acknowledge_alert(asked).await.unwrap().into_inner();
     assert_eq!(known.acknowledged_by, "anyone");
-    scene.control.until("that somebody knows", |fleet| {
-        fleet.firing_alerts.iter().all(|alert| alert.acknowledged_at.is_some())
-    })
-    .await;
+    scene
+        .control
+        .until("that somebody knows", |fleet| fleet.firing_alerts.iter().all(|alert| alert.acknowledged_at.is_some()))
+        .await;
 }
 
 #[tokio::test]

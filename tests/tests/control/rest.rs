@@ -72,7 +72,8 @@ async fn every_path_answers_as_the_document_says_whether_it_does_what_is_asked_o
     let described: BTreeSet<String> = described
         .flat_map(|(path, methods)| methods.as_object().unwrap().keys().map(move |method| format!("{method} {path}")))
         .collect();
-    let elsewhere = ["get /api/v1/fleet/events", "get /api/v1/alerts/events", "get /api/v1/audit/export", "delete /api/v1/session"];
+    let elsewhere =
+        ["get /api/v1/fleet/events", "get /api/v1/alerts/events", "get /api/v1/audit/export", "delete /api/v1/session"];
     let left: Vec<_> = described.difference(&tried).filter(|one| !elsewhere.contains(&one.as_str())).collect();
     assert!(left.is_empty(), "described, and not tried: {left:?}");
 }
@@ -93,7 +94,10 @@ async fn the_fleet_comes_as_events_and_the_audit_log_as_lines() {
     assert_eq!(lines.header("content-type"), Some("application/x-ndjson"));
     let lines: Vec<Value> = lines.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 1);
-    assert_eq!((&lines[0]["action"], &lines[0]["outcome"], &lines[0]["reason"]), (&json!("SetProvider"), &json!("done"), &json!("a drill")));
+    assert_eq!(
+        (&lines[0]["action"], &lines[0]["outcome"], &lines[0]["reason"]),
+        (&json!("SetProvider"), &json!("done"), &json!("a drill"))
+    );
 }
 
 async fn fleet(events: &mut fusebox_tests::client::Open) -> Value {
@@ -112,7 +116,13 @@ async fn whatever_is_sent_is_answered_in_the_same_shape_and_nothing_falls_over()
         ("PATCH", "/api/v1/providers/first", "application/json", "null".to_owned(), 400),
         ("PATCH", "/api/v1/providers/first", "text/plain", "{\"enabled\":false}".to_owned(), 400),
         ("PATCH", "/api/v1/providers/first", "application/json", "{\"name\":\"other\"}".to_owned(), 400),
-        ("PATCH", "/api/v1/providers/first", "application/json", format!("{}1{}", "[".repeat(9_000), "]".repeat(9_000)), 400),
+        (
+            "PATCH",
+            "/api/v1/providers/first",
+            "application/json",
+            format!("{}1{}", "[".repeat(9_000), "]".repeat(9_000)),
+            400,
+        ),
         ("PATCH", "/api/v1/providers/first", "application/json", " ".repeat(2 << 20), 413),
         ("PUT", "/api/v1/degradation", "application/json", "{\"level\":\"WORSE\"}".to_owned(), 400),
         ("POST", "/api/v1/silences", "application/json", "{\"expiresAfter\":\"1y\"}".to_owned(), 400),
@@ -131,7 +141,8 @@ async fn whatever_is_sent_is_answered_in_the_same_shape_and_nothing_falls_over()
     }
     // A small fuzz, always the same: bytes of a good body replaced at random.
     let good = json!({"enabled": true, "priority": 3, "reason": "a drill", "expiresAfter": "60s",
-                      "change": {"dryRun": true, "wait": "1s", "expectedVersion": "0"}}).to_string();
+                      "change": {"dryRun": true, "wait": "1s", "expectedVersion": "0"}})
+    .to_string();
     let mut dice = fastrand::Rng::with_seed(7);
     for _ in 0..300 {
         let mut body = good.clone().into_bytes();
@@ -141,6 +152,11 @@ async fn whatever_is_sent_is_answered_in_the_same_shape_and_nothing_falls_over()
         }
         let request = http.request(Method::PATCH, "/api/v1/providers/first", body.clone());
         let answer = request.header("content-type", "application/json").send().await;
-        assert!([200, 400, 404, 409].contains(&answer.status.as_u16()), "{}: {}", String::from_utf8_lossy(&body), answer.text());
+        assert!(
+            [200, 400, 404, 409].contains(&answer.status.as_u16()),
+            "{}: {}",
+            String::from_utf8_lossy(&body),
+            answer.text()
+        );
     }
 }

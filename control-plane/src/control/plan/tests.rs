@@ -84,7 +84,9 @@ fn forcing_a_breaker_open_is_like_switching_off_and_anything_else_leaves_all() {
     let fleet = seen(vec![alive("s1", &[("a", true)])]);
     let forced = |mode| Wish::Breaker { name: "a".into(), mode };
     assert_eq!(plan(&forced(Mode::ForcedOpen), &Settings::default(), &fleet).forsaken, ["chat", "embed"]);
-    for wish in [forced(Mode::ForcedClosed), forced(Mode::Auto), Wish::Level { sidecar: None, level: Some(Level::Minimal) }] {
+    for wish in
+        [forced(Mode::ForcedClosed), forced(Mode::Auto), Wish::Level { sidecar: None, level: Some(Level::Minimal) }]
+    {
         assert!(plan(&wish, &Settings::default(), &fleet).forsaken.is_empty(), "{wish:?}");
     }
 }

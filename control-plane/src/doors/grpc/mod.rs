@@ -7,7 +7,11 @@ use std::sync::Arc;
 
 use fusebox_proto::v1::control_service_server::{ControlServiceServer, SERVICE_NAME};
 use tonic::service::Routes;
-use tonic_health::{ServingStatus, pb::health_server::{Health, HealthServer}, server::HealthReporter};
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::{Health, HealthServer},
+    server::HealthReporter,
+};
 use tonic_reflection::server::{Builder, Error};
 
 use self::service::Service;
@@ -20,11 +24,7 @@ const MAX_MESSAGE: usize = 64 << 10;
 ///
 /// # Errors
 /// The descriptors built into the program cannot be read.
-pub fn routes(
-    control: &Arc<Control>,
-    guard: &Arc<Guard>,
-    health: HealthServer<impl Health>,
-) -> Result<Routes, Error> {
+pub fn routes(control: &Arc<Control>, guard: &Arc<Guard>, health: HealthServer<impl Health>) -> Result<Routes, Error> {
     let service = Service { control: Arc::clone(control), guard: Arc::clone(guard) };
     let service = ControlServiceServer::new(service).max_decoding_message_size(MAX_MESSAGE);
     Ok(Routes::new(service)

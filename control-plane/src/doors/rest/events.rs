@@ -9,8 +9,8 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use fusebox_proto::v1;
 use fusebox_base::clock;
+use fusebox_proto::v1;
 use futures_core::Stream;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::interval_at;
@@ -78,7 +78,8 @@ pub(super) async fn export(State(rest): State<Arc<Rest>>, headers: HeaderMap, ex
     let mut response = Response::new(Body::from_stream(pages));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"fusebox-audit.ndjson\""));
+    headers
+        .insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"fusebox-audit.ndjson\""));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

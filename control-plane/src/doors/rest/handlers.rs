@@ -89,7 +89,8 @@ pub(super) async fn set_provider(
     given: Body,
 ) -> Response {
     let asked = async {
-        let (caller, request) = rest.change::<v1::SetProviderRequest>(&headers, &extensions, given, "SetProvider").await?;
+        let (caller, request) =
+            rest.change::<v1::SetProviderRequest>(&headers, &extensions, given, "SetProvider").await?;
         let request = v1::SetProviderRequest { name: one("name", name, &request.name)?, ..request };
         rest.control.set_provider(&caller, request).await
     };
@@ -104,7 +105,8 @@ pub(super) async fn set_breaker(
     given: Body,
 ) -> Response {
     let asked = async {
-        let (caller, request) = rest.change::<v1::SetBreakerRequest>(&headers, &extensions, given, "SetBreaker").await?;
+        let (caller, request) =
+            rest.change::<v1::SetBreakerRequest>(&headers, &extensions, given, "SetBreaker").await?;
         let request = v1::SetBreakerRequest { provider: one("provider", name, &request.provider)?, ..request };
         rest.control.set_breaker(&caller, request).await
     };
@@ -218,11 +220,13 @@ fn one(field: &str, path: String, body: &str) -> Result<String, Refusal> {
     if body.is_empty() || body == path {
         return Ok(path);
     }
-    Err(Refusal::Invalid(vec![Fault::new(field, format!("is {body} in the body and {path} in the path: leave it out of the body"))]))
+    Err(Refusal::Invalid(vec![Fault::new(
+        field,
+        format!("is {body} in the body and {path} in the path: leave it out of the body"),
+    )]))
 }
 
 fn asked_for(pages: Result<Query<Pages>, axum::extract::rejection::QueryRejection>) -> Result<Pages, Refusal> {
     let Query(pages) = pages.map_err(|rejection| Refusal::Invalid(vec![Fault::new("query", rejection.body_text())]))?;
     Ok(pages)
 }
-

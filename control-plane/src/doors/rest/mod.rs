@@ -32,8 +32,8 @@ pub struct Rest {
 
 /// All paths.
 pub fn router(rest: &Arc<Rest>) -> Router {
-    let routed = routes::ROUTES.iter().fold(Router::new(), |router, route| {
-        router.route(&format!("{ROOT}{}", route.path), (route.handle)())
-    });
+    let routed = routes::ROUTES
+        .iter()
+        .fold(Router::new(), |router, route| router.route(&format!("{ROOT}{}", route.path), (route.handle)()));
     routed.fallback(handlers::nothing_here).method_not_allowed_fallback(handlers::not_so).with_state(Arc::clone(rest))
 }

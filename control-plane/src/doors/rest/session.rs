@@ -92,4 +92,3 @@ fn rand() -> Result<[u8; NONCE], Refusal> {
     let filled = SystemRandom::new().fill(&mut drawn);
     filled.map(|()| drawn).map_err(|_| Refusal::Internal("the system gives no random numbers".to_owned()))
 }
-
