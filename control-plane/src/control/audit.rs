@@ -17,6 +17,7 @@ pub(super) const MOST_IN_PAGE: u32 = 500;
 pub(crate) struct Event(AuditEntry);
 
 /// What came of it.
+#[derive(Clone, Copy)]
 pub(crate) enum Outcome<'a> {
     Done { effect: &'a str, version: u64 },
     Refused(&'a Refusal),

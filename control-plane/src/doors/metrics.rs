@@ -105,7 +105,7 @@ fn fleet(text: &mut Text, fleet: &Fleet) {
 }
 
 fn providers(text: &mut Text, providers: &[Provider]) {
-    let state = |provider: &Provider| match provider.breaker.as_ref().map(|breaker| breaker.state()) {
+    let state = |provider: &Provider| match provider.breaker.as_ref().map(fusebox_proto::v1::Breaker::state) {
         Some(BreakerState::Open) => 2_u8,
         Some(BreakerState::HalfOpen) => 1,
         Some(BreakerState::Closed | BreakerState::Unspecified) | None => 0,

@@ -170,7 +170,7 @@ fn provider(name: &str, seen: &Seen, served: &BTreeMap<String, BTreeSet<String>>
         enabled_word: set.enabled.map(|said| wire::word(&said.word)),
         priority_word: set.priority.map(|said| wire::word(&said.word)),
         breaker_word: set.breaker.map(|said| wire::word(&said.word)),
-        history: series.map(|series| history(series)).unwrap_or_default(),
+        history: series.map(history).unwrap_or_default(),
         calls_per_second: beats.iter().map(|(_, one)| one.calls_per_second).sum(),
         errors_per_second: beats.iter().map(|(_, one)| one.errors_per_second).sum(),
         models: served.get(name).map(|models| models.iter().cloned().collect()).unwrap_or_default(),

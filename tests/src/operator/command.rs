@@ -50,8 +50,8 @@ pub struct Lines {
 impl Fusebox {
     /// For the control plane at `address`.
     #[must_use]
-    pub fn at(address: impl ToString) -> Self {
-        Self::new().with("FUSEBOX_ADDRESS", address)
+    pub fn at(address: std::net::SocketAddr) -> Self {
+        Self::new().with("FUSEBOX_ADDRESS", &address.to_string())
     }
 
     /// With nothing in its environment but a home.
@@ -64,8 +64,8 @@ impl Fusebox {
 
     /// With a variable in its environment.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
-        self.env.push((name.to_owned(), value.to_string()));
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 

@@ -122,7 +122,7 @@ async fn many_changes_at_once_are_all_made() {
     let change = |number: u32| {
         let control = &scene.control;
         async move {
-            let name = if number % 2 == 0 { "first" } else { "second" };
+            let name = if number.is_multiple_of(2) { "first" } else { "second" };
             let mut operator = control.grpc().await;
             let one = match number / 2 {
                 0 => v1::SetProviderRequest { change: None, ..switch(name, true) },

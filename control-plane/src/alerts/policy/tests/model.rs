@@ -158,7 +158,7 @@ impl World {
             match message.word {
                 Word::Raise => prop_assert!(!heard(Word::Raise)),
                 Word::Repeat => {
-                    let last = words.iter().filter(|(word, _)| *word != Word::Acknowledge).next_back();
+                    let last = words.iter().rfind(|(word, _)| *word != Word::Acknowledge);
                     let (_, last) = last.expect("it was told before");
                     prop_assert!(self.fleet.now.since(*last) >= REPEAT, "{message:?} too soon");
                     prop_assert!(alert.acknowledged.is_none() && alert.resolved.is_none());
