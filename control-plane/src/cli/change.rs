@@ -160,7 +160,7 @@ fn shown(wanted: &Wanted, answer: &Answer, out: Out, dry: bool, waited: bool) ->
 
 /// A change whose answer did not come may have been made.
 fn unsure(failure: Failure) -> Failure {
-    if failure.exit() == Exit::Unreachable {
+    if failure.may_be_done() {
         failure.advise("it may have been made all the same: `fusebox status` and `fusebox audit` say")
     } else {
         failure

@@ -45,6 +45,8 @@ pub(crate) struct Failure {
     fields: Vec<(String, String)>,
     /// What can be done about it.
     advice: Option<String>,
+    /// Whoever refused it is sure that it was not done.
+    nothing_done: bool,
 }
 
 impl Exit {
@@ -73,7 +75,7 @@ impl From<Exit> for ExitCode {
 impl Failure {
     /// One that ends so, for this reason.
     pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, code: None, what: what.into(), fields: Vec::new(), advice: None }
+        Self { exit, code: None, what: what.into(), fields: Vec::new(), advice: None, nothing_done: false }
     }
 
     /// Wrong usage.
@@ -101,8 +103,12 @@ impl Failure {
         let (exit, advice) = match status.code() {
             Code::Aborted => {
                 let version = metadata("settingsVersion").or_else(|| metadata("settings_version"));
-                let repeat = version.map_or("--expect VERSION".to_owned(), |version| format!("--expect {version}"));
-                let advice = format!("look again with `fusebox status`, then repeat it with {repeat}");
+                let repeat = match version.map(String::as_str) {
+                    Some("0") => "without --expect".to_owned(),
+                    Some(version) => format!("with --expect {version}"),
+                    None => "with --expect VERSION".to_owned(),
+                };
+                let advice = format!("look again with `fusebox status`, then repeat it {repeat}");
                 (Exit::Refused, Some(advice))
             }
             Code::FailedPrecondition => {
@@ -117,12 +123,10 @@ impl Failure {
                 Exit::Refused,
                 Some("give a token with --token-file FILE, FUSEBOX_TOKEN_FILE or a context, or a certificate with --cert".into()),
             ),
-            Code::ResourceExhausted => (Exit::Refused, Some(again(status))),
+            Code::ResourceExhausted => (Exit::Refused, again(status)),
             Code::InvalidArgument | Code::OutOfRange => (Exit::Usage, None),
             Code::NotFound => (Exit::Failed, Some("`fusebox status` names what there is".into())),
-            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => {
-                return Self::unreachable(address, &deepest(status)).coded(status.code());
-            }
+            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => (Exit::Unreachable, None),
             Code::Unimplemented => {
                 (Exit::Failed, Some(format!("what answers at {address} is no control plane, or an older one")))
             }
@@ -131,9 +135,10 @@ impl Failure {
         Self {
             exit,
             code: Some(status.code()),
-            what: said(status),
+            what: violations.first().map_or_else(|| said(status), |first| without(&said(status), &first.field)),
             fields: violations.into_iter().map(|one| (one.field, one.description)).collect(),
             advice,
+            nothing_done: metadata("mayHaveRun").is_some_and(|may| may == "false"),
         }
     }
 
@@ -151,6 +156,11 @@ impl Failure {
     pub(crate) fn passes(&self) -> bool {
         self.exit == Exit::Unreachable
             || matches!(self.code, Some(Code::Internal | Code::Unknown | Code::ResourceExhausted))
+    }
+
+    /// Whether what was asked for may have been done all the same.
+    pub(crate) fn may_be_done(&self) -> bool {
+        self.exit == Exit::Unreachable && !self.nothing_done
     }
 
     /// How the command ends because of it.
@@ -240,11 +250,14 @@ pub(crate) fn knock(address: &str) -> &'static str {
     }
 }
 
-fn again(status: &Status) -> String {
-    match status.get_details_retry_info().and_then(|info| info.retry_delay) {
-        Some(wait) => format!("try again in {}", super::time::show(wait)),
-        None => "try again later".to_owned(),
-    }
+fn again(status: &Status) -> Option<String> {
+    let wait = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    wait.map(|wait| format!("try again in {}", super::time::show(wait)))
+}
+
+/// `said` up to where it begins to tell of fields, which are told line by line.
+fn without(said: &str, field: &str) -> String {
+    said.split_once(&format!(": {field}: ")).map_or(said, |(before, _)| before).to_owned()
 }
 
 #[cfg(test)]
@@ -300,7 +313,8 @@ mod tests {
         let mut details = ErrorDetails::new();
         details.add_bad_request_violation("reason", "must not be empty");
         details.add_bad_request_violation("expires_after", "30 days at most\n");
-        let status = Status::with_error_details(Code::InvalidArgument, "the request is wrong", details);
+        let message = "the request is wrong: reason: must not be empty; expires_after: 30 days at most";
+        let status = Status::with_error_details(Code::InvalidArgument, message, details);
         let failure = Failure::answered(&status, AT);
         assert_eq!(
             failure.text(),
@@ -310,6 +324,19 @@ mod tests {
             failure.json(),
             r#"{"error":{"code":"INVALID_ARGUMENT","message":"the request is wrong","fields":[{"field":"reason","message":"must not be empty"},{"field":"expires_after","message":"30 days at most\n"}]}}"#
         );
+    }
+
+    #[test]
+    fn a_change_that_was_surely_not_made_is_not_called_doubtful() {
+        let unavailable = |may: &str| {
+            let metadata = HashMap::from([("mayHaveRun".to_owned(), may.to_owned())]);
+            let details = ErrorDetails::with_error_info("STORE_UNAVAILABLE", "fusebox", metadata);
+            Failure::answered(&Status::with_error_details(Code::Unavailable, "the store is gone", details), AT)
+        };
+        assert!(unavailable("true").may_be_done() && !unavailable("false").may_be_done());
+        assert_eq!(unavailable("false").text(), "fusebox: the store is gone", "it is the store that does not answer");
+        assert!(Failure::unreachable(AT, "it said nothing").may_be_done());
+        assert!(!Failure::usage("no").may_be_done());
     }
 
     #[test]

@@ -70,7 +70,7 @@ where
                             return;
                         }
                     }
-                    Ok(None) => break Failure::unreachable(client.address(), "it ended the watch"),
+                    Ok(None) => break Failure::new(Exit::Unreachable, format!("{} ended the watch", client.address())),
                     Err(status) => break Failure::answered(&status, client.address()),
                 }
             },

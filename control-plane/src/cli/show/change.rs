@@ -13,8 +13,12 @@ pub(crate) fn dry_run(what: &str, result: &ChangeResult, view: View) -> Vec<Line
         lines.push("  - nothing would change".into());
     }
     let live = format!("{} live sidecars, settings version {}", result.sidecars_total, result.settings_version);
-    let hint = format!("  ({live}: with `--expect {}` it is refused if they move on)", result.settings_version);
-    lines.extend(view.folded(Line::toned(hint, Tone::Dim)));
+    let hint = match result.settings_version {
+        // Version 0, nothing ever set, cannot be expected.
+        0 => String::new(),
+        version => format!(": with `--expect {version}` it is refused if they move on"),
+    };
+    lines.extend(view.folded(Line::toned(format!("  ({live}{hint})"), Tone::Dim)));
     lines
 }
 
