@@ -1,6 +1,7 @@
 //! Running the operator's command off a terminal.
 
 use std::{
+    fmt::Display,
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -50,7 +51,7 @@ pub struct Lines {
 impl Fusebox {
     /// For the control plane at `address`.
     #[must_use]
-    pub fn at(address: std::net::SocketAddr) -> Self {
+    pub fn at(address: impl Display) -> Self {
         Self::new().with("FUSEBOX_ADDRESS", &address.to_string())
     }
 
