@@ -5,7 +5,7 @@ import shutil
 import sys
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 import fixture
 from stand_in import StandIn
@@ -26,6 +26,9 @@ ARGUMENTS = [
 ]
 # What Chromium itself says of an answer that is an error, and of a form that has a password and no name.
 EXPECTED = ("Failed to load resource", "[DOM] Password forms")
+# How long, in milliseconds, anything may take on a machine that has much else to do.
+LIMIT = 30_000
+expect.set_options(timeout=LIMIT)
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +63,7 @@ def visit(browser):
         context = browser.new_context(
             **{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", "timezone_id": "UTC"} | options
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(LIMIT)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(f"thrown: {error}"))

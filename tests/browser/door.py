@@ -29,6 +29,8 @@ class Refusal(Exception):
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    # A browser opens several connections at once; those that do not fit are tried again only after a second or more.
+    request_queue_size = 128
 
     def handle_error(self, request, address):
         # A browser that hangs up is no news; anything else is.

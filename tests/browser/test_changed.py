@@ -102,7 +102,7 @@ def test_a_change_that_somebody_else_overtook_says_whose_and_what(stand_in, visi
     dialog.get_by_role("button", name="Switch off").click()
     moved = dialog.get_by_role("alert").filter(has_text="Somebody else changed the settings meanwhile")
     expect(moved).to_contain_text("openai is off (bo: “it burns”)")
-    expect(moved).to_contain_text("bo just now: openai: on → off")
+    expect(moved).to_contain_text(re.compile("bo .*: openai: on → off"))
     assert desk.provider("azure-eu")["enabled"] is True
     dialog.get_by_role("button", name="Look again").click()
     expect(dialog).to_contain_text("azure-eu is the last provider of vision")
@@ -218,7 +218,7 @@ def test_rank_breaker_and_levels_are_set(stand_in, visit):
     dialog.get_by_label("Reduced").check()
     expect(dialog).to_contain_text("all 12 sidecars: held at reduced")
     make(dialog, "Set level", "c")
-    expect(page.locator("#level-why")).to_contain_text("Held for the whole fleet, by ana just now: “c”")
+    expect(page.locator("#level-why")).to_contain_text(re.compile("Held for the whole fleet, by ana .*: “c”"))
 
     page.get_by_role("option", name="llm-0002").click()
     page.get_by_role("button", name="Set its level…").click()
@@ -243,7 +243,7 @@ def test_an_alert_is_acknowledged_and_silenced_and_the_silence_ended(stand_in, v
     desk = stand_in()
     page = visit(desk.url)
     page.get_by_role("button", name="Acknowledge Breaker opened: openai").click()
-    expect(page.locator("#alert-list > li", has_text="Breaker opened")).to_contain_text("acknowledged by ana just now")
+    expect(page.locator("#alert-list > li", has_text="Breaker opened")).to_contain_text("acknowledged by ana")
     page.get_by_role("button", name="Silence… like Error spike: openai").click()
     dialog = page.get_by_role("dialog", name="Silence alerts")
     expect(dialog).to_contain_text("it would keep back 1.")

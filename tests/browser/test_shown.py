@@ -38,13 +38,15 @@ def test_old_data_is_marked_as_old_with_its_age(stand_in, visit):
         desk.version += 1
         desk.turn.notify_all()
     expect(page.locator("#stale")).to_contain_text("Old data. The control plane cannot reach its store")
-    expect(page.locator("#stale-age")).to_have_text(re.compile(r"1 min \d\d s ago"))
+    expect(page.locator("#stale-age")).to_have_text(re.compile(r"\d min( \d+ s)? ago"))
     desk.change(stale=False)
     expect(page.locator("#stale")).to_be_hidden()
 
 
 def test_a_providers_card_tells_its_whole_state(stand_in, visit):
-    page = visit(stand_in().url)
+    desk = stand_in()
+    desk.provider("openai")["breaker"]["halfOpenAt"] = fixture.stamp(400)
+    page = visit(desk.url)
     names = page.locator("#provider-list h3")
     expect(names).to_have_text(["vllm-pod", "openai", "azure-eu", "anthropic", "together"])
     openai = page.locator(".card", has_text="openai")
@@ -57,11 +59,13 @@ def test_a_providers_card_tells_its_whole_state(stand_in, visit):
     )
     countdown = openai.locator(".due time")
     before = countdown.inner_text()
-    assert re.fullmatch(r"0:\d\d", before)
+    assert re.fullmatch(r"\d:\d\d", before)
     expect(countdown).not_to_have_text(before)
     together = page.locator(".card", has_text="together")
     expect(together).to_contain_text(
-        "Switched off by ana 41 min ago: “wrong answers since their deploy, ticket 4711”; undone in 3"
+        re.compile(
+            r"Switched off by ana \d+ min ago: “wrong answers since their deploy, ticket 4711”; undone in \d+ min"
+        )
     )
     expect(together.get_by_role("button", name="Off: switch together on")).to_be_visible()
     expect(page.locator(".card", has_text="vllm-pod")).to_contain_text("not shared")
@@ -90,7 +94,7 @@ def test_alerts_tell_of_their_deliveries_and_the_gravest_comes_first(stand_in, v
     expect(alerts.nth(2)).to_contain_text("acknowledged by bo")
     expect(page.locator("#nav-alerts")).to_have_text("2")
     page.get_by_text("Deliveries").click()
-    expect(page.locator("#channel-list")).to_contain_text("ops-mail email, failing for 10 min")
+    expect(page.locator("#channel-list")).to_contain_text(re.compile(r"ops-mail email, failing for \d+ min"))
     page.get_by_text("Resolved alerts").click()
     expect(page.locator("#earlier-list > li")).to_have_count(1)
 
