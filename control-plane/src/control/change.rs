@@ -100,6 +100,10 @@ impl Control {
 
     async fn make(&self, caller: &Caller, asked: &Asked, event: &Event) -> Result<Made, Refusal> {
         let picture = self.reader.look().await;
+        if picture.seen.stale {
+            // Who is not seen cannot be said to be missing, nor to be left.
+            return Err(Refusal::Unavailable { why: "the fleet cannot be seen".to_owned(), may_have_run: false });
+        }
         for _ in 0..ATTEMPTS {
             let (now, held) = self.reader.settings().await?;
             if let Some(expected) = asked.how.expected.filter(|expected| *expected != held.version) {

@@ -40,6 +40,7 @@ async fn main() {
     let fleet = json!({"redis": redis.url(), "name": "demo"});
     let config = control_plane::config(json!({"fleet": fleet, "listen": {"grpc": grpc, "http": http}}));
     let control = ControlPlane::start(&config).await;
+    control.until("all sidecars", |fleet| !fleet.stale && fleet.sidecars.len() == SIDECARS).await;
 
     println!("The dashboard is at http://{}/", control.http().address());
     println!("In another terminal: target/debug/fusebox --address {} status", control.grpc_address());
