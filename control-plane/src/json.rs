@@ -172,11 +172,9 @@ fn inspect_field(value: &Value, field: &FieldDescriptor, path: &str, faults: &mu
 
 fn inspect_one(value: &Value, kind: &Kind, path: &str, faults: &mut Vec<FieldFault>) {
     match kind {
-        Kind::Message(message) if message.full_name() == "google.protobuf.Duration" => {
-            if !value.is_null() && value.as_str().is_none_or(|text| prost_types::Duration::from_str(text).is_err()) {
-                let right = "must be a number of seconds with an s, such as \"30s\" or \"0.5s\"";
-                tell(faults, path.to_owned(), format!("{right}, not {}", shown(value)));
-            }
+        Kind::Message(message) if message.full_name() == "google.protobuf.Duration" && !is_duration(value) => {
+            let right = "must be a number of seconds with an s, such as \"30s\" or \"0.5s\"";
+            tell(faults, path.to_owned(), format!("{right}, not {}", shown(value)));
         }
         Kind::Message(message) if message.package_name() != "google.protobuf" => {
             inspect_message(value, message, path, faults);
@@ -188,6 +186,11 @@ fn inspect_one(value: &Value, kind: &Kind, path: &str, faults: &mut Vec<FieldFau
         }
         _ => {}
     }
+}
+
+/// Whether `value` is a duration, or stands for none.
+fn is_duration(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(|text| prost_types::Duration::from_str(text).is_ok())
 }
 
 fn not_among(name: &str, values: &EnumDescriptor) -> Option<String> {

@@ -54,9 +54,9 @@ impl Session {
     pub(crate) async fn status(&self, status: &args::Status) -> Result<Exit, Failure> {
         let fleet = self.fleet().await?;
         if self.out.json {
-            self.out.message(&fleet)?
+            self.out.message(&fleet)?;
         } else {
-            self.out.lines(&show::fleet(&fleet, self.view()))?
+            self.out.lines(&show::fleet(&fleet, self.view()))?;
         }
         Ok(if status.exit_code { health(&fleet) } else { Exit::Done })
     }
@@ -153,9 +153,9 @@ impl Session {
             }
         }
         if self.out.json {
-            self.out.messages(&alerts)?
+            self.out.messages(&alerts)?;
         } else {
-            self.out.lines(&show::alerts(&alerts, self.view()))?
+            self.out.lines(&show::alerts(&alerts, self.view()))?;
         }
         more(&page_token, alerts.len());
         Ok(Exit::Done)
@@ -281,9 +281,9 @@ impl Session {
         }
         events.truncate(limit);
         if self.out.json {
-            self.out.messages(&events)?
+            self.out.messages(&events)?;
         } else {
-            self.out.lines(&show::audit(&events, self.view()))?
+            self.out.lines(&show::audit(&events, self.view()))?;
         }
         more(&page_token, events.len());
         Ok(Exit::Done)

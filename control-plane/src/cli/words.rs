@@ -109,7 +109,7 @@ pub(crate) fn count(number: u64) -> String {
     const UNITS: [(&str, u64); 4] = [("T", 1_000_000_000_000), ("G", 1_000_000_000), ("M", 1_000_000), ("k", 1_000)];
     let Some((unit, scale)) = UNITS.iter().find(|(_, scale)| number >= *scale) else { return number.to_string() };
     let tenths = number / (scale / 10);
-    if tenths < 100 && tenths % 10 > 0 {
+    if tenths < 100 && !tenths.is_multiple_of(10) {
         format!("{}.{}{unit}", tenths / 10, tenths % 10)
     } else {
         format!("{}{unit}", tenths / 10)
