@@ -138,7 +138,8 @@ fn with_current(text: &str, name: &str) -> String {
     match lines.iter().position(|line| line.starts_with("current:")) {
         Some(at) => lines[at] = &line,
         None => {
-            lines.insert(lines.iter().take_while(|line| line.starts_with('#') || line.trim() == "---").count(), &line);
+            let head = lines.iter().take_while(|line| line.starts_with('#') || line.trim() == "---").count();
+            lines.insert(head, &line);
         }
     }
     lines.join("\n") + "\n"

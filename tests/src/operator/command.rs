@@ -48,6 +48,7 @@ pub struct Lines {
     err: tokio::io::Lines<BufReader<ChildStderr>>,
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "an address reads better without a `&`")]
 impl Fusebox {
     /// For the control plane at `address`.
     #[must_use]
