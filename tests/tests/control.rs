@@ -3,6 +3,7 @@
 mod access;
 mod alerts;
 mod change;
+mod command;
 mod life;
 mod picture;
 mod rest;

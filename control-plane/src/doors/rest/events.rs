@@ -20,6 +20,7 @@ use crate::{
     control::Refusal,
     doors::{guard::Need, watch},
     json,
+    picture::Picture,
 };
 
 /// Between two signs of life, where nothing else is sent.
@@ -37,7 +38,7 @@ pub(super) async fn fleet(State(rest): State<Arc<Rest>>, headers: HeaderMap, ext
     }
     match rest.control.watchers().place() {
         Err(refusal) => refused(&refusal),
-        Ok(place) => events(watch::pictures(rest.control.reader().follow(), place, |picture| picture.event.clone())),
+        Ok(place) => events(watch::pictures(rest.control.reader().follow(), place, Picture::event)),
     }
 }
 

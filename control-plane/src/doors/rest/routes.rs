@@ -67,7 +67,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: "get",
         path: "/fleet/events",
-        summary: "The fleet now, then again whenever it changes.",
+        summary: "The fleet now, then again whenever it changes; of sidecars without checks, providers, load and totals.",
         role: Some(Role::Viewer),
         query: &[],
         takes: Body::Nothing,
