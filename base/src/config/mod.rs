@@ -16,6 +16,9 @@ mod watch;
 
 use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use self::format::Format;
+pub(crate) use self::value::Value;
 pub use self::{
     advice::{Advice, Found},
     fault::{Fault, Faults, Place, did_you_mean},
@@ -28,7 +31,6 @@ pub use self::{
     variables::READY_FILE,
     watch::{Cause, Watch},
 };
-pub(crate) use self::{format::Format, value::Value};
 use self::{format::loose, section::Log, value::Node};
 
 /// A configuration: how it is read, and which files it names.
