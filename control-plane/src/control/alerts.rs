@@ -51,7 +51,7 @@ impl Control {
     #[must_use]
     pub fn alert(&self, alert: &Alert, seen: &Seen) -> v1::Alert {
         let deliveries = self.deliverer.deliveries().of_alert(alert.id);
-        v1::Alert { deliveries, ..picture::silenced(picture::alert(alert), seen) }
+        v1::Alert { deliveries, ..picture::silenced(alert, seen) }
     }
 
     /// The caller knows of an alert. Who said so first, said so.

@@ -21,7 +21,7 @@ pub use self::{
     providers::{ModelsLeft, models_left},
     read::Reader,
     seen::{Seen, Series},
-    wire::{alert, silence, timestamp, word},
+    wire::{silence, timestamp, word},
 };
 use crate::json;
 

@@ -12,6 +12,7 @@ use super::{
     sidecars::{sidecars, totals},
     wire,
 };
+use crate::alerts::silenced_by;
 
 /// What a picture is set in: what the store does not say.
 #[derive(Debug, Clone, Default)]
@@ -59,22 +60,12 @@ pub fn paint(seen: &Seen, frame: &Frame) -> v1::Fleet {
 
 fn firing(alert: &Alert, seen: &Seen, frame: &Frame) -> v1::Alert {
     let deliveries = frame.deliveries.get(&alert.id).cloned().unwrap_or_default();
-    v1::Alert { deliveries, ..silenced(wire::alert(alert), seen) }
+    v1::Alert { deliveries, ..silenced(alert, seen) }
 }
 
 /// `alert`, with the silence that keeps it from being delivered.
 #[must_use]
-pub fn silenced(mut alert: v1::Alert, seen: &Seen) -> v1::Alert {
-    let any_or = |wanted: &str, found: &str| wanted.is_empty() || wanted == found;
-    let matching = seen.silences.iter().find(|one| {
-        let silence = &one.body;
-        let ended =
-            silence.word.as_ref().is_some_and(|word| word.expires_ms > 0 && word.expires_ms <= seen.at.as_millis());
-        !ended
-            && (silence.kind == 0 || silence.kind == alert.kind)
-            && any_or(&silence.provider, &alert.provider)
-            && any_or(&silence.sidecar, &alert.sidecar)
-    });
-    alert.silence = matching.map(|silence| silence.id.to_string()).unwrap_or_default();
-    alert
+pub fn silenced(alert: &Alert, seen: &Seen) -> v1::Alert {
+    let silence = silenced_by(&alert.condition.key, &seen.silences, seen.at);
+    v1::Alert { silence: silence.map(|one| one.id.to_string()).unwrap_or_default(), ..wire::alert(alert) }
 }

@@ -33,6 +33,7 @@ use super::{
     paint::{Frame, paint},
     seen::{Seen, Series},
 };
+use crate::alerts::Silence;
 /// How long the store may take to answer.
 pub(crate) const LIMIT: Duration = Duration::from_secs(2);
 /// Between two looks at a fleet that is not large.
@@ -193,6 +194,7 @@ impl Reader {
         let sidecars = self.everybody().await?;
         let (_, firing) = self.ask(&Firing).await?;
         let (_, silences) = self.ask(&silences::List).await?;
+        let silences = silences.iter().filter_map(Silence::of).collect();
         let mut seen = Seen { at, stale: false, sidecars, settings, firing, silences, ..Seen::default() };
         let names: Vec<String> = seen.providers().into_iter().map(str::to_owned).collect();
         // They share one connection, so that all of them are one round trip.

@@ -9,8 +9,9 @@ use fusebox_rules::fleet::{Alert, Record, Stamp, settings::Settings};
 use fusebox_store::{
     errors::{Minute, Tally},
     presence::Alive,
-    silences::Silence,
 };
+
+use crate::alerts::Silence;
 
 /// What was read.
 #[derive(Debug, Clone, Default)]

@@ -18,14 +18,14 @@ use fusebox_rules::{
 use fusebox_store::{
     errors::{Minute, Tally, Total},
     presence::Alive,
-    silences::Silence,
+    silences,
 };
 
 use super::{
     Frame, Seen, Series,
     paint::{paint, silenced},
-    wire,
 };
+use crate::alerts::Silence;
 
 const NOW: u64 = 1_700_000_000_000;
 
@@ -153,7 +153,7 @@ fn a_silence_marks_the_alerts_that_it_matches_until_it_ends() {
     let silence = |provider: &str, expires_ms| {
         let word = Some(WireWord { expires_ms, ..WireWord::default() });
         let kind = v1::AlertKind::ErrorSpike.into();
-        Silence { id: 5, body: Body { kind, provider: provider.into(), word, ..Body::default() } }
+        silences::Silence { id: 5, body: Body { kind, provider: provider.into(), word, ..Body::default() } }
     };
     for (silence, marked) in [
         (silence("a", NOW + 1), "5"),
@@ -161,8 +161,9 @@ fn a_silence_marks_the_alerts_that_it_matches_until_it_ends() {
         (silence("b", NOW + 1), ""),
         (silence("a", NOW), ""),
     ] {
-        let seen = Seen { at: now(), silences: vec![silence], ..Seen::default() };
-        assert_eq!(silenced(wire::alert(&alert), &seen).silence, marked);
+        let silences = Silence::of(&silence).into_iter().collect();
+        let seen = Seen { at: now(), silences, ..Seen::default() };
+        assert_eq!(silenced(&alert, &seen).silence, marked);
     }
 }
 

@@ -9,6 +9,8 @@ use fusebox_rules::{
 use fusebox_store::silences::Silence;
 use prost_types::Timestamp;
 
+use crate::alerts::Severity;
+
 /// A shared time as a timestamp; `None` for the one that stands for never.
 #[must_use]
 pub fn timestamp(stamp: Stamp) -> Option<Timestamp> {
@@ -104,15 +106,18 @@ pub(super) fn breaker(record: &Record) -> v1::Breaker {
 }
 
 /// An alert; what became of it at channels is not known here.
-#[must_use]
-pub fn alert(alert: &Alert) -> v1::Alert {
+pub(super) fn alert(alert: &Alert) -> v1::Alert {
     let key = &alert.condition.key;
     let figures = &alert.condition.figures;
-    let (kind, severity) = match key.kind {
-        AlertKind::ErrorSpike => (v1::AlertKind::ErrorSpike, v1::Severity::Warning),
-        AlertKind::BreakerOpened => (v1::AlertKind::BreakerOpened, v1::Severity::Critical),
-        AlertKind::HealthCritical => (v1::AlertKind::HealthCritical, v1::Severity::Critical),
-        AlertKind::Degraded => (v1::AlertKind::Degraded, v1::Severity::Warning),
+    let kind = match key.kind {
+        AlertKind::ErrorSpike => v1::AlertKind::ErrorSpike,
+        AlertKind::BreakerOpened => v1::AlertKind::BreakerOpened,
+        AlertKind::HealthCritical => v1::AlertKind::HealthCritical,
+        AlertKind::Degraded => v1::AlertKind::Degraded,
+    };
+    let severity = match Severity::of(key.kind) {
+        Severity::Warning => v1::Severity::Warning,
+        Severity::Critical => v1::Severity::Critical,
     };
     v1::Alert {
         id: alert.id.to_string(),

@@ -1,7 +1,7 @@
 //! The OpenAPI document: made from the table of paths and from the messages' own descriptors, so that it says what the
 //! door does.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use bytes::Bytes;
 use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor};
@@ -15,11 +15,17 @@ use crate::{access::Role, json};
 
 const PACKAGE: &str = "fusebox.v1";
 
-/// The document.
+static MADE: LazyLock<Result<Bytes, String>> = LazyLock::new(make);
+
+/// The document, made once.
 ///
 /// # Errors
 /// The descriptors built into the program cannot be read, or do not have a message that the table names.
 pub(super) fn document() -> Result<Bytes, String> {
+    MADE.clone()
+}
+
+fn make() -> Result<Bytes, String> {
     let pool = json::pool().map_err(|fault| fault.to_string())?;
     let mut schemas = Schemas { pool, made: Map::new(), left: BTreeSet::new() };
     let mut paths = Map::new();
