@@ -208,6 +208,16 @@ fn every_link_and_every_room_of_the_documents_is_there() {
     }
 }
 
+#[test]
+fn the_policy_that_the_documents_add_fits_the_sources() {
+    let page = read("docs/policy.md");
+    let patches: Vec<_> = page.split("```diff\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(patches.len() > 3, "{patches:#?}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), patches.concat()).unwrap();
+    run(Command::new("git").args(["apply", "--check"]).arg(file.path()));
+}
+
 /// The repository's folder.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests is in it").to_owned()
