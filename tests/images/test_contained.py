@@ -117,27 +117,41 @@ def test_there_is_no_shell_to_start(contained, image):
     assert "No such file or directory" in "".join(running.said)
 
 
-def test_a_provider_is_found_by_etc_hosts_before_anybody_is_asked(sidecar, provider):
-    scripted = provider({"text": ["here"]})
-    port = scripted.base_url.split(":")[2].split("/")[0]
-    running = sidecar(f"http://provider.test:{port}/v1", hosts=HOSTS + "127.0.0.1 provider.test\n",
-                      files={"/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"})
+@pytest.fixture
+def names():
+    """Starts servers of names, and ends them with the test."""
+    started = []
+
+    def start(name):
+        try:
+            started.append(Names(name))
+        except PermissionError:
+            pytest.fail("resolvers ask at port 53, where only root may listen: run this as root")
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+def named(provider):
+    """The provider's address by a name instead."""
+    return provider.base_url.replace("127.0.0.1", "provider.test")
+
+
+def test_a_provider_is_found_by_etc_hosts_and_dns_is_not_asked(sidecar, provider, names):
+    scripted, server = provider({"text": ["here"]}), names("other.test")
+    running = sidecar(named(scripted), hosts=HOSTS + "127.0.0.1 provider.test\n",
+                      files={"/etc/resolv.conf": f"nameserver {server.address}\n"})
     assert call(running)[0] == 200
+    assert server.asked == []
 
 
-def test_a_provider_is_found_by_dns(sidecar, provider):
-    scripted = provider({"text": ["here"]})
-    port = scripted.base_url.split(":")[2].split("/")[0]
-    try:
-        names = Names("provider.test")
-    except PermissionError:
-        pytest.fail("resolvers ask at port 53, where only root may listen: run this as root")
-    try:
-        running = sidecar(f"http://provider.test:{port}/v1", files={"/etc/resolv.conf": f"nameserver {names.address}\n"})
-        assert call(running)[0] == 200
-        assert "provider.test" in names.asked
-    finally:
-        names.close()
+def test_a_provider_is_found_by_dns(sidecar, provider, names):
+    scripted, server = provider({"text": ["here"]}), names("provider.test")
+    running = sidecar(named(scripted), files={"/etc/resolv.conf": f"nameserver {server.address}\n"})
+    assert call(running)[0] == 200
+    assert "provider.test" in server.asked
 
 
 def test_tls_is_spoken_with_whom_the_certificates_vouch_for(sidecar, secured, authority, images):
@@ -186,7 +200,7 @@ def test_the_control_plane_answers_and_the_command_beside_it_asks_it(contained):
     assert status == 200 and "<title>" in page
     command = contained("control-plane", "--address", addresses["grpc"], "status", "--json", program="/usr/bin/fusebox")
     assert command.ended() == 0, command.said
-    assert json.loads("".join(command.printed))["providers"]
+    assert json.loads("".join(command.printed))["name"] == "default"
 
 
 def test_told_to_end_the_control_plane_ends(contained):
