@@ -145,6 +145,8 @@ async fn a_provider_is_switched_off_and_on_and_ranked() {
     );
     let on = fusebox.run_args(&[&["provider", "enable", "vllm", "--no-wait"], &reason[..]].concat()).await;
     assert!(on.good().starts_with("✓ vllm is on; "), "{on:?}");
+    let back = fusebox.run_args(&[&["provider", "reset", "vllm", "--no-wait"], &reason[..]].concat()).await;
+    assert!(back.good().starts_with("✓ vllm is as each configuration says; "), "{back:?}");
     let line = ["provider", "priority", "vllm", "7", "--wait", "1m", "--force"];
     let ranked = fusebox.run_args(&[&line, &reason[..]].concat()).await;
     assert!(ranked.good().starts_with("✓ vllm is of rank 7; "), "{ranked:?}");
@@ -160,7 +162,8 @@ async fn a_provider_is_switched_off_and_on_and_ranked() {
     let on = SetProviderRequest { enabled: Some(true), ..request(ChangeOptions::default()) };
     let ranked = ChangeOptions { wait: seconds(60), force: true, ..ChangeOptions::default() };
     let ranked = SetProviderRequest { priority: Some(7), ..request(ranked) };
-    assert_eq!(control.asked(), [off, on, ranked].map(Asked::Provider));
+    let back = SetProviderRequest { reset: true, ..request(ChangeOptions::default()) };
+    assert_eq!(control.asked(), [off, on, back, ranked].map(Asked::Provider));
 }
 
 #[tokio::test]
