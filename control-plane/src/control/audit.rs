@@ -9,8 +9,6 @@ use crate::{access::Caller, json, picture::timestamp};
 
 /// Of what was asked for, in bytes: what is longer is cut.
 const MOST_DETAIL_BYTES: usize = 4_096;
-/// Events in one reply, at most.
-pub(super) const MOST_IN_PAGE: u32 = 500;
 
 /// Something that was asked for, to be told of.
 #[derive(Debug, Clone)]
