@@ -91,7 +91,8 @@ def test_it_runs_as_nobody_as_process_1_and_can_do_nothing_else(contained, image
     status = running.status()
     assert status["NSpid"][-1] == "1"
     # In a namespace of its own the user is seen from outside as who made that.
-    user = str(images[image].user) if os.geteuid() == 0 else str(os.geteuid())
+    user = images[image].user
+    user = str(user) if enter.may_become(user) else str(os.geteuid())
     assert status["Uid"] == [user] * 4
     for capabilities in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert int(status[capabilities][0], 16) == 0, capabilities
