@@ -20,7 +20,7 @@ LIMIT = 30
 class Contained:
     """A program of an image in a copy of its root. `files` are put at their places in it, and cannot be written to."""
 
-    def __init__(self, folder, image, arguments=(), files=None, program=None):
+    def __init__(self, folder, image, arguments=(), files=None, env=None, program=None):
         self.root, self.shared = folder / "root", folder / "shared"
         with tarfile.open(image.tar) as packed:
             packed.extractall(self.root, filter="fully_trusted")
@@ -43,7 +43,7 @@ class Contained:
             [sys.executable, enter.__file__, json.dumps({
                 "root": str(self.root), "mounts": mounts, "user": image.user, "tell": tell,
                 "command": [program or image.entrypoint, *arguments],
-                "env": image.env | {"FUSEBOX_READY_FILE": "/shared/ready.json"},
+                "env": image.env | {"FUSEBOX_READY_FILE": "/shared/ready.json"} | (env or {}),
             })],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, pass_fds=[tell],
         )

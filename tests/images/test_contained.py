@@ -40,7 +40,7 @@ def call(sidecar, **more):
 def sidecar(contained):
     """A sidecar in its image in front of one provider."""
 
-    def start(base_url, hosts=HOSTS, files=None):
+    def start(base_url, hosts=HOSTS, files=None, env=None):
         config = {
             "listen": ANYWHERE | {"admin": "127.0.0.1:0"},
             "providers": [{"name": "a", "base_url": base_url, "retry": {"max_retries": 0}}],
@@ -48,7 +48,7 @@ def sidecar(contained):
             "cache": {"mode": "off"}, "health": {"model": "off"},
         }
         files = {"/etc/fusebox/config.yaml": json.dumps(config), "/etc/hosts": hosts} | (files or {})
-        return contained("sidecar", "--config", "/etc/fusebox/config.yaml", files=files)
+        return contained("sidecar", "--config", "/etc/fusebox/config.yaml", files=files, env=env)
 
     return start
 
@@ -155,10 +155,10 @@ def test_a_provider_is_found_by_dns(sidecar, provider, names):
     assert "provider.test" in server.asked
 
 
-def test_tls_is_spoken_with_whom_the_certificates_vouch_for(sidecar, secured, authority, images):
-    own = (images["sidecar"].root / CERTIFICATES[1:]).read_bytes()
+@pytest.mark.parametrize("place, env", [(CERTIFICATES, {}), ("/etc/own.pem", {"SSL_CERT_FILE": "/etc/own.pem"})])
+def test_tls_is_spoken_with_whom_an_authority_vouches_for_that_is_mounted(sidecar, secured, authority, place, env):
     running = sidecar(f"https://provider.test:{secured.port}/v1", hosts=HOSTS + "127.0.0.1 provider.test\n",
-                      files={CERTIFICATES: own + authority.certificate.read_bytes()})
+                      files={place: authority.certificate.read_bytes()}, env=env)
     status, body = call(running)
     assert (status, json.loads(body)["choices"][0]["message"]["content"]) == (200, "over TLS")
 

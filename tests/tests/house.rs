@@ -40,10 +40,10 @@ const COMMANDS: [&str; 10] = [
     "curl -i http://127.0.0.1:8080/v1/chat/completions -d ",
     "curl -i http://127.0.0.1:8080/v1/chat/completions -d ",
     "curl -i http://127.0.0.1:8080/v1/chat/completions -d ",
-    "tests/run",
     "cargo run -p fusebox-sidecar -- check --config docs/example.yaml",
     "demo/run",
     "target/debug/fusebox provider disable vllm --reason \"a drill\"",
+    "tests/run",
 ];
 
 /// The program after `cargo run -p fusebox-sidecar`, on ports that are free.
@@ -144,7 +144,7 @@ async fn the_commands_of_the_readme_do_what_it_says() {
 #[tokio::test]
 async fn the_fleet_to_look_at_is_shown_and_does_what_the_readme_tells_it() {
     let demonstration = Demonstration::start().await;
-    let line = COMMANDS[9].strip_prefix("target/debug/fusebox ").unwrap().replace("\"a drill\"", "drill");
+    let line = COMMANDS[8].strip_prefix("target/debug/fusebox ").unwrap().replace("\"a drill\"", "drill");
     let ended = Fusebox::at(demonstration.grpc_address()).run(&line).await;
     assert!(ended.good().contains("applied by 5 of 5 live sidecars"), "{ended:?}");
 }
