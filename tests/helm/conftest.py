@@ -1,0 +1,42 @@
+"""Pods of the chart as processes, and what they call, ended with the test that started them."""
+
+import pathlib
+import sys
+
+import pytest
+
+# The programs themselves are found as the tests of the vendors' SDKs find them.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
+
+from pods import Pod  # noqa: E402
+from programs import Provider  # noqa: E402
+
+
+@pytest.fixture
+def provider():
+    """Starts providers, and ends them with the test."""
+    started = []
+
+    def start(*acts):
+        started.append(Provider(*acts))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
+def pod(tmp_path):
+    """Starts pods, and ends them with the test, the last one first."""
+    started = []
+
+    def start(metadata, spec, objects, **more):
+        folder = tmp_path / f"pod{len(started)}"
+        started.append(Pod(folder, metadata, spec, objects, **more))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for one in reversed(started):
+        one.kill()
