@@ -1,6 +1,7 @@
 """Pods of the chart as processes, and what they call, ended with the test that started them."""
 
 import pathlib
+import shutil
 import sys
 
 import pytest
@@ -10,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
 
 from pods import Pod  # noqa: E402
 from programs import Provider  # noqa: E402
+from release import CHART, EXAMPLES, Release  # noqa: E402
 
 
 @pytest.fixture
@@ -40,3 +42,12 @@ def pod(tmp_path):
     yield start
     for one in reversed(started):
         one.kill()
+
+
+@pytest.fixture(scope="session")
+def own_chart(tmp_path_factory):
+    """The example of a chart of one's own, with this chart where `helm dependency build` puts it."""
+    folder = tmp_path_factory.mktemp("charts") / "chat"
+    shutil.copytree(EXAMPLES / "own-chart", folder)
+    shutil.copytree(CHART, folder / "charts" / "fusebox")
+    return Release(path=folder, name="chat", namespace="chat")

@@ -16,7 +16,7 @@ import subprocess
 import time
 
 from programs import binary
-from release import containers_of, with_secrets_as_data
+from release import containers_of, data_of
 
 # How long anything may take on a machine that has much else to do.
 LIMIT = 30
@@ -119,7 +119,7 @@ class Pod:
     def _data(self, kind, name, optional=False):
         one = self.objects.get((kind, self.namespace, name))
         assert one or optional, f"the pod would wait for ever: there is no {kind} {name} in {self.namespace}"
-        return with_secrets_as_data(one) if one else {}
+        return data_of(one) if one else {}
 
     def _field(self, path):
         inner = re.fullmatch(r"metadata\.(annotations|labels)\['(.+)'\]", path)
@@ -170,6 +170,8 @@ class Container:
         self.ready = pod.folder / f"{spec['name']}.ready"
         self.log_file = pod.folder / f"{spec['name']}.log"
         self.addresses = {}
+        # What a probe was last refused by.
+        self.last = None
         environment = pod.environment(spec)
         for name in environment:
             # A free port, on this machine alone.
@@ -195,7 +197,7 @@ class Container:
                 return answer
             status = self.process.poll()
             assert status is None, f"{self.spec['name']} ended with {status} before {what}:\n{self.log}"
-            assert time.monotonic() < deadline, f"{self.spec['name']}: not {what} after {LIMIT} s:\n{self.log}"
+            assert time.monotonic() < deadline, f"{self.spec['name']}: not {what} after {LIMIT} s, but {self.last}:\n{self.log}"
             # Neither a file nor a port tells anybody that it has come.
             time.sleep(0.01)
 
@@ -213,6 +215,7 @@ class Container:
         try:
             return self.get(ask["port"], ask["path"], ask.get("scheme", "HTTP"))
         except OSError as error:
+            self.last = error
             return 0, str(error)
 
     def get(self, port, path, scheme="HTTP", method="GET", body=None, **headers):

@@ -1,5 +1,6 @@
 """The chart rendered by Helm itself, as a cluster would get it."""
 
+import base64
 import pathlib
 
 import helm_python as helm
@@ -70,9 +71,9 @@ def containers_of(spec):
     return spec.get("initContainers", []) + spec["containers"]
 
 
-def with_secrets_as_data(one):
-    """A Secret's or ConfigMap's data as text, however they are written."""
-    import base64
-
-    data = {key: base64.b64decode(value).decode() for key, value in (one.get("data") or {}).items()}
-    return data if one["kind"] == "ConfigMap" else {**data, **(one.get("stringData") or {})}
+def data_of(one):
+    """What a ConfigMap or a Secret holds, as text, however it is written."""
+    data = one.get("data") or {}
+    if one["kind"] == "Secret":
+        data = {key: base64.b64decode(value).decode() for key, value in data.items()} | (one.get("stringData") or {})
+    return data

@@ -1,6 +1,5 @@
 """The examples: right by Kubernetes' schemas, of one mind with the chart, and configured as the sidecar accepts it."""
 
-import shutil
 import subprocess
 
 import pytest
@@ -19,15 +18,6 @@ VALUES = EXAMPLES / "vllm" / "values.yaml"
 
 def documents(path):
     return [one for one in yaml.safe_load_all(path.read_text()) if one]
-
-
-@pytest.fixture(scope="module")
-def own_chart(tmp_path_factory):
-    """The example of a chart of one's own, with this chart where `helm dependency build` puts it."""
-    folder = tmp_path_factory.mktemp("charts") / "chat"
-    shutil.copytree(EXAMPLES / "own-chart", folder)
-    shutil.copytree(CHART, folder / "charts" / "fusebox")
-    return Release(path=folder, name="chat", namespace="chat")
 
 
 def said_of(config, folder, **keys):

@@ -1,5 +1,6 @@
 """What Helm makes of the chart: right by Kubernetes' own schemas, of one mind with itself, and asking for no right."""
 
+import base64
 import functools
 import ipaddress
 import re
@@ -10,7 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from release import CHART, VALUES, VERSIONS, Release, containers_of, read, with_secrets_as_data
+from release import CHART, VALUES, VERSIONS, Release, containers_of, read, data_of
 from schemas import SPECS, schema_of
 
 # The definitions of a version are read once, not with every object.
@@ -198,7 +199,7 @@ def test_all_containers_say_what_they_need(release):
 
 
 def test_no_secret_stands_where_it_can_be_read(release):
-    secrets = [value for one in release.all("Secret") for key, value in with_secrets_as_data(one).items()
+    secrets = [value for one in release.all("Secret") for key, value in data_of(one).items()
                if key in ("password", "token", "secret", "tls.key", "redis-url")]
     assert secrets or not rendered("minimal") is release
     readable = yaml.safe_dump_all([one for one in release.objects if one["kind"] != "Secret"]) + release.notes
@@ -212,10 +213,10 @@ def test_no_secret_stands_where_it_can_be_read(release):
 
 def test_secrets_that_the_chart_makes_agree_with_each_other():
     release = rendered("minimal")
-    redis = with_secrets_as_data(release.get("Secret", "fusebox-redis"))
-    url = with_secrets_as_data(release.get("Secret", "fusebox-fleet"))["redis-url"]
+    redis = data_of(release.get("Secret", "fusebox-redis"))
+    url = data_of(release.get("Secret", "fusebox-fleet"))["redis-url"]
     assert url == f"redis://fusebox:{redis['password']}@fusebox-redis.fusebox.svc:6379"
-    tokens = with_secrets_as_data(release.get("Secret", "fusebox-tokens"))
+    tokens = data_of(release.get("Secret", "fusebox-tokens"))
     assert tokens["tokens"] == f"operator admin {tokens['token']}\n"
 
 
@@ -272,11 +273,9 @@ def test_the_webhook_leaves_alone_what_it_must_not_hold_up():
 
 def test_the_certificate_of_the_webhook_is_good_for_its_service():
     release = rendered("minimal")
-    data = with_secrets_as_data(release.get("Secret", "fusebox-injector-tls"))
-    authority = with_secrets_as_data(release.get("Secret", "fusebox-injector-ca"))
+    data = data_of(release.get("Secret", "fusebox-injector-tls"))
+    authority = data_of(release.get("Secret", "fusebox-injector-ca"))
     [one] = release.all("MutatingWebhookConfiguration")
-    import base64
-
     for webhook in one["webhooks"]:
         assert base64.b64decode(webhook["clientConfig"]["caBundle"]).decode() == authority["tls.crt"]
     assert data["tls.crt"] != authority["tls.crt"]

@@ -45,6 +45,9 @@
 {{- if and (eq $tls.mode "cert-manager") (not $tls.issuerRef.name) -}}
 {{- $wrong = append $wrong "controlPlane.tls.issuerRef.name: is missing; name the issuer whose authority your callers trust" -}}
 {{- end -}}
+{{- if and $tls.clientCA (ne $tls.mode "none") (not (dig "auth" "certificates" list .Values.controlPlane.config)) -}}
+{{- $wrong = append $wrong "controlPlane.tls.clientCA: whose certificates are known is not said, and then everybody has to show one, the kubelet's probes too; name them in controlPlane.config.auth.certificates" -}}
+{{- end -}}
 {{- if and .Values.controlPlane.gateway.enabled (not .Values.controlPlane.gateway.parentRefs) -}}
 {{- $wrong = append $wrong "controlPlane.gateway.parentRefs: is empty; name the Gateway that the routes are for" -}}
 {{- end -}}
