@@ -74,17 +74,19 @@ def table():
     rows = ["| value | default | what it is |", "| --- | --- | --- |"]
     whole = json.loads(SCHEMA.read_text())
 
-    def walk(at, path, default):
+    def walk(at, path, default, of=""):
         inner = at.get("properties") if "$ref" not in at else None
         if inner:
             for name, below in inner.items():
-                walk(below, f"{path}.{name}" if path else name, (default or {}).get(name))
+                walk(below, f"{path}.{name}" if path else name, (default or {}).get(name), at.get("description"))
             return
         shown = "" if default == "" else json.dumps(default, ensure_ascii=False)
         shown = f"`{shown}`" if shown else "empty"
         if path.endswith(".config"):
             shown = "see values.yaml"
-        doc = at["description"].replace("|", "\\|")
+        # `whether there is one` says little without what it is one of.
+        doc = f"{of}: {at['description']}" if path.count(".") > 1 else at["description"]
+        doc = doc.replace("|", "\\|")
         rows.append(f"| `{path}` | {shown} | {doc} |")
 
     walk({"properties": {k: v for k, v in whole["properties"].items() if k != "global"}}, "", read(CHART / "values.yaml"))

@@ -1,12 +1,15 @@
 """Values: what the schema knows is what there is, what is wrong is refused in words that help, and what is derived is of today."""
 
 import json
+import re
+import shlex
 
 import helm_python as helm
 import pytest
+import yaml
 
 import renew
-from release import CHART, Release, read
+from release import CHART, ROOT, Release, read
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = read(CHART / "values.yaml")
@@ -120,3 +123,33 @@ def test_large_numbers_stay_numbers():
     """Helm reads all numbers as floating-point ones, and would write a million as 1e+06."""
     release = Release({"sidecar": {"config": {"validation": {"max_input_chars": 2000000}}}})
     assert "max_input_chars: 2000000\n" in release.get("ConfigMap", "fusebox-sidecar")["data"]["config.yaml"]
+
+
+def test_the_readmes_commands_name_files_and_values_that_there_are():
+    """Each `helm install` and `helm upgrade` renders."""
+    text = (CHART / "README.md").read_text()
+    commands = [shlex.split(line) for block in re.findall(r"```sh\n(.*?)```", text, re.S)
+                for line in block.replace("\\\n", " ").splitlines() if line.startswith(("helm install", "helm upgrade"))]
+    assert len(commands) >= 2
+    for _, _, name, chart, *rest in commands:
+        values = {}
+        for flag, value in zip(rest, rest[1:]):
+            if flag == "-f":
+                values = read(ROOT / value)
+            elif flag == "--set":
+                values |= helm.parse_set_string(value)
+        assert ROOT / chart == CHART
+        assert Release(values, name=name).all("Deployment")
+    for path in re.findall(r"kubectl apply -f (\S+)", text):
+        assert (ROOT / path).is_file()
+
+
+def test_the_readmes_links_lead_somewhere():
+    for link in re.findall(r"\]\(([^)#:]+)\)", (CHART / "README.md").read_text()):
+        # Those that others write may come later than this.
+        assert (CHART / link).exists() or link.split("/")[-1] in ("rules", "dashboards", "runbook.md"), link
+
+
+def test_the_yaml_of_the_readme_is_made_of_values():
+    for block in re.findall(r"```yaml\n(.*?)```", (CHART / "README.md").read_text(), re.S):
+        assert Release(yaml.safe_load(block)).all("Deployment")
