@@ -282,3 +282,16 @@ def test_the_certificate_of_the_webhook_is_good_for_its_service():
     mounted = [source["secret"]["name"] for _, _, spec in release.pods() for volume in spec.get("volumes", [])
                for source in volume.get("projected", {}).get("sources", []) if "secret" in source]
     assert "fusebox-injector-tls" in mounted and "fusebox-injector-ca" not in mounted
+
+
+def test_injected_pods_are_let_in_to_redis_and_are_scraped():
+    for name, prefix in (("minimal", "fusebox"), ("everything", "resilience")):
+        release = rendered(name)
+        [(_, metadata, spec)] = injected(release)
+        rules = release.get("NetworkPolicy", f"{prefix}-redis")["spec"]["ingress"][0]["from"]
+        assert any(rule.get("namespaceSelector") == {} and
+                   rule["podSelector"]["matchLabels"].items() <= metadata["labels"].items() for rule in rules)
+        for monitor in release.all("PodMonitor"):
+            assert monitor["spec"]["selector"]["matchLabels"].items() <= metadata["labels"].items()
+            assert monitor["spec"]["podMetricsEndpoints"][0]["port"] in ports_of(spec["initContainers"])
+    assert rendered("everything").all("PodMonitor")
