@@ -166,7 +166,7 @@ class Container:
     """One of its containers, running."""
 
     def __init__(self, pod, spec, command):
-        self.spec = spec
+        self.pod, self.spec = pod, spec
         self.ready = pod.folder / f"{spec['name']}.ready"
         self.log_file = pod.folder / f"{spec['name']}.log"
         self.addresses = {}
@@ -210,7 +210,11 @@ class Container:
         return self.addresses[names.get(port, port)]
 
     def probe(self, kind):
-        """Asks as a probe of its says: the status, and the answer."""
+        """Asks as a probe of its says: the status, and the answer. A command that succeeds counts as 200."""
+        if "exec" in self.spec[kind]:
+            command = [self.pod.relocated(word) for word in self.spec[kind]["exec"]["command"]]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
+            return 500 if done.returncode else 200, done.stdout + done.stderr
         ask = self.spec[kind]["httpGet"]
         try:
             return self.get(ask["port"], ask["path"], ask.get("scheme", "HTTP"))

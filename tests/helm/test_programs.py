@@ -49,8 +49,9 @@ def redis(pod):
         spec["containers"][0]["args"] += ["--port", str(port)]
         # What a claim would be.
         spec["volumes"] = [*(one for one in spec["volumes"] if one["name"] != "data"), {"name": "data", "emptyDir": {}}]
-        running = pod(metadata, spec, release.objects)
-        running.containers["redis"].until(lambda: cli(port, "ping") == "PONG", "it answers")
+        running = pod(metadata, spec, release.objects, hosts={"-p 6379": f"-p {port}"})
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            running.containers["redis"].wait_for(probe)
         running.port, running.hosts_of_it = port, {f"{name}.{release.namespace}.svc:6379": f"127.0.0.1:{port}"}
         return running
 

@@ -100,7 +100,7 @@ def ports_of(containers):
 
 def test_every_port_that_is_named_is_there(release):
     pods = {name: (metadata, spec) for name, metadata, spec in release.pods()}
-    for metadata, spec in pods.values():
+    for _, spec in [*pods.values(), *(pod[1:] for pod in injected(release))]:
         for container in containers_of(spec):
             ports = ports_of([container])
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
