@@ -45,9 +45,15 @@ def pod(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def own_chart(tmp_path_factory):
+def own_chart_folder(tmp_path_factory):
     """The example of a chart of one's own, with this chart where `helm dependency build` puts it."""
     folder = tmp_path_factory.mktemp("charts") / "chat"
-    shutil.copytree(EXAMPLES / "own-chart", folder)
+    shutil.copytree(EXAMPLES / "own-chart", folder, ignore=shutil.ignore_patterns("charts"))
     shutil.copytree(CHART, folder / "charts" / "fusebox")
-    return Release(path=folder, name="chat", namespace="chat")
+    return folder
+
+
+@pytest.fixture
+def own_chart(own_chart_folder):
+    """What Helm makes of it."""
+    return Release(path=own_chart_folder, name="chat", namespace="chat")

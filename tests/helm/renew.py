@@ -22,6 +22,19 @@ README = CHART / "README.md"
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 # What each golden file is made of: the name of a file of values, or of none.
 GOLDENS = {"default": None, "production": VALUES / "production.yaml"}
+# Keys that the chart sets, and the values by which it is told what to.
+OWNED = {
+    "sidecar": {
+        "fleet.name": "fleet.name", "fleet.redis": "redis.external or redis.bundled", "fleet.secret_file": "fleet.secret",
+        "listen.grpc": "sidecar.listen.grpc", "listen.http": "sidecar.listen.http", "listen.admin": "sidecar.listen.admin",
+        "auth.tokens_file": "sidecar.tokensSecret", "auth.tls": "sidecar.tls",
+    },
+    "controlPlane": {
+        "fleet.name": "fleet.name", "fleet.redis": "redis.external or redis.bundled", "listen": "controlPlane.service",
+        "auth.tokens_file": "controlPlane.auth.existingSecret", "auth.tls": "controlPlane.tls", "injector": "injector",
+    },
+}
+PROGRAMS = {"sidecar": "fusebox-sidecar", "controlPlane": "fusebox-control-plane"}
 ROW = re.compile(r"^\| `(?P<key>[^`]+)` \| (?P<default>.*?) \| (?P<doc>.*) \|$")
 
 
@@ -31,10 +44,13 @@ def keys(program):
     return [(row["key"], row["default"], row["doc"]) for row in map(ROW.match, said.splitlines()) if row]
 
 
-def schema_of(rows):
-    """Those keys as a JSON schema that knows all names, and leaves what stands there to the program's own check."""
+def schema_of(name):
+    """A program's keys as a JSON schema that knows all names, and leaves what stands there to the program's own check."""
+    owned = OWNED[name]
+    rows = [(path, f"{doc}; default: {default}") for path, default, doc in keys(PROGRAMS[name])
+            if not any(f"{path}.".startswith(f"{key}.") for key in owned)]
     root = {}
-    for path, default, doc in rows:
+    for path, doc in rows + [(path, f"the chart sets it; use {instead}") for path, instead in owned.items()]:
         at = root
         for part in path.replace("[]", ".[]").split("."):
             if part == "[]":
@@ -42,8 +58,9 @@ def schema_of(rows):
             else:
                 at.setdefault("additionalProperties", False)
                 at = at.setdefault("properties", {}).setdefault(part, {})
-        at["description"] = f"{doc}; default: {default}"
-    return with_types(root)
+        at["description"] = doc
+    # The chart always gives this map itself.
+    return with_types(root) | {"type": "object"}
 
 
 def with_types(at):
@@ -61,11 +78,8 @@ def with_types(at):
 def schema():
     """The chart's schema with the programs' keys of today."""
     whole = json.loads(SCHEMA.read_text())
-    whole["$defs"]["sidecarConfig"] = schema_of(keys("fusebox-sidecar"))
-    whole["$defs"]["controlPlaneConfig"] = schema_of(keys("fusebox-control-plane"))
-    # The chart always gives these maps.
-    for name in ("sidecarConfig", "controlPlaneConfig"):
-        whole["$defs"][name]["type"] = "object"
+    for name in PROGRAMS:
+        whole["$defs"][f"{name}Config"] = schema_of(name)
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 

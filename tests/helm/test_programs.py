@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from pods import LIMIT, free_port, run
-from release import EXAMPLES, Release, data_of, read
+from release import EXAMPLES, ROOT, Release, data_of, read
 from renew import keys
 from test_rendered import SETS, injected, rendered
 
@@ -58,9 +58,10 @@ def redis(pod):
     return start
 
 
-def cli(port, *words, password=None):
-    """What Redis says to a command."""
-    login = ["--user", "fusebox", "--pass", password, "--no-auth-warning"] if password else []
+def cli(port, *words, password=None, user=None):
+    """What Redis says to a command; with a password, of the programs' user."""
+    user = user or ("fusebox" if password else None)
+    login = ["--user", user, "--pass", password or "any", "--no-auth-warning"] if user else []
     done = subprocess.run(["redis-cli", "-p", str(port), *login, *words], capture_output=True, text=True, timeout=LIMIT)
     return done.stdout.strip()
 
@@ -248,3 +249,20 @@ def test_what_is_in_redis_outlives_its_pod_and_is_for_who_shows_the_password(red
     assert server.stop() == {"redis": 0}
     server.start()
     server.containers["redis"].until(lambda: cli(server.port, "get", "fb1:x", password=password) == "kept", "it has read its file")
+
+
+def test_the_users_file_allows_every_command_of_the_scripts(redis):
+    """Also of those that nothing here calls: Redis itself says what it would allow."""
+    release = Release()
+    users = release.get("Secret", "fusebox-redis")
+    users["stringData"]["users.acl"] += "user default on nopass ~* &* +@all\n".replace("default", "admin")
+    port = redis(release).port
+    scripts = "".join(path.read_text() for path in sorted((ROOT / "proto" / "scripts").glob("*.lua")))
+    commands = sorted(set(re.findall(r"\bcall\('([A-Z]+)'", scripts)))
+    assert {"HSET", "XADD", "TIME", "ZPOPMIN"} <= set(commands)
+    for command in commands:
+        least = abs(int(cli(port, "command", "info", command, user="admin").splitlines()[1]))
+        said = cli(port, "acl", "dryrun", "fusebox", command, *["fb1:x"] * (least - 1), user="admin")
+        assert said == "OK", f"{command}: {said}"
+    assert cli(port, "acl", "dryrun", "fusebox", "get", "other", user="admin") != "OK"
+    assert cli(port, "acl", "dryrun", "fusebox", "flushall", user="admin") != "OK"

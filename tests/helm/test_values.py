@@ -81,11 +81,6 @@ BUNDLED = {"bundled": {"enabled": False}}
     ({"redis": BUNDLED | {"external": {"url": "redis://a", "existingSecret": {"name": "a", "userKey": "u"}}}},
      "redis.external.existingSecret.passwordKey: is missing"),
     ({"redis": BUNDLED | {"external": {"url": "redis://a", "tls": {"caSecret": "ca"}}}}, "begin with rediss"),
-    ({"sidecar": {"config": {"fleet": {"name": "a"}}}}, "sidecar.config.fleet.name: the chart sets this key; use fleet.name"),
-    ({"sidecar": {"config": {"listen": {"http": "0.0.0.0:80"}}}}, "the chart sets this key; use sidecar.listen.http"),
-    ({"sidecar": {"config": {"auth": {"tls": {"cert_file": "/a"}}}}}, "use sidecar.tls"),
-    ({"controlPlane": {"config": {"fleet": {"redis": "redis://a"}}}}, "use redis.external or redis.bundled"),
-    ({"controlPlane": {"config": {"listen": {"http": "0.0.0.0:80"}}}}, "use controlPlane.service"),
     ({"sidecar": {"listen": {"grpc": "0.0.0.0:8080"}}}, "port 8080 is also that of sidecar.listen."),
     ({"sidecar": {"listen": {"admin": "127.0.0.1:9090"}}}, "sidecar.listen.admin: is out of the kubelet's reach"),
     ({"controlPlane": {"tls": {"mode": "existing"}}}, "controlPlane.tls.secretName: is missing"),
@@ -100,6 +95,14 @@ def test_values_that_contradict_each_other_are_refused_with_what_to_do(values, s
     text = refusal(values)
     assert said in text
     assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("part, key", [(part, key) for part, keys in renew.OWNED.items() for key in keys])
+def test_a_key_that_the_chart_sets_is_refused_with_the_value_to_set_instead(part, key):
+    value = "typed"
+    for step in reversed(key.split(".")):
+        value = {step: value}
+    assert f"{part}.config.{key}: the chart sets this key; use {renew.OWNED[part][key]}" in refusal({part: {"config": value}})
 
 
 def test_all_contradictions_are_told_at_once():
@@ -125,7 +128,7 @@ def test_large_numbers_stay_numbers():
     assert "max_input_chars: 2000000\n" in release.get("ConfigMap", "fusebox-sidecar")["data"]["config.yaml"]
 
 
-def test_the_readmes_commands_name_files_and_values_that_there_are():
+def test_the_readmes_commands_name_files_and_values_that_there_are(own_chart_folder):
     """Each `helm install` and `helm upgrade` renders."""
     text = (CHART / "README.md").read_text()
     commands = [shlex.split(line) for block in re.findall(r"```sh\n(.*?)```", text, re.S)
@@ -138,8 +141,8 @@ def test_the_readmes_commands_name_files_and_values_that_there_are():
                 values = read(ROOT / value)
             elif flag == "--set":
                 values |= helm.parse_set_string(value)
-        assert ROOT / chart == CHART
-        assert Release(values, name=name).all("Deployment")
+        path = own_chart_folder if chart == "helm/examples/own-chart" else ROOT / chart
+        assert Release(values, path, name).all("Deployment")
     for path in re.findall(r"kubectl apply -f (\S+)", text):
         assert (ROOT / path).is_file()
 
