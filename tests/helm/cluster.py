@@ -93,7 +93,8 @@ class Cluster:
             return 200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": [
                 {"name": group, "versions": [of(group)], "preferredVersion": of(group)} for group in sorted(groups)]}
         if path == "openapi/v3":
-            return 200, {"paths": {root_of(version): {"serverRelativeURL": f"/openapi/v3/{root_of(version)}"} for version in KINDS}}
+            roots = map(root_of, KINDS)
+            return 200, {"paths": {root: {"serverRelativeURL": f"/openapi/v3/{root}"} for root in roots}}
         for version, kinds in KINDS.items():
             root = root_of(version)
             if path == f"openapi/v3/{root}":

@@ -231,7 +231,8 @@ class Container:
         else:
             connection = http.client.HTTPConnection(address, timeout=LIMIT)
         try:
-            connection.request(method, path, body=body, headers={name.replace("_", "-"): value for name, value in headers.items()})
+            headers = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body=body, headers=headers)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:

@@ -17,7 +17,7 @@ METADATA = strict(["name"], name=NAME, namespace=NAME, labels=TEXTS, annotations
 SELECTOR = strict(matchLabels=TEXTS, matchExpressions={"type": "array"})
 NAMESPACES = strict(any={"type": "boolean"}, matchNames=items(NAME))
 SECRET_KEY = strict(["name", "key"], name=NAME, key=NAME, optional={"type": "boolean"})
-INTERVAL = {"type": "string", "pattern": "^[0-9]+(ms|s|m)$"}
+INTERVAL = {"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d|w))+$"}
 RELABELINGS = items(strict(action={"enum": ["replace"]}, targetLabel=NAME, replacement=NAME))
 ISSUER = strict(["name"], name=NAME, kind=NAME, group=NAME)
 PARENT = strict(["name"], name=NAME, namespace=NAME, sectionName=NAME, group=NAME, kind=NAME, port={"type": "integer"})

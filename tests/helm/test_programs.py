@@ -97,7 +97,8 @@ def test_a_vllm_pod_with_the_sidecar_answers_falls_back_and_drains(pod, redis, p
     release = Release(read(VLLM))
     hosts = redis(release).hosts_of_it
     plane = pod(*the_pod(release, "Deployment fusebox-control-plane"), release.objects, hosts=hosts)
-    vllm, others, hosted = provider({"text": ["from vLLM"]}), provider({"status": 503, "body": {}}), provider({"text": ["from afar"]})
+    vllm, others = provider({"text": ["from vLLM"]}), provider({"status": 503, "body": {}})
+    hosted = provider({"text": ["from afar"]})
     at = {"127.0.0.1:8000": vllm.root.removeprefix("http://"), "vllm.chat.svc:8000": others.root.removeprefix("http://"),
           "https://api.anthropic.com/v1": hosted.root}
     [(_, metadata, spec)] = injected(release)
@@ -248,7 +249,8 @@ def test_what_is_in_redis_outlives_its_pod_and_is_for_who_shows_the_password(red
     assert cli(server.port, "get", "fb1:x", password="wrong").startswith(("WRONGPASS", "AUTH failed", "NOPERM"))
     assert server.stop() == {"redis": 0}
     server.start()
-    server.containers["redis"].until(lambda: cli(server.port, "get", "fb1:x", password=password) == "kept", "it has read its file")
+    kept = lambda: cli(server.port, "get", "fb1:x", password=password) == "kept"
+    server.containers["redis"].until(kept, "it has read its file")
 
 
 def test_the_users_file_allows_every_command_of_the_scripts(redis):

@@ -1,4 +1,5 @@
-"""Values: what the schema knows is what there is, what is wrong is refused in words that help, and what is derived is of today."""
+"""Values: what the schema knows is what there is, what is wrong is refused in words that help, and what is derived is of
+today."""
 
 import json
 import re
@@ -88,7 +89,8 @@ BUNDLED = {"bundled": {"enabled": False}}
     ({"controlPlane": {"tls": {"mode": "existing", "secretName": "a", "clientCA": True}}}, "the kubelet's probes too"),
     ({"controlPlane": {"gateway": {"enabled": True}}}, "controlPlane.gateway.parentRefs: is empty"),
     ({"controlPlane": {"ingress": {"enabled": True}}}, "controlPlane.ingress.host: is missing"),
-    ({"controlPlane": {"ingress": {"enabled": True, "host": "a", "grpc": {"enabled": True}}}}, "ingress.grpc.host: is missing"),
+    ({"controlPlane": {"ingress": {"enabled": True, "host": "a", "grpc": {"enabled": True}}}},
+     "controlPlane.ingress.grpc.host: is missing"),
     ({"injector": {"certificates": {"mode": "existing", "existingSecret": "a"}}}, "existingSecret or caBundle is missing"),
 ], ids=lambda value: value if isinstance(value, str) else "")
 def test_values_that_contradict_each_other_are_refused_with_what_to_do(values, said):

@@ -19,11 +19,16 @@
 {{- $external := .root.Values.redis.external -}}
 {{- $secret := $external.existingSecret -}}
 {{- if .root.Values.redis.bundled.enabled }}
-{{ include "fusebox.redis.fromSecret" (dict "name" (default (include "fusebox.fleetSecret.name" .root) .root.Values.redis.bundled.existingSecret) "key" "redis-url" "optional" .optional) }}
+{{- $name := default (include "fusebox.fleetSecret.name" .root) .root.Values.redis.bundled.existingSecret }}
+{{ include "fusebox.redis.fromSecret" (dict "name" $name "key" "redis-url" "optional" .optional) }}
 {{- else if $secret.urlKey }}
 {{ include "fusebox.redis.fromSecret" (dict "name" $secret.name "key" $secret.urlKey "optional" .optional) }}
 {{- else if $external.url }}
-{{- range $name, $key := dict "REDIS_USER" $secret.userKey "REDIS_PASSWORD" $secret.passwordKey "REDIS_SENTINEL_USER" $secret.sentinelUserKey "REDIS_SENTINEL_PASSWORD" $secret.sentinelPasswordKey }}
+{{- range $name, $key := dict
+  "REDIS_USER" $secret.userKey
+  "REDIS_PASSWORD" $secret.passwordKey
+  "REDIS_SENTINEL_USER" $secret.sentinelUserKey
+  "REDIS_SENTINEL_PASSWORD" $secret.sentinelPasswordKey }}
 {{- if $key }}
 - name: {{ $name }}
   valueFrom: { secretKeyRef: { name: {{ $secret.name }}, key: {{ $key }} } }

@@ -14,8 +14,8 @@
 {{- if contains "@" $external.url -}}
 {{- $wrong = append $wrong "redis.external.url: holds a user or a password; put them into a Secret, and name it by redis.external.existingSecret" -}}
 {{- end -}}
-{{- $keys := without (list $external.existingSecret.urlKey $external.existingSecret.userKey $external.existingSecret.passwordKey $external.existingSecret.sentinelUserKey $external.existingSecret.sentinelPasswordKey) "" -}}
-{{- if and $keys (not $external.existingSecret.name) -}}
+{{- $keys := values (omit $external.existingSecret "name") -}}
+{{- if and (without $keys "") (not $external.existingSecret.name) -}}
 {{- $wrong = append $wrong "redis.external.existingSecret.name: is missing; name the Secret that holds these keys" -}}
 {{- end -}}
 {{- if and $external.existingSecret.userKey (not $external.existingSecret.passwordKey) -}}
@@ -24,8 +24,26 @@
 {{- if and (or $external.tls.caSecret $external.tls.certSecret) $external.url (not (hasPrefix "rediss" $external.url)) -}}
 {{- $wrong = append $wrong "redis.external.url: begins with redis, which is without TLS, though redis.external.tls is set; begin with rediss" -}}
 {{- end -}}
-{{- $wrong = concat $wrong (include "fusebox.validate.owned" (list "sidecar.config" .Values.sidecar.config (dict "fleet.name" "fleet.name" "fleet.redis" "redis.external or redis.bundled" "fleet.secret_file" "fleet.secret" "listen.grpc" "sidecar.listen.grpc" "listen.http" "sidecar.listen.http" "listen.admin" "sidecar.listen.admin" "auth.tokens_file" "sidecar.tokensSecret" "auth.tls" "sidecar.tls")) | fromJsonArray) -}}
-{{- $wrong = concat $wrong (include "fusebox.validate.owned" (list "controlPlane.config" .Values.controlPlane.config (dict "fleet.name" "fleet.name" "fleet.redis" "redis.external or redis.bundled" "listen" "controlPlane.service" "auth.tokens_file" "controlPlane.auth.existingSecret" "auth.tls" "controlPlane.tls" "injector" "injector")) | fromJsonArray) -}}
+{{- $owned := dict
+  "fleet.name" "fleet.name"
+  "fleet.redis" "redis.external or redis.bundled"
+  "fleet.secret_file" "fleet.secret"
+  "listen.grpc" "sidecar.listen.grpc"
+  "listen.http" "sidecar.listen.http"
+  "listen.admin" "sidecar.listen.admin"
+  "auth.tokens_file" "sidecar.tokensSecret"
+  "auth.tls" "sidecar.tls" -}}
+{{- $typed := include "fusebox.validate.owned" (list "sidecar.config" .Values.sidecar.config $owned) -}}
+{{- $wrong = concat $wrong ($typed | fromJsonArray) -}}
+{{- $owned = dict
+  "fleet.name" "fleet.name"
+  "fleet.redis" "redis.external or redis.bundled"
+  "listen" "controlPlane.service"
+  "auth.tokens_file" "controlPlane.auth.existingSecret"
+  "auth.tls" "controlPlane.tls"
+  "injector" "injector" -}}
+{{- $typed = include "fusebox.validate.owned" (list "controlPlane.config" .Values.controlPlane.config $owned) -}}
+{{- $wrong = concat $wrong ($typed | fromJsonArray) -}}
 {{- $ports := dict -}}
 {{- range $name, $address := .Values.sidecar.listen -}}
 {{- $port := include "fusebox.port" $address -}}
