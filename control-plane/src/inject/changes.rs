@@ -1,6 +1,7 @@
 //! What changes in a pod: the sidecar before all that starts, its volumes, the application's variables, and what is
 //! noted on the pod. Nothing else; and nothing that Kubernetes would refuse, since it would refuse the pod with it.
 
+use fusebox_base::config::clip;
 use serde_json::{Map, Value};
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     wishes::{CONFIG, INJECTED, Source, Wishes},
 };
 
-/// How much longer than its sidecar a pod has to end, in seconds: the sidecar ends last.
+/// How much longer than its sidecar's pause and grace a pod has to end, in seconds: the sidecar ends last.
 const LONGER: u64 = 15;
 /// Bytes of all annotations of an object, their keys with them, that Kubernetes takes.
 const MAX_ANNOTATIONS: usize = 256 << 10;
@@ -41,6 +42,7 @@ pub(super) fn changes(
     patch.set(&["metadata", "labels"], pod.labels.is_some(), labels);
     patch.append(&["spec", "volumes"], pod.volumes.is_some(), sidecar.volumes);
     let container = Value::Object(sidecar.container);
+    let pause = container.pointer("/lifecycle/preStop/sleep/seconds").and_then(Value::as_u64).unwrap_or_default();
     // What starts first ends last, and what starts may call it.
     match pod.init {
         Some(_) => patch.add(&["spec", "initContainers", "0"], container),
@@ -49,7 +51,8 @@ pub(super) fn changes(
     if !wishes.bare_app {
         variables(&mut patch, pod, template);
     }
-    let least = i64::try_from(template.grace.as_secs().saturating_add(LONGER)).unwrap_or(i64::MAX);
+    let least = template.grace.as_secs().saturating_add(pause).saturating_add(LONGER);
+    let least = i64::try_from(least).unwrap_or(i64::MAX);
     if pod.grace.is_none_or(|grace| grace < least) {
         patch.add(&["spec", "terminationGracePeriodSeconds"], least.into());
     }
@@ -97,8 +100,9 @@ fn clashes(pod: &Pod<'_>, sidecar: &Sidecar) -> Vec<String> {
         for (name, other) in pod.all() {
             if pod::ports(other).any(|(other, _)| other == port) {
                 faults.push(format!(
-                    "container {name} listens on port {port}, and so does the sidecar ({door}); have one of them \
-                     listen elsewhere"
+                    "container {} listens on port {port}, and so does the sidecar ({door}); have one of them \
+                     listen elsewhere",
+                    clip(name)
                 ));
             }
         }

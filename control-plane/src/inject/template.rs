@@ -1,6 +1,7 @@
 //! The template: what is injected, read strictly from a file that whoever deploys the control plane writes.
 
 mod container;
+mod volumes;
 
 use std::{fmt, path::Path, time::Duration};
 
@@ -69,8 +70,7 @@ impl Document for Template {
 
     fn read(at: &mut Section<'_>) -> Self {
         let container = at.section("container", container::read);
-        let volumes = objects(at, "volumes", "the volumes that it mounts");
-        checked_volumes(at, &volumes, &container);
+        let volumes = volumes::read(at, &container);
         let config = config(at);
         let has_provider =
             values::config(&config).is_ok_and(|map| !pod::items(&Value::Object(map), "providers").is_empty());
@@ -81,7 +81,7 @@ impl Document for Template {
             has_provider,
             labels: texts(at, "labels", "for a pod that has none of the name"),
             annotations: texts(at, "annotations", "for a pod that has none of the name"),
-            app_env: named(at, "app_env", "variables for each ordinary container that has none of the name"),
+            app_env: variables(at, "app_env", "variables for each ordinary container that has none of the name"),
             grace: at.key("grace", "how long the sidecar may take to end").duration(Duration::from_secs(30), GRACE),
             version: String::new(),
         };
@@ -128,29 +128,6 @@ fn config(at: &mut Section<'_>) -> String {
     text
 }
 
-/// Faults volumes without a name, those of one name, and mounts of what is not there.
-fn checked_volumes(at: &Section<'_>, volumes: &[Value], container: &Map<String, Value>) {
-    let fault = |message: String| at.fault("volumes", message);
-    for (index, volume) in volumes.iter().enumerate() {
-        match volume.get("name").and_then(Value::as_str) {
-            None => fault(format!("item {index} of it has no name")),
-            Some(name) if pod::names(&volumes[..index], name) => fault(format!("names {} twice", clip(name))),
-            Some(CONFIG_VOLUME) if volume.get("downwardAPI").is_none() => fault(format!(
-                "{CONFIG_VOLUME} holds the configuration, which comes from an annotation of the pod; leave it out"
-            )),
-            Some(_) => {}
-        }
-    }
-    for mount in container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten() {
-        if let Some(name) = mount.get("name").and_then(Value::as_str)
-            && name != CONFIG_VOLUME
-            && !pod::names(volumes, name)
-        {
-            fault(format!("has no {}, which the container mounts", clip(name)));
-        }
-    }
-}
-
 /// A list of objects; what is none is a fault.
 fn objects(at: &mut Section<'_>, name: &'static str, doc: &'static str) -> Vec<Value> {
     match at.key(name, doc).json() {
@@ -163,14 +140,14 @@ fn objects(at: &mut Section<'_>, name: &'static str, doc: &'static str) -> Vec<V
     }
 }
 
-/// The same, each with a name of its own.
-fn named(at: &mut Section<'_>, name: &'static str, doc: &'static str) -> Vec<Value> {
+/// Variables, each with a name of its own.
+fn variables(at: &mut Section<'_>, name: &'static str, doc: &'static str) -> Vec<Value> {
     let items = objects(at, name, doc);
     for (index, item) in items.iter().enumerate() {
-        match item.get("name").and_then(Value::as_str) {
-            None | Some("") => at.fault(name, format!("item {index} of it has no name")),
-            Some(one) if pod::names(&items[..index], one) => at.fault(name, format!("names {} twice", clip(one))),
-            Some(_) => {}
+        if let Some(fault) = container::strange_variable(item) {
+            at.fault(name, fault);
+        } else if let Some(one) = item["name"].as_str().filter(|one| pod::names(&items[..index], one)) {
+            at.fault(name, format!("names {} twice", clip(one)));
         }
     }
     items

@@ -80,16 +80,22 @@ pub(super) fn wanted<'a>(mut notes: impl Iterator<Item = (&'a str, &'a str)>) ->
     inject.map(|(_, value)| values::yes_or_no(value).map_err(|fault| faulted("inject", value, &fault))).transpose()
 }
 
+/// Unknown annotations that are told of: who has more has read enough.
+const MAX_UNKNOWN: usize = 20;
+/// No name that is near one of ours is longer.
+const MAX_NEAR: usize = 40;
+
 /// What is said of annotations of ours that there are not.
 pub(super) fn unknown<'a>(notes: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
     let ours = notes.filter_map(|(key, _)| key.strip_prefix(PREFIX));
     let unknown = ours.filter(|name| !KNOWN.contains(name));
     let said = |name: &str| {
         // What is written back is nothing to be written.
-        let near = did_you_mean(name, KNOWN.into_iter().filter(|name| *name != INJECTED));
+        let written = KNOWN.into_iter().filter(|known| *known != INJECTED && name.len() <= MAX_NEAR);
+        let near = did_you_mean(name, written);
         format!("fusebox: there is no annotation {PREFIX}{}{near}", clip(name))
     };
-    unknown.map(said).collect()
+    unknown.take(MAX_UNKNOWN).map(said).collect()
 }
 
 impl Wishes {

@@ -4,7 +4,7 @@
 use fusebox_base::config::{Section, clip};
 use serde_json::{Map, Value};
 
-use super::super::{CONTAINER, values};
+use super::super::{CONTAINER, quantity::Quantity, values};
 
 /// All that a container may have. A field that Kubernetes does not know it would leave out without a word.
 const FIELDS: [&str; 25] = [
@@ -34,8 +34,6 @@ const FIELDS: [&str; 25] = [
     "stdinOnce",
     "tty",
 ];
-/// Those of them that are lists of objects.
-const LISTS: [&str; 4] = ["ports", "env", "envFrom", "volumeMounts"];
 
 /// Reads it.
 pub(super) fn read(at: &mut Section<'_>) -> Map<String, Value> {
@@ -54,18 +52,19 @@ pub(super) fn read(at: &mut Section<'_>) -> Map<String, Value> {
         let why = "only what is restarted always lives beside a pod's other containers; write Always";
         at.fault("restartPolicy", format!("{} {why}", found(text("restartPolicy"))));
     }
-    if let Err(clause) = values::image(text("image")) {
-        at.fault("image", format!("\"{}\" {clause}", clip(text("image"))));
-    }
-    for field in LISTS {
-        let is_list = |value: &Value| value.as_array().is_some_and(|items| items.iter().all(Value::is_object));
-        if container.get(field).is_some_and(|value| !is_list(value)) {
-            at.fault(field, "is not a list of objects; write each under a dash".to_owned());
+    match text("image") {
+        "" => at.fault("image", "is missing; write where the sidecar's image is".to_owned()),
+        image => {
+            if let Err(clause) = values::image(image) {
+                at.fault("image", format!("\"{}\" {clause}", clip(image)));
+            }
         }
     }
-    if container.get("resources").is_some_and(|value| !is_resources(value)) {
-        let right = "write requests and limits, each with cpu and memory";
-        at.fault("resources", format!("is not what a container asks for; {right}"));
+    for (field, value) in &container {
+        let (Some(name), Some(fault)) = (FIELDS.iter().find(|name| *name == field), strange(field, value)) else {
+            continue;
+        };
+        at.fault(name, fault);
     }
     container
 }
@@ -75,8 +74,67 @@ fn found(text: &str) -> String {
     if text.is_empty() { "is missing;".to_owned() } else { format!("is {};", clip(text)) }
 }
 
-/// Whether it is what a container asks for: groups of amounts. Its claims are a list.
-fn is_resources(resources: &Value) -> bool {
-    let is_group = |(name, value): (&String, &Value)| value.is_object() || (name == "claims" && value.is_array());
-    resources.as_object().is_some_and(|groups| groups.iter().all(is_group))
+/// What is wrong with a field's shape. Kubernetes would not understand the pod, and so refuse it.
+fn strange(field: &str, value: &Value) -> Option<String> {
+    match field {
+        "command" | "args" => {
+            let are_texts = value.as_array().is_some_and(|items| items.iter().all(Value::is_string));
+            (!are_texts).then(|| "is not a list of texts; put each in quotes".to_owned())
+        }
+        "ports" | "env" | "envFrom" | "volumeMounts" => match value.as_array() {
+            Some(items) if items.iter().all(Value::is_object) => {
+                items.iter().find_map(|item| strange_item(field, item))
+            }
+            _ => Some("is not a list of objects; write each under a dash".to_owned()),
+        },
+        "resources" => strange_resources(value),
+        _ => None,
+    }
+}
+
+fn strange_item(field: &str, item: &Value) -> Option<String> {
+    match field {
+        "env" => strange_variable(item),
+        "ports" => {
+            let port = item.get("containerPort").and_then(Value::as_u64);
+            let fits = port.is_some_and(|port| (1..=u64::from(u16::MAX)).contains(&port));
+            (!fits).then(|| format!("{item} has no containerPort from 1 to 65535"))
+        }
+        _ => None,
+    }
+}
+
+/// What is wrong with a variable of a container.
+pub(super) fn strange_variable(item: &Value) -> Option<String> {
+    let Some(name) = item.get("name").and_then(Value::as_str).filter(|name| !name.is_empty()) else {
+        return Some("has an item without a name".to_owned());
+    };
+    let value = item.get("value").filter(|value| !value.is_string())?;
+    Some(format!("{}: {value} is not text; put it in quotes", clip(name)))
+}
+
+/// What is wrong with what it asks for: groups of amounts. Its claims are a list.
+fn strange_resources(resources: &Value) -> Option<String> {
+    let Some(groups) = resources.as_object() else {
+        return Some(
+            "is not what a container asks for; write requests and limits, each with cpu and memory".to_owned(),
+        );
+    };
+    for (group, amounts) in groups.iter().filter(|(group, _)| *group != "claims") {
+        let Some(amounts) = amounts.as_object() else {
+            return Some(format!("{}: is not a map; write cpu and memory in it", clip(group)));
+        };
+        for (name, amount) in amounts {
+            let text = amount.as_str().map_or_else(|| amount.to_string(), str::to_owned);
+            if Quantity::read(&text).is_none() {
+                return Some(format!(
+                    "{}: {}: {} is not an amount; write one such as 500m or 256Mi",
+                    clip(group),
+                    clip(name),
+                    clip(&text)
+                ));
+            }
+        }
+    }
+    None
 }

@@ -67,10 +67,17 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("name: fusebox\n", "name: sidecar\n", "container.name: is sidecar; the container is known by its name; write fusebox (template.yaml, line 3)"),
     ("restartPolicy: Always", "restartPolicy: Never", "container.restartPolicy: is Never; only what is restarted always"),
     ("  restartPolicy: Always\n", "", "container.restartPolicy: is missing; only what"),
-    ("image: registry", "imgae: registry", "container.imgae: unknown key; did you mean `image`?"),
+    ("  restartPolicy: Always\n", "  restartPolicy: Always\n  imagePullPolcy: Never\n", "container.imagePullPolcy: unknown key; did you mean `imagePullPolicy`?"),
+    ("  image: registry.example/fusebox-sidecar:0.1.0\n", "", "container.image: is missing"),
     ("registry.example/fusebox-sidecar:0.1.0", "A B", "container.image: \"A B\" is not a reference to an image"),
     ("ports:\n    - { name: grpc, containerPort: 50051 }\n    - { name: http, containerPort: 8080 }\n    - { name: admin, containerPort: 9090 }", "ports: { grpc: 1 }", "container.ports: is not a list of objects"),
-    ("resources: { requests: { cpu: 100m, memory: 64Mi }", "resources: { requests: 5", "container.resources: is not what a container asks for"),
+    ("resources: { requests: { cpu: 100m, memory: 64Mi }", "resources: { requests: 5", "container.resources: requests: is not a map"),
+    ("resources: { requests: { cpu: 100m, memory: 64Mi }", "resources: { requests: { cpu: lots }", "container.resources: requests: cpu: lots is not an amount"),
+    ("resources: { requests: { cpu: 100m, memory: 64Mi }, limits: { cpu: 1, memory: 256Mi } }", "resources: 5", "container.resources: is not what a container asks for"),
+    ("value: fusebox }", "value: 5 }", "container.env: OTEL_SERVICE_NAME: 5 is not text; put it in quotes"),
+    ("{ name: http, containerPort: 8080 }", "{ name: http, containerPort: \"8080\" }", "container.ports: {\"name\":\"http\",\"containerPort\":\"8080\"} has no containerPort"),
+    ("[run, --config,", "[run, 5, --config,", "container.args: is not a list of texts"),
+    ("value: http://127.0.0.1:8080/v1 }", "value: 8080 }", "app_env: OPENAI_BASE_URL: 8080 is not text; put it in quotes"),
     ("grace: 30s", "grace: 30", "grace: 30 has no unit"),
     ("grace: 30s", "graec: 30s", "graec: unknown key; did you mean `grace`?"),
     ("labels: { fusebox.dev/sidecar: \"true\" }", "labels: { fusebox.dev/sidecar: true }", "labels: fusebox.dev/sidecar: true is not text; put it in quotes"),
@@ -79,8 +86,10 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("{ name: fusebox-tmp, emptyDir: {} }", "{ emptyDir: {} }\n  - { name: fusebox-tmp }", "volumes: item 0 of it has no name"),
     ("{ name: fusebox-tmp, emptyDir: {} }", "{ name: fusebox-tmp }\n  - { name: fusebox-tmp }", "volumes: names fusebox-tmp twice"),
     ("{ name: fusebox-tmp, emptyDir: {} }", "{ name: fusebox-tmp }\n  - { name: fusebox-config, configMap: {} }", "volumes: fusebox-config holds the configuration"),
-    ("{ name: OPENAI_BASE_URL, value", "{ nmae: OPENAI_BASE_URL, value", "app_env: item 0 of it has no name"),
-    ("config: |\n  listen: { admin", "config: |\n  - listen: { admin", "config: is not valid YAML: line 2"),
+    ("{ name: fusebox-tmp, emptyDir: {} }", "{ name: fusebox-tmp, secret: { defaultMode: 0800 } }", "volumes: defaultMode: \"0800\" is not the rights of a file"),
+    ("{ name: fusebox-tmp, emptyDir: {} }", "{ name: fusebox-tmp, secret: { defaultMode: 4440 } }", "volumes: defaultMode: 4440 is not the rights of a file"),
+    ("{ name: OPENAI_BASE_URL, value", "{ nmae: OPENAI_BASE_URL, value", "app_env: has an item without a name"),
+    ("config: |\n  listen: { admin", "config: |\n  - listen: { admin", "config: is not valid YAML: line "),
     ("config: |\n  listen", "config:\n  listen", "config: is not text; write"),
     ("config: |", "config: |\n  x: [", "config: is not valid YAML: line "),
 ];
@@ -119,4 +128,24 @@ fn nothing_is_no_template_and_all_that_is_missing_is_named_at_once() {
 fn the_configurations_volume_may_be_listed_and_is_made_anyway() {
     let listed = GOOD.replace("volumes:\n", "volumes:\n  - { name: fusebox-config, downwardAPI: {} }\n");
     assert_eq!(template(&listed).unwrap().volumes, template(GOOD).unwrap().volumes);
+}
+
+#[test]
+fn the_template_of_the_documentation_is_good() {
+    let page = include_str!("../../../../docs/control-plane.md");
+    let block = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a template");
+    let read = template(block).unwrap();
+    assert!(read.has_provider && read.app_env.len() == 1 && read.volumes.is_empty());
+}
+
+#[test]
+fn rights_of_files_are_octal_where_they_begin_with_a_zero() {
+    let with = |text: &str| {
+        let volume = format!("{{ name: fusebox-tmp, projected: {{ {text} }} }}");
+        template(&GOOD.replace("{ name: fusebox-tmp, emptyDir: {} }", &volume)).unwrap().volumes[0]["projected"].clone()
+    };
+    assert_eq!(with("defaultMode: 0444"), json!({"defaultMode": 0o444}));
+    assert_eq!(with("defaultMode: 288"), json!({"defaultMode": 288}));
+    let deeper = with("sources: [{ secret: { name: a, items: [{ key: k, path: p, mode: 0400 }] } }]");
+    assert_eq!(deeper["sources"][0]["secret"]["items"][0]["mode"], 0o400);
 }

@@ -22,6 +22,14 @@ fn a_pod_is_given_the_sidecar_first_and_what_belongs_to_it() {
 }
 
 #[test]
+fn a_sidecar_that_pauses_before_it_ends_is_given_time_for_that_too() {
+    let mut template = good();
+    template.container.insert("lifecycle".to_owned(), json!({"preStop": {"sleep": {"seconds": 5}}}));
+    let after = applied(&pod(&[]), &decide(&pod(&[]), Scope::Labelled, &template));
+    assert_eq!(after["spec"]["terminationGracePeriodSeconds"], 50);
+}
+
+#[test]
 fn what_the_pod_says_itself_is_kept() {
     let mut before = pod(&[("config", "providers: []")]);
     before["metadata"]["labels"]["fusebox.dev/sidecar"] = "mine".into();
