@@ -24,9 +24,9 @@ use crate::{
     access::Keeper,
     alerts::Deliverer,
     config::{Config, Faults, Sources, Watch, needs_restart},
-    control::Control,
+    control::{Control, Watchers},
     demonstration,
-    doors::{admission::Admission, guard::Guard, watch::Watchers},
+    doors::{admission::Admission, guard::Guard},
     picture::{Frame, HealthRule, Reader, Seen},
     telemetry::Traces,
 };
