@@ -11,7 +11,9 @@ pub struct Patch(Vec<Value>);
 impl Patch {
     /// Puts `value` where `path` leads; of an object, in the place of what is there.
     pub(super) fn add(&mut self, path: &[&str], value: Value) {
-        self.0.push(json!({"op": "add", "path": pointer(path), "value": value}));
+        let mut addition = json!({"op": "add", "path": pointer(path)});
+        addition["value"] = value;
+        self.0.push(addition);
     }
 
     /// Puts `items` at the end of the list where `path` leads, which may not be there yet.

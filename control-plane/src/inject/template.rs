@@ -79,7 +79,7 @@ impl Document for Template {
             volumes: volumes.into_iter().filter(|volume| volume["name"] != CONFIG_VOLUME).collect(),
             config,
             has_provider,
-            labels: texts(at, "labels", "for a pod that has none of the name"),
+            labels: labels(at),
             annotations: texts(at, "annotations", "for a pod that has none of the name"),
             app_env: variables(at, "app_env", "variables for each ordinary container that has none of the name"),
             grace: at.key("grace", "how long the sidecar may take to end").duration(Duration::from_secs(30), GRACE),
@@ -151,6 +151,16 @@ fn variables(at: &mut Section<'_>, name: &'static str, doc: &'static str) -> Vec
         }
     }
     items
+}
+
+/// A pod's labels. One that Kubernetes does not take it would refuse with the pod.
+fn labels(at: &mut Section<'_>) -> Vec<(String, String)> {
+    let labels = texts(at, "labels", "for a pod that has none of the name");
+    for (key, value) in labels.iter().filter(|(_, value)| !values::is_label(value)) {
+        let right = "write up to 63 letters, digits, `-`, `_` and `.`, a letter or a digit at both ends";
+        at.fault("labels", format!("{}: {} is not a label's value; {right}", clip(key), clip(value)));
+    }
+    labels
 }
 
 /// A map of texts; what is none is a fault.

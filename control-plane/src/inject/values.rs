@@ -41,6 +41,13 @@ pub(super) fn is_name(text: &str) -> bool {
     text.len() <= MAX_NAME && text.split('.').all(is_part)
 }
 
+/// Whether `text` can be the value of a label.
+pub(super) fn is_label(text: &str) -> bool {
+    let ends_well = |letter: Option<u8>| letter.is_none_or(|letter| letter.is_ascii_alphanumeric());
+    let fits = |letter: u8| letter.is_ascii_alphanumeric() || b"-_.".contains(&letter);
+    text.len() <= 63 && ends_well(text.bytes().next()) && ends_well(text.bytes().last()) && text.bytes().all(fits)
+}
+
 /// A reference to an image: where it is, its tag, its digest.
 pub(super) fn image(text: &str) -> Result<String, String> {
     if text.len() <= MAX_IMAGE && is_image(text) {
@@ -135,6 +142,12 @@ mod tests {
         for wrong in ["", "-a", "a-", "a..b", ".a", "A", "a_b", "a b", "é", &"a".repeat(254)] {
             assert!(name(wrong).unwrap_err().starts_with("is not the name of an object"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn values_of_labels_are_what_kubernetes_takes() {
+        assert!(["", "true", "A_b.c-1", &"a".repeat(63)].into_iter().all(is_label));
+        assert!(!["a ", "-a", "a.", "é", "a/b", &"a".repeat(64)].into_iter().any(is_label));
     }
 
     #[test]

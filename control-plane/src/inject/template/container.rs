@@ -124,17 +124,18 @@ fn strange_resources(resources: &Value) -> Option<String> {
         let Some(amounts) = amounts.as_object() else {
             return Some(format!("{}: is not a map; write cpu and memory in it", clip(group)));
         };
-        for (name, amount) in amounts {
-            let text = amount.as_str().map_or_else(|| amount.to_string(), str::to_owned);
-            if Quantity::read(&text).is_none() {
-                return Some(format!(
-                    "{}: {}: {} is not an amount; write one such as 500m or 256Mi",
-                    clip(group),
-                    clip(name),
-                    clip(&text)
-                ));
-            }
+        let strange = amounts.iter().find(|(_, amount)| quantity(amount).is_none());
+        if let Some((name, amount)) = strange {
+            let [group, name] = [clip(group), clip(name)];
+            return Some(format!("{group}: {name}: {amount} is not an amount; write one such as 500m or 256Mi"));
         }
     }
-    None
+    let of = |group: &str, name: &str| groups.get(group)?.get(name).and_then(quantity);
+    let mut names = groups.get("requests").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name);
+    let above = |name: &&String| of("requests", name).zip(of("limits", name)).is_some_and(|(asked, most)| asked > most);
+    names.find(above).map(|name| format!("asks for more {} than its limit", clip(name)))
+}
+
+fn quantity(amount: &Value) -> Option<Quantity> {
+    Quantity::read(&amount.as_str().map_or_else(|| amount.to_string(), str::to_owned))
 }
