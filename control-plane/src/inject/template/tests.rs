@@ -88,8 +88,8 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("{ name: fusebox-tmp, emptyDir: {} }", "{ emptyDir: {} }\n  - { name: fusebox-tmp }", "volumes: item 0 of it has no name"),
     ("{ name: fusebox-tmp, emptyDir: {} }", "{ name: fusebox-tmp }\n  - { name: fusebox-tmp }", "volumes: names fusebox-tmp twice"),
     ("{ name: fusebox-tmp, emptyDir: {} }", "{ name: fusebox-tmp }\n  - { name: fusebox-config, configMap: {} }", "volumes: fusebox-config holds the configuration"),
-    ("{ name: fusebox-tmp, emptyDir: {} }", "{ name: fusebox-tmp, secret: { defaultMode: 0800 } }", "volumes: defaultMode: \"0800\" is not the rights of a file"),
-    ("{ name: fusebox-tmp, emptyDir: {} }", "{ name: fusebox-tmp, secret: { defaultMode: 4440 } }", "volumes: defaultMode: 4440 is not the rights of a file"),
+    ("{ name: fusebox-tmp, emptyDir: {} }", "{ name: fusebox-tmp, secret: { defaultMode: 0800 } }", "volumes: defaultMode is not the rights of a file"),
+    ("{ name: fusebox-tmp, emptyDir: {} }", "{ name: fusebox-tmp, secret: { defaultMode: 4440 } }", "volumes: defaultMode is not the rights of a file"),
     ("{ name: OPENAI_BASE_URL, value", "{ nmae: OPENAI_BASE_URL, value", "app_env: has an item without a name"),
     ("config: |\n  listen: { admin", "config: |\n  - listen: { admin", "config: is not valid YAML: line "),
     ("config: |\n  listen", "config:\n  listen", "config: is not text; write"),
@@ -147,6 +147,7 @@ fn rights_of_files_are_octal_where_they_begin_with_a_zero() {
         template(&GOOD.replace("{ name: fusebox-tmp, emptyDir: {} }", &volume)).unwrap().volumes[0]["projected"].clone()
     };
     assert_eq!(with("defaultMode: 0444"), json!({"defaultMode": 0o444}));
+    assert_eq!(with("defaultMode: 0"), json!({"defaultMode": 0}));
     assert_eq!(with("defaultMode: 288"), json!({"defaultMode": 288}));
     let deeper = with("sources: [{ secret: { name: a, items: [{ key: k, path: p, mode: 0400 }] } }]");
     assert_eq!(deeper["sources"][0]["secret"]["items"][0]["mode"], 0o400);

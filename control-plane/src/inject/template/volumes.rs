@@ -22,7 +22,8 @@ pub(super) fn read(at: &mut Section<'_>, container: &Map<String, Value>) -> Vec<
     volumes
 }
 
-/// Reads rights as Kubernetes reads YAML: what begins with a zero is octal, which later versions of YAML take for text.
+/// Reads rights as Kubernetes reads YAML, in which what begins with a zero is octal. Later versions of YAML take it for a
+/// number with a fraction, which Kubernetes would not understand.
 fn rights(value: &mut Value) -> Result<(), String> {
     match value {
         Value::Array(items) => items.iter_mut().try_for_each(rights),
@@ -30,11 +31,10 @@ fn rights(value: &mut Value) -> Result<(), String> {
             if !RIGHTS.contains(&name.as_str()) {
                 return rights(value);
             }
-            let octal = value.as_str().and_then(|text| text.strip_prefix('0'));
-            let read = octal.map_or_else(|| value.as_u64(), |digits| u64::from_str_radix(digits, 8).ok());
+            let octal = value.as_f64().filter(|_| value.is_f64()).map(|digits| digits.to_string());
+            let read = octal.map_or_else(|| value.as_u64(), |digits| u64::from_str_radix(&digits, 8).ok());
             let read = read.filter(|rights| *rights <= ALL_RIGHTS);
-            *value =
-                read.ok_or_else(|| format!("{name}: {value} is not the rights of a file; write such as 0440"))?.into();
+            *value = read.ok_or_else(|| format!("{name} is not the rights of a file; write such as 0440"))?.into();
             Ok(())
         }),
         _ => Ok(()),
