@@ -7,6 +7,7 @@ mod command;
 mod life;
 mod picture;
 mod rest;
+mod traces;
 
 use std::path::Path;
 
