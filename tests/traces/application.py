@@ -12,6 +12,15 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 
+def ask_in(trace, sidecar, sampled=True):
+    """Asks for a stream as part of a trace that nobody else tells of."""
+    body = {"model": "chat", "stream": True, "messages": [{"role": "user", "content": "Hello!"}]}
+    headers = {"content-type": "application/json", "traceparent": f"00-{trace}-00f067aa0ba902b7-0{int(sampled)}"}
+    request = urllib.request.Request(f"{sidecar.base_url}/chat/completions", json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.read().decode().rstrip().endswith("data: [DONE]")
+
+
 class Application:
     def __init__(self, endpoint, sampler=None):
         self.provider = TracerProvider(sampler, resource=Resource.create({"service.name": "shop"}))

@@ -8,12 +8,12 @@ import urllib.parse
 import urllib.request
 
 import pytest
+from application import ask_in
 from collector import PATIENCE_S, free_port, until
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as older_families
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
-# With one question by a caller who does not sample, none of these may lead to it.
 SAMPLED, UNSAMPLED = "4bf92f3577b34da6a3ce929d0e0e4736", "0af7651916cd43dd8448eb211c80319c"
 HISTOGRAMS = ["fusebox_call_duration_seconds", "fusebox_first_token_seconds", "fusebox_attempt_duration_seconds"]
 
@@ -22,14 +22,6 @@ def get(url, accept=None):
     request = urllib.request.Request(url, headers={"accept": accept} if accept else {})
     with urllib.request.urlopen(request, timeout=10) as answer:
         return answer.headers["content-type"], answer.read().decode()
-
-
-def ask(one, trace, sampled):
-    body = {"model": "chat", "stream": True, "messages": [{"role": "user", "content": "Hello!"}]}
-    headers = {"content-type": "application/json", "traceparent": f"00-{trace}-00f067aa0ba902b7-0{int(sampled)}"}
-    request = urllib.request.Request(f"{one.base_url}/chat/completions", json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        assert answer.read().decode().rstrip().endswith("data: [DONE]")
 
 
 def exemplars(page):
@@ -49,7 +41,7 @@ def traced(rotel, provider, sidecar):
 
 
 def test_the_page_is_strict_open_metrics_and_only_for_who_asks_for_it(traced):
-    ask(traced, SAMPLED, True)
+    ask_in(SAMPLED, traced)
     kind, page = get(f"{traced.admin}/metrics", OPEN_METRICS)
     assert kind.startswith("application/openmetrics-text; version=1.0.0") and page.endswith("\n# EOF\n")
     open_names = {family.name for family in text_string_to_metric_families(page)}
@@ -60,9 +52,9 @@ def test_the_page_is_strict_open_metrics_and_only_for_who_asks_for_it(traced):
 
 
 def test_exemplars_lead_to_sampled_traces_and_to_no_others(traced):
-    ask(traced, UNSAMPLED, False)
+    ask_in(UNSAMPLED, traced, sampled=False)
     for _ in range(3):
-        ask(traced, SAMPLED, True)
+        ask_in(SAMPLED, traced)
     _, page = get(f"{traced.admin}/metrics", OPEN_METRICS)
     found = exemplars(page)
     assert sorted(found) == sorted(HISTOGRAMS)
@@ -72,12 +64,12 @@ def test_exemplars_lead_to_sampled_traces_and_to_no_others(traced):
         for bound, exemplar in kept:
             assert exemplar.labels["trace_id"] == SAMPLED and len(exemplar.labels["span_id"]) == 16
             assert bounds[bounds.index(bound) - 1] < exemplar.value <= bound, "it is one of its own bucket"
-            assert exemplar.timestamp > 1.6e9
+            assert float(exemplar.timestamp) > 1.6e9
 
 
 def test_without_traces_there_are_none(provider, sidecar):
     one = sidecar(("a", {"base_url": provider({"tokens": 3}).base_url}))
-    ask(one, SAMPLED, True)
+    ask_in(SAMPLED, one)
     assert not exemplars(get(f"{one.admin}/metrics", OPEN_METRICS)[1])
 
 
@@ -118,7 +110,7 @@ class Prometheus:
 
 @pytest.mark.skipif(not shutil.which("prometheus"), reason="Debian's package prometheus; tests/run installs it")
 def test_a_real_prometheus_finds_the_trace_behind_a_slow_call(ends, traced, sink, tmp_path):
-    ask(traced, SAMPLED, True)
+    ask_in(SAMPLED, traced)
     until("the call's spans", lambda: len(sink.of(SAMPLED)) == 2)
     prometheus = ends(Prometheus(tmp_path / "prometheus", traced.admin.removeprefix("http://")))
 

@@ -5,13 +5,12 @@ import subprocess
 
 import grpc
 import pytest
+from application import ask_in
 from collector import until
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as messages
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as service
 
-import test_exemplars
-
-TRACE = test_exemplars.SAMPLED
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +65,7 @@ def test_spans_go_over_tls_with_headers_compressed_and_under_a_certificate_of_on
         "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
     }
     one = sidecar(("a", {"base_url": provider({"tokens": 3}).base_url}), env=env)
-    test_exemplars.ask(one, TRACE, True)
+    ask_in(TRACE, one)
     until("both spans", lambda: len(server.spans) >= 2)
     assert {span.trace_id.hex() for span in server.spans} == {TRACE}
     heard = server.heard[0]
@@ -78,7 +77,7 @@ def test_a_server_that_is_not_trusted_gets_nothing_and_calls_go_on(ends, certifi
     server = ends(Secure(certificates))
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"https://localhost:{server.port}", "OTEL_EXPORTER_OTLP_TIMEOUT": "2000"}
     one = sidecar(("a", {"base_url": provider({"tokens": 3}).base_url}), env=env)
-    test_exemplars.ask(one, TRACE, True)
+    ask_in(TRACE, one)
     until("that nothing is taken", lambda: any("spans cannot be exported" in line for line in one.log))
-    test_exemplars.ask(one, TRACE, True)
+    ask_in(TRACE, one)
     assert not server.heard

@@ -92,8 +92,8 @@ impl<P: SpanProcessor> SpanProcessor for CountedProcessor<P> {
         let counts = &*self.counts;
         counts.ended.fetch_add(1, Relaxed);
         // The batches' own queue holds as many, so it is never full, and what is dropped is dropped and counted here.
-        if counts.waiting.fetch_add(1, AcqRel) >= self.most_waiting {
-            counts.waiting.fetch_sub(1, AcqRel);
+        let has_room = |waiting| (waiting < self.most_waiting).then_some(waiting + 1);
+        if counts.waiting.fetch_update(AcqRel, Acquire, has_room).is_err() {
             counts.dropped.fetch_add(1, Relaxed);
             return;
         }

@@ -59,7 +59,8 @@ impl HttpClient for Poster {
             let body = Limited::new(body, MAX_ANSWER).collect().await?.to_bytes();
             Ok(Response::from_parts(head, body))
         };
-        self.runtime.spawn(tokio::time::timeout(patience, asking)).await??
+        // A timer can only be made on the runtime that is to ring it.
+        self.runtime.spawn(async move { tokio::time::timeout(patience, asking).await }).await??
     }
 }
 

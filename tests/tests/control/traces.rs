@@ -51,18 +51,19 @@ impl Traced {
         Self { collector, control, sidecars, first, _second: second, _redis: redis }
     }
 
-    /// The change's own span, and those of its application.
-    async fn change(&self, version: &str) -> (Span, Vec<Span>) {
-        let of = |span: &Span| find(&span.attributes, "fusebox.settings.version").as_deref() == Some(version);
-        let count = self.sidecars.len() + 1;
-        let spans = self
-            .collector
-            .until("the change and what became of it", |spans| spans.iter().filter(|span| of(span)).count() >= count)
-            .await;
-        let (servers, applied): (Vec<_>, Vec<_>) =
-            spans.into_iter().filter(of).partition(|span| span.kind() == SpanKind::Server);
-        let [server] = &servers[..] else { panic!("one request, not {servers:#?}") };
-        (server.clone(), applied)
+    /// The change's own span, and those of its application, once all of them are there.
+    async fn change(&self) -> (Span, Vec<Span>) {
+        let is_change = |span: &&Span| {
+            span.kind() == SpanKind::Server && find(&span.attributes, "fusebox.settings.version").is_some()
+        };
+        let is_application = |span: &&Span| span.name == "apply settings" && hex(&span.trace_id) == TRACE;
+        let all = |spans: &[Span]| {
+            let applied = spans.iter().filter(is_application).count();
+            applied == self.sidecars.len() && spans.iter().any(|span| is_change(&span))
+        };
+        let spans = self.collector.until("the change and what became of it", all).await;
+        let change = spans.iter().find(is_change).unwrap().clone();
+        (change, spans.iter().filter(is_application).cloned().collect())
     }
 }
 
@@ -75,12 +76,8 @@ async fn a_change_is_one_trace_from_the_command_to_each_sidecars_application_of_
     let scene = Traced::start(2, json!({})).await;
     let parent = format!("00-{TRACE}-{CALLER}-01");
     let fusebox = Fusebox::at(scene.control.grpc_address()).with("TRACEPARENT", &parent);
-    let done = fusebox.run("provider disable first --reason drill --json").await.json();
-    let version = done["result"]["settingsVersion"].as_str().map_or_else(
-        || done.pointer("/result/settings_version").map(Value::to_string).unwrap_or_default(),
-        str::to_owned,
-    );
-    let (request, applied) = scene.change(&version).await;
+    let _ = fusebox.run("provider disable first --reason drill").await.good();
+    let (request, applied) = scene.change().await;
     assert_eq!((hex(&request.trace_id), hex(&request.parent_span_id)), (TRACE.to_owned(), CALLER.to_owned()));
     assert_eq!(request.name, "fusebox.v1.ControlService/SetProvider");
     for (key, value) in [
@@ -97,6 +94,7 @@ async fn a_change_is_one_trace_from_the_command_to_each_sidecars_application_of_
     for span in &applied {
         assert_eq!((span.name.as_str(), span.kind()), ("apply settings", SpanKind::Consumer));
         assert_eq!((&span.trace_id, &span.parent_span_id), (&request.trace_id, &request.span_id));
+        assert_eq!(attribute(span, "fusebox.settings.version"), attribute(&request, "fusebox.settings.version"));
         assert!(span.start_time_unix_nano >= request.start_time_unix_nano);
         assert!(span.end_time_unix_nano <= request.end_time_unix_nano, "the request waited for it");
     }
@@ -115,9 +113,7 @@ async fn over_rest_it_is_the_same_and_machines_knocking_make_no_spans() {
     let asked = asked.header("content-type", "application/json").header("traceparent", &parent);
     let answer = asked.send().await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let version = &answer.json()["result"]["settingsVersion"];
-    let version = version.as_str().map_or_else(|| version.to_string(), str::to_owned);
-    let (request, applied) = scene.change(&version).await;
+    let (request, applied) = scene.change().await;
     assert_eq!(request.name, "PATCH /api/v1/providers/{name}");
     for (key, value) in [
         ("http.request.method", "PATCH"),
@@ -146,17 +142,18 @@ async fn a_delivery_of_alerts_is_a_clients_span_that_its_receiver_joins() {
     for _ in 0..6 {
         scene.sidecars[0].call().await;
     }
-    let told = receiver.told_until(|told| !told.is_empty()).await;
-    let is_delivery = |span: &&Span| span.name == "deliver alerts";
-    let spans = scene.collector.until("its span", |spans| spans.iter().any(|span| is_delivery(&span))).await;
-    let delivery = spans.iter().find(is_delivery).unwrap();
+    let sent = |span: &Span| format!("00-{}-{}-01", hex(&span.trace_id), hex(&span.span_id));
+    let was_told = |span: &&Span| {
+        let told = receiver.told();
+        span.name == "deliver alerts" && told.iter().any(|told| told.header("traceparent") == Some(sent(span).as_str()))
+    };
+    let spans = scene.collector.until("its span", |spans| spans.iter().any(|span| was_told(&span))).await;
+    let delivery = spans.iter().find(was_told).unwrap();
     assert_eq!(delivery.kind(), SpanKind::Client);
     for (key, value) in [("fusebox.channel", "hook"), ("fusebox.fleet", "default")] {
         assert_eq!(attribute(delivery, key), value);
     }
     assert_ne!(delivery.status.as_ref().map(Status::code), Some(StatusCode::Error));
-    let sent = format!("00-{}-{}-01", hex(&delivery.trace_id), hex(&delivery.span_id));
-    assert!(told.iter().any(|told| told.header("traceparent") == Some(sent.as_str())), "{told:?}");
 }
 
 #[tokio::test]
