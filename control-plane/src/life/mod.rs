@@ -23,9 +23,9 @@ use crate::{
     access::Keeper,
     alerts::Deliverer,
     config::{Config, Faults, Sources, Watch, needs_restart},
-    control::Control,
+    control::{Control, Watchers},
     demonstration,
-    doors::{guard::Guard, watch::Watchers},
+    doors::guard::Guard,
     picture::{Frame, HealthRule, Reader, Seen},
     telemetry::Traces,
 };
