@@ -8,6 +8,7 @@ mod inject;
 mod life;
 mod picture;
 mod rest;
+mod traces;
 
 use std::path::Path;
 

@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use crate::{
     config::Injector,
     inject::{Asked, Counts, Decision, OnError, Outcome, Scope, Template, Verdict, answer, decide},
-    telemetry::Noted,
+    telemetry::note,
 };
 
 /// Reviews of all pods, as of a labelled namespace.
@@ -113,13 +113,10 @@ impl Admission {
         if let Some(decision) = &decision {
             told(asked, decision, outcome, &rules.template);
         }
-        let mut response = Json(answer(asked, decision.as_ref(), rules.on_error)).into_response();
-        response.extensions_mut().insert(Noted(vec![
-            KeyValue::new("k8s.namespace.name", asked.namespace.clone()),
-            KeyValue::new("k8s.pod.name", asked.name.clone()),
-            KeyValue::new("fusebox.injection.result", outcome.name()),
-        ]));
-        (outcome, response)
+        note(KeyValue::new("k8s.namespace.name", asked.namespace.clone()));
+        note(KeyValue::new("k8s.pod.name", asked.name.clone()));
+        note(KeyValue::new("fusebox.injection.result", outcome.name()));
+        (outcome, Json(answer(asked, decision.as_ref(), rules.on_error)).into_response())
     }
 }
 

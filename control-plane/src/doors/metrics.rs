@@ -7,15 +7,18 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
-use fusebox_base::prometheus::{CONTENT_TYPE, Text, process};
+use fusebox_base::{
+    prometheus::{Format, Text, process},
+    spans,
+};
 use fusebox_proto::v1::{AlertKind, BreakerState, Channel, DegradationLevel, Fleet, HealthStatus, Provider};
 use tokio_util::sync::CancellationToken;
 
-use crate::{control::Control, inject::Counts};
+use crate::{control::Control, inject::Counts, telemetry::Traces};
 
 /// What stands behind the pages.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub struct Pages {
     pub injections: Option<Arc<Counts>>,
     /// Cancelled once no more requests should be sent here.
     pub draining: CancellationToken,
+    /// What is told of the spans that were made.
+    pub traces: Traces,
 }
 
 /// The pages.
@@ -46,9 +51,10 @@ async fn ready(State(pages): State<Arc<Pages>>) -> Response {
     (StatusCode::OK, "ready\n").into_response()
 }
 
-async fn metrics(State(pages): State<Arc<Pages>>) -> Response {
+async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
     let control = &pages.control;
-    let mut text = Text::default();
+    let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
+    let mut text = Text::new(format);
     let picture = control.fleet();
     fleet(&mut text, &picture.fleet);
     providers(&mut text, &picture.fleet.providers);
@@ -59,8 +65,11 @@ async fn metrics(State(pages): State<Arc<Pages>>) -> Response {
     if let Some(injections) = &pages.injections {
         injections.write(&mut text);
     }
+    if let Some(counts) = pages.traces.counts() {
+        spans::write(&mut text, counts);
+    }
     process::write(&mut text);
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text.finish()).into_response()
+    ([(header::CONTENT_TYPE, format.content_type())], text.finish()).into_response()
 }
 
 fn fleet(text: &mut Text, fleet: &Fleet) {

@@ -89,7 +89,12 @@ impl Doors {
             max_body: config.limits.max_body,
         };
         let injections = parts.admission.as_ref().map(|admission| Arc::clone(admission.counts()));
-        let pages = Pages { control: Arc::clone(&parts.control), injections, draining: draining.clone() };
+        let pages = Pages {
+            control: Arc::clone(&parts.control),
+            injections,
+            draining: draining.clone(),
+            traces: traces.clone(),
+        };
         let http = page::router(secure).merge(metrics::router(&Arc::new(pages))).merge(rest::router(&Arc::new(rest)));
         let mut serving = JoinSet::new();
         for (listener, router) in [(bound.grpc, grpc), (bound.http, http)] {

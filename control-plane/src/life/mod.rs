@@ -73,7 +73,7 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     let bound = doors::bind(&config)?;
     let store = Arc::new(store(&config).map_err(|error| unusable("fleet.redis", &error))?);
     let draining = CancellationToken::new();
-    let parts = Parts::new(&config, Arc::clone(&store), &draining);
+    let parts = Parts::new(&config, Arc::clone(&store), traces.clone(), &draining);
     let (mut stop, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
 
     let addresses = bound.addresses;
@@ -120,10 +120,11 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(config: &Config, store: Arc<Store>, draining: &CancellationToken) -> Self {
+    fn new(config: &Config, store: Arc<Store>, traces: Traces, draining: &CancellationToken) -> Self {
         let replica = replica();
         let name = &config.fleet.name;
-        let deliverer = Arc::new(Deliverer::new(Arc::clone(&store), config.alerts.settings.clone(), name, &replica));
+        let deliverer = Deliverer::new(Arc::clone(&store), config.alerts.settings.clone(), name, &replica);
+        let deliverer = Arc::new(deliverer.traced(traces));
         let rule = Arc::new(arc_swap::ArcSwap::from_pointee(health(config)));
         let reader = Arc::new(Reader::new(store, frame(config, &deliverer, &rule)));
         let watchers = Watchers::new(config.limits.max_watchers, draining.clone());

@@ -7,11 +7,11 @@ use std::{collections::BTreeMap, convert::Infallible, io, pin::pin, sync::Arc, t
 use axum::{
     Json, Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
-use fusebox_base::prometheus::CONTENT_TYPE;
+use fusebox_base::prometheus::Format;
 use fusebox_rules::{
     health::{self as judged, Finding, Providers},
     moment::Moment,
@@ -355,7 +355,8 @@ async fn status(State(admin): State<Arc<Admin>>) -> Json<Status> {
     })
 }
 
-async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
     let limits = |one: ProviderView| {
         one.rate_limits.into_iter().map(move |LimitView { limit, left, .. }| {
             let provider = Arc::clone(&one.name);
@@ -363,7 +364,7 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
         })
     };
     admin.telemetry.set_limits(admin.view.providers().into_iter().flat_map(limits).collect());
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], admin.telemetry.render()).into_response()
+    ([(header::CONTENT_TYPE, format.content_type())], admin.telemetry.render(format)).into_response()
 }
 
 fn code(good: bool) -> StatusCode {
