@@ -275,6 +275,12 @@ impl Metrics {
         for one in &providers {
             kinds(text, name, one, "reason", KINDS, |kind| one.shards.sum(|shard| shard.retries[kind].load(Relaxed)));
         }
+        let name = "fusebox_retries_refused_total";
+        text.family(name, "counter", "Retries that were left out, for a provider's retry budget was spent.");
+        for one in &providers {
+            let count = one.shards.sum(|shard| shard.unpaid.load(Relaxed));
+            text.sample(name, &[("provider", &one.name)], count);
+        }
         text.family("fusebox_breaker_state", "gauge", "A provider's breaker: 0 closed, 1 half-open, 2 open.");
         for one in &providers {
             if let Some((scope, state)) = one.breaker() {
