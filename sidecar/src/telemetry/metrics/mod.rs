@@ -8,6 +8,7 @@ mod limits;
 mod load;
 mod series;
 mod shards;
+mod standing;
 mod totals;
 
 use std::{
@@ -31,6 +32,7 @@ pub use series::Attempts;
 use series::{KINDS, Registry, SOURCES, STATES, kind_name};
 pub(super) use series::{ModelSeries, ProviderSeries};
 use shards::Shards;
+pub use standing::Standing;
 pub use totals::Totals;
 
 use crate::{
@@ -55,6 +57,7 @@ pub(super) struct Metrics {
     providers: Registry<ProviderSeries>,
     pub(super) load: load::Told,
     pub(super) limits: limits::Limits,
+    pub(super) standing: standing::Told,
     pub(super) common: common::Common,
     fleet: Fleet,
     /// Seconds since the Unix epoch.
@@ -89,6 +92,7 @@ impl Metrics {
             providers: Registry::new(MAX_PROVIDERS, threads),
             load: load::Told::default(),
             limits: limits::Limits::default(),
+            standing: standing::Told::default(),
             common: common::Common::default(),
             fleet: Fleet::default(),
             started: clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
@@ -192,6 +196,7 @@ impl Metrics {
     /// The page. `spans`, by result, are those of the exporter, if there is one; `critical` failures are by reason.
     pub(super) fn render(&self, spans: &[(&str, u64)], critical: &[(&str, u64)]) -> String {
         let mut text = Text::default();
+        self.standing.write(&mut text);
         self.write_calls(&mut text);
         self.write_providers(&mut text);
         self.write_limits(&mut text);
