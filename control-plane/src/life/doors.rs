@@ -80,7 +80,11 @@ impl Doors {
             guard: Arc::clone(&parts.guard),
             max_body: config.limits.max_body,
         };
-        let pages = Pages { control: Arc::clone(&parts.control), draining: draining.clone() };
+        let pages = Pages {
+            control: Arc::clone(&parts.control),
+            draining: draining.clone(),
+            configured: Arc::clone(&parts.configured),
+        };
         let http = page::router(secure).merge(metrics::router(&Arc::new(pages))).merge(rest::router(&Arc::new(rest)));
         let mut serving = JoinSet::new();
         for (listener, router) in [(bound.grpc, grpc), (bound.http, http)] {

@@ -3,7 +3,16 @@
 mod addresses;
 mod doors;
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use fusebox_base::{
     clock,
@@ -12,6 +21,7 @@ use fusebox_base::{
 };
 use fusebox_rules::fleet::Stamp;
 use fusebox_store::{Store, audit, redis::Address};
+use parking_lot::Mutex;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
@@ -25,7 +35,7 @@ use crate::{
     config::{Config, Faults, Sources, Watch, needs_restart},
     control::Control,
     demonstration,
-    doors::{guard::Guard, watch::Watchers},
+    doors::{guard::Guard, metrics::Configured, watch::Watchers},
     picture::{Frame, HealthRule, Reader, Seen},
     telemetry::Traces,
 };
@@ -115,6 +125,7 @@ struct Parts {
     keeper: Arc<Keeper>,
     guard: Arc<Guard>,
     rule: Arc<arc_swap::ArcSwap<HealthRule>>,
+    configured: Arc<Configured>,
 }
 
 impl Parts {
@@ -129,7 +140,8 @@ impl Parts {
         let control = Arc::new(Control::new(reader, Arc::clone(&deliverer), kept, watchers));
         let keeper = Arc::new(Keeper::new(config.auth.access()));
         let guard = Arc::new(Guard::new(Arc::clone(&keeper), Arc::clone(&control)));
-        Self { control, deliverer, keeper, guard, rule }
+        let configured = Configured { good: AtomicBool::new(true), certificates: Mutex::new(certificates(config)) };
+        Self { control, deliverer, keeper, guard, rule, configured: Arc::new(configured) }
     }
 }
 
@@ -153,6 +165,11 @@ fn frame(
 /// The certificate to serve with, if any.
 fn certificate(config: &Config) -> Result<Option<Arc<rustls::ServerConfig>>, String> {
     config.auth.tls.as_ref().map(|tls| tls::read(tls, config.auth.asked())).transpose()
+}
+
+/// The files of the certificates to serve with, by the keys that name them.
+fn certificates(config: &Config) -> Vec<(&'static str, PathBuf)> {
+    config.auth.tls.iter().map(|tls| ("auth.tls.cert_file", tls.cert_file.clone())).collect()
 }
 
 fn health(config: &Config) -> HealthRule {
@@ -219,7 +236,9 @@ impl Life<'_> {
         loop {
             let _ = self.watch.changed().await;
             let read = self.watch.reload().map_err(|faults| faults.iter().map(ToString::to_string).collect());
-            match read.and_then(|config| self.exchange(config)) {
+            let exchanged = read.and_then(|config| self.exchange(config));
+            self.parts.configured.good.store(exchanged.is_ok(), Relaxed);
+            match exchanged {
                 Ok(()) => tracing::info!("the configuration was loaded anew"),
                 Err(faults) => {
                     for fault in &faults {
@@ -245,6 +264,7 @@ impl Life<'_> {
         self.parts.keeper.exchange(config.auth.access());
         self.parts.deliverer.exchange(config.alerts.settings.clone());
         self.parts.rule.store(Arc::new(health(&config)));
+        *self.parts.configured.certificates.lock() = certificates(&config);
         self.config = config;
         Ok(())
     }
