@@ -37,7 +37,7 @@ export function prepare(given) {
 
 /**
  * Opens the dialog for one change. `spec`: title, means, verb, name (typed where it needs force), method and path,
- * fields (elements, if any), `danger()`, `wrong()` → [input, why] or null, `request()` → the body without its reason
+ * fields (elements, if any), forGood (no end can be set to it), `danger()`, `wrong()` → [input, why] or null, `request()` → the body without its reason
  * and options, `following(fleet)` → { applied, total }, `settled(answer)` → its ChangeResult.
  */
 export function openChange(spec) {
@@ -118,7 +118,7 @@ class Change {
     const asked = dryRun
       ? { reason: reason || "dry run", change: { ...change, dryRun } }
       : { reason, change: { ...change, wait: WAIT } };
-    const { duration } = expiry();
+    const { duration } = this.#spec.forGood ? {} : expiry();
     return send(method, path, { ...request(), ...asked, ...(duration ? { expiresAfter: duration } : {}) }, signal);
   }
 
@@ -155,7 +155,7 @@ class Change {
     if (own) return view.wrongAt(...own);
     if (!byId("change-reason").value.trim())
       return view.wrongAt(byId("change-reason"), "Say why: whoever is on call next will want to know.");
-    if (expiry().wrong) return view.wrongAt(byId("change-minutes"), expiry().wrong);
+    if (!this.#spec.forGood && expiry().wrong) return view.wrongAt(byId("change-minutes"), expiry().wrong);
     if (this.#force && byId("force-typed").value.trim() !== this.#spec.name)
       return view.wrongAt(byId("force-typed"), `Type ${this.#spec.name}, as it is written.`);
     return false;

@@ -15,6 +15,7 @@ export function open(spec) {
   byId("change-reason").value = "";
   byId("force-typed").value = "";
   offer();
+  show(byId("change-lasting"), !spec.forGood);
   for (const node of byId("change").querySelectorAll(".wrong")) say(node, "");
   for (const node of byId("change").querySelectorAll("[aria-invalid]")) set(node, "aria-invalid", null);
   byId("change").showModal();

@@ -3,7 +3,7 @@
 import { contact } from "./contact.js";
 import { h, say, set, show } from "./dom.js";
 import { moment, setMoment } from "./clock.js";
-import { openBreaker, openRank, openSwitch } from "./provider_changes.js";
+import { openBreaker, openRank, openReset, openSwitch } from "./provider_changes.js";
 import { count, percent, rate, some } from "./format.js";
 import { phrase } from "./phrase.js";
 import { guard } from "./session.js";
@@ -41,6 +41,13 @@ export function card() {
       "Breaker…",
     ),
   );
+  const resetButton = guard(
+    h(
+      "button",
+      { type: "button", class: "small", "aria-haspopup": "dialog", onclick: () => openReset(now) },
+      "Hand back…",
+    ),
+  );
   const own = h("p", { class: "own" });
   const line = spark();
   const [calls, failed] = [h("span", { class: "num" }), h("span", { class: "num" })];
@@ -61,7 +68,7 @@ export function card() {
     line.node,
     h("p", { class: "rates" }, h("span", null, calls, " calls/s"), failed),
     words,
-    h("div", { class: "card-foot" }, applied, breakerButton),
+    h("div", { class: "card-foot" }, applied, resetButton, breakerButton),
   );
 
   function update(provider) {
@@ -85,6 +92,8 @@ export function card() {
     set(failed, "data-tone", provider.errorsPerSecond * 20 > provider.callsPerSecond ? "bad" : null);
     line.update(provider.history, provider.name);
     updateApplied(provider);
+    show(resetButton, Boolean(provider.enabledWord || provider.priorityWord));
+    set(resetButton, "aria-label", `Hand back… ${provider.name} to the configuration`);
     updateWords(provider);
   }
 

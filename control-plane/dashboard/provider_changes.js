@@ -58,6 +58,22 @@ export function openRank({ name, priority }) {
   });
 }
 
+export function openReset({ name }) {
+  openChange({
+    title: `Hand ${name} back`,
+    means: `Switch and rank of ${name} are again what each sidecar’s configuration says. A forced breaker stays as it is.`,
+    verb: "Hand back",
+    forGood: true,
+    danger: () => false,
+    name,
+    method: "PATCH",
+    path: `providers/${segment(name)}`,
+    request: () => ({ reset: true }),
+    following: following(name),
+    settled,
+  });
+}
+
 export function openBreaker({ name, breaker }) {
   const modes = ["AUTO", "FORCED_OPEN", "FORCED_CLOSED"];
   const chosen = modes.includes(breaker.mode) ? breaker.mode : "AUTO";

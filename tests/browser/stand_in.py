@@ -183,6 +183,8 @@ class StandIn:
         if "priority" in body and body["priority"] != one.get("priority", 0):
             effects.append(f"{name}: rank {one.get('priority', 0)} → {body['priority']}")
             word_of["priorityWord"] = ("priority", body["priority"])
+        if body.get("reset"):
+            effects.append(f"{name}: as each configuration says")
         last = []
         for model in self.fleet["models"]:
             if name in model["providers"] and body.get("enabled") is False:
@@ -199,6 +201,10 @@ class StandIn:
             )
 
         def apply(word):
+            if body.get("reset"):
+                one.pop("enabledWord", None)
+                one.pop("priorityWord", None)
+                one["enabled"] = True
             for key, (field, value) in word_of.items():
                 one[field] = value
                 one[key] = word

@@ -41,6 +41,27 @@ def test_a_provider_is_switched_off_after_it_was_shown_what_that_does(stand_in, 
     expect(page.locator("#audit-rows tr").first).to_contain_text("bad answers")
 
 
+def test_what_was_set_is_handed_back_to_the_configuration(stand_in, visit):
+    desk = stand_in()
+    page = visit(desk.url)
+    card = page.locator(".card", has_text="azure-eu")
+    expect(card).to_contain_text("Ranked")
+    expect(page.locator(".card", has_text="openai").get_by_role("button", name="Hand back")).to_be_hidden()
+    card.get_by_role("button", name="Hand back").click()
+    dialog = page.get_by_role("dialog", name="Hand azure-eu back")
+    expect(dialog).to_contain_text("as each configuration says")
+    expect(dialog.get_by_label("Holds")).to_be_hidden()
+    dialog.get_by_label("Reason").fill("good again")
+    dialog.get_by_role("button", name="Hand back").click()
+    expect(dialog).to_contain_text("Done: applied by all 12")
+    (method, path, body) = desk.changes()[-1]
+    assert (method, path) == ("PATCH", "providers/azure-eu")
+    assert (body["reset"], body["reason"], "expiresAfter" in body) == (True, "good again", False)
+    dialog.locator("#change-go").click()
+    expect(card).not_to_contain_text("Ranked")
+    expect(card.get_by_role("button", name="Hand back")).to_be_hidden()
+
+
 def test_nothing_is_sent_without_a_reason(stand_in, visit):
     desk = stand_in()
     page = visit(desk.url)

@@ -36,8 +36,6 @@ const LOCK: &str = "deliver";
 const LEASE: Duration = Duration::from_secs(5);
 /// Between two turns in which nothing happens.
 const PACE: Duration = Duration::from_secs(1);
-/// For each request to the store.
-pub(super) const ASK_LIMIT: Duration = Duration::from_secs(2);
 
 /// Delivers a fleet's alerts, in turn with other replicas.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! What the replica that delivers knows, and how it keeps that in the store: what follows of an event is kept before the
 //! cursor moves past it, and nothing is put by one whom another has followed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use fusebox_rules::fleet::Stamp;
 use fusebox_store::{
@@ -13,7 +13,6 @@ use fusebox_store::{
 
 use super::{
     Deliveries,
-    deliverer::ASK_LIMIT,
     kept::{decode_case, decode_channel, encode_case, encode_channel},
     policy::{Silence, State},
     settings::Settings,
@@ -26,6 +25,8 @@ const MOST_PUT: usize = 100;
 const MOST_READ: u32 = 500;
 /// How often what is known is held against all that fires, in milliseconds.
 const COMPARE_EVERY: u64 = 15_000;
+/// For each request to the store.
+const ASK_LIMIT: Duration = Duration::from_secs(2);
 
 /// What the replica that delivers knows.
 #[derive(Debug)]

@@ -165,6 +165,8 @@ pub(crate) enum Provider {
         #[command(flatten)]
         change: Change,
     },
+    /// Hands its switch and rank back to each sidecar's configuration.
+    Reset(Named),
 }
 
 /// `breaker`.

@@ -85,6 +85,10 @@ impl Session {
                 let request = SetProviderRequest { priority: Some(priority), ..request(&name) };
                 (request, format!("of rank {priority}"), lasting, change)
             }
+            args::Provider::Reset(one) => {
+                let request = SetProviderRequest { reset: true, ..request(&one.name) };
+                (request, "as each configuration says".to_owned(), args::Lasting::default(), one.change)
+            }
         };
         let grave = request.enabled == Some(false);
         let wanted = Wanted { what: request.name.clone(), becomes, grave, request: Request::Provider(request) };

@@ -9,8 +9,6 @@ use crate::{access::Caller, json, picture::timestamp};
 
 /// Of what was asked for, in bytes: what is longer is cut.
 const MOST_DETAIL_BYTES: usize = 4_096;
-/// Events in one reply, at most.
-pub(super) const MOST_IN_PAGE: u32 = 500;
 
 /// Something that was asked for, to be told of.
 #[derive(Debug, Clone)]
@@ -41,7 +39,7 @@ impl Event {
         })
     }
 
-    /// `caller` asks for something, of which it is not known what exactly.
+    /// `caller` asks for something of which no more is to be said.
     fn unread(caller: &Caller, action: &str) -> Self {
         Self(AuditEntry {
             actor: caller.name.to_string(),
@@ -67,6 +65,11 @@ impl Control {
     /// Tells of somebody who was not let in.
     pub(crate) async fn note_refused(&self, caller: &Caller, action: &str, refusal: &Refusal) {
         self.note(&Event::unread(caller, action).ended(Outcome::Refused(refusal))).await;
+    }
+
+    /// Tells of something that was done and changed nothing.
+    pub(crate) async fn note_done(&self, caller: &Caller, action: &str) {
+        self.note(&Event::unread(caller, action).ended(Outcome::Done { effect: "", version: 0 })).await;
     }
 
     /// Tells of a refusal, which comes back.

@@ -153,7 +153,7 @@ impl Control {
 
     fn must_exist(&self, wish: &Wish, held: &Settings, fleet: &v1::Fleet) -> Result<(), Refusal> {
         let missing = match wish {
-            Wish::Provider { name, .. } | Wish::Breaker { name, .. } => {
+            Wish::Provider { name, .. } | Wish::Reset { name } | Wish::Breaker { name, .. } => {
                 let known = fleet.providers.iter().any(|one| one.name == *name) || held.providers.contains_key(name);
                 (!known).then(|| {
                     let names: Vec<_> = fleet.providers.iter().map(|one| one.name.as_str()).collect();

@@ -9,16 +9,19 @@ mod pages;
 pub mod plan;
 mod refusal;
 mod requests;
+mod watchers;
 
 use std::sync::Arc;
 
 use fusebox_proto::v1;
 use fusebox_store::audit::Limits;
 
-pub use self::refusal::{Fault, Refusal};
+pub use self::{
+    refusal::{Fault, Refusal},
+    watchers::{Place, Watchers},
+};
 use crate::{
     alerts::Deliverer,
-    doors::watch::Watchers,
     picture::{Picture, Reader},
 };
 

@@ -1,7 +1,9 @@
 //! Pages of what is long: a token is the number of the last that was told.
 
-use super::{Fault, Refusal, audit::MOST_IN_PAGE};
+use super::{Fault, Refusal};
 
+/// Events in one reply, at most.
+const MOST_IN_PAGE: u32 = 500;
 /// How many there are in a page where nobody says.
 const USUAL: u32 = 100;
 

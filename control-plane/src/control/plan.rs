@@ -25,6 +25,11 @@ pub enum Wish {
         /// Its rank; `None`: as it is.
         priority: Option<u32>,
     },
+    /// A provider's switch and rank are each configuration's own again.
+    Reset {
+        /// Whose.
+        name: String,
+    },
     /// What a provider's breaker is forced to.
     Breaker {
         /// Whose.
@@ -78,7 +83,7 @@ impl Wish {
     #[must_use]
     pub fn provider(&self) -> Option<&str> {
         match self {
-            Self::Provider { name, .. } | Self::Breaker { name, .. } => Some(name),
+            Self::Provider { name, .. } | Self::Reset { name } | Self::Breaker { name, .. } => Some(name),
             Self::Level { .. } => None,
         }
     }
@@ -89,6 +94,7 @@ impl Wish {
                 let enabled = enabled.map(|enabled| Change::Enabled(name.clone(), Some(enabled)));
                 enabled.into_iter().chain(priority.map(|rank| Change::Priority(name, Some(rank)))).collect()
             }
+            Self::Reset { name } => vec![Change::Enabled(name.clone(), None), Change::Priority(name, None)],
             Self::Breaker { name, mode } => vec![Change::Breaker(name, Some(mode))],
             Self::Level { sidecar: None, level } => vec![Change::Level(level)],
             Self::Level { sidecar: Some(id), level } => vec![Change::SidecarLevel(id, level)],
@@ -107,10 +113,8 @@ impl Wish {
 
     fn concerned(&self, seen: &Seen) -> Vec<String> {
         let concerns = |beat: &fusebox_proto::store::Heartbeat| match self {
-            Self::Provider { name, .. } | Self::Breaker { name, .. } => {
-                beat.providers.iter().any(|one| one.name == *name)
-            }
             Self::Level { sidecar, .. } => sidecar.as_ref().is_none_or(|id| *id == beat.id),
+            _ => beat.providers.iter().any(|one| self.provider() == Some(&one.name)),
         };
         seen.live().map(|alive| &alive.heartbeat).filter(|beat| concerns(beat)).map(|beat| beat.id.clone()).collect()
     }
@@ -133,6 +137,14 @@ impl Wish {
                     )
                 });
                 switch.into_iter().chain(rank).collect()
+            }
+            Self::Reset { name } => {
+                let set = held.provider(name, now);
+                let switch = set.enabled.map(|said| format!("the switch was {}", on_off(said.value)));
+                let rank = set.priority.map(|said| format!("the rank was {}", said.value));
+                let before: Vec<_> = switch.into_iter().chain(rank).collect();
+                let before = if before.is_empty() { "as it is now".to_owned() } else { before.join(", ") };
+                vec![format!("provider {name}: switch and rank as each configuration says {at} ({before})")]
             }
             Self::Breaker { name, mode } => {
                 let before = held.provider(name, now).breaker.map_or("was not forced", |said| forced(said.value));

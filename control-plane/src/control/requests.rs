@@ -105,18 +105,25 @@ impl TryFrom<v1::SetProviderRequest> for Asked {
     type Error = Refusal;
 
     fn try_from(request: v1::SetProviderRequest) -> Result<Self, Refusal> {
-        let v1::SetProviderRequest { name, enabled, priority, reason, expires_after, change } = request;
+        let v1::SetProviderRequest { name, enabled, priority, reason, expires_after, change, reset } = request;
         let mut faults = Faults::default();
         if name.is_empty() {
             faults.add("name", "is missing: name the provider");
         }
-        if enabled.is_none() && priority.is_none() {
-            faults.add("enabled", "neither this nor priority is given: say what to change");
+        match (reset, enabled.is_some() || priority.is_some() || expires_after.is_some()) {
+            (false, _) if enabled.is_none() && priority.is_none() => {
+                faults.add("enabled", "neither this nor priority nor reset is given: say what to change");
+            }
+            (true, true) => {
+                faults.add("reset", "is given beside enabled, priority or expires_after: it undoes them, and for good");
+            }
+            _ => {}
         }
         if priority.is_some_and(|rank| rank > LAST_RANK) {
             faults.add("priority", format!("is more than {LAST_RANK}, the most allowed"));
         }
-        faults.asked(Some(Wish::Provider { name, enabled, priority }), &reason, expires_after, change)
+        let wish = if reset { Wish::Reset { name } } else { Wish::Provider { name, enabled, priority } };
+        faults.asked(Some(wish), &reason, expires_after, change)
     }
 }
 
@@ -180,6 +187,21 @@ mod tests {
         assert_eq!(faults(v1::SetBreakerRequest::default()), ["provider", "mode", "reason"]);
         let request = v1::SetDegradationRequest { level: 9, ..v1::SetDegradationRequest::default() };
         assert_eq!(faults(request), ["level", "reason"]);
+    }
+
+    #[test]
+    fn a_reset_is_asked_for_alone() {
+        let request = v1::SetProviderRequest {
+            name: "a".into(),
+            reason: "over".into(),
+            reset: true,
+            ..v1::SetProviderRequest::default()
+        };
+        let asked = Asked::try_from(request.clone()).unwrap();
+        assert_eq!(asked.wish, Wish::Reset { name: "a".into() });
+        assert_eq!(faults(v1::SetProviderRequest { enabled: Some(true), ..request.clone() }), ["reset"]);
+        let for_an_hour = Some(prost_types::Duration { seconds: 3_600, nanos: 0 });
+        assert_eq!(faults(v1::SetProviderRequest { expires_after: for_an_hour, ..request }), ["reset"]);
     }
 
     #[test]

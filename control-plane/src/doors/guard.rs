@@ -1,4 +1,5 @@
-//! Who is let in by either door: what a request shows, put before the keeper; and what is refused, written down.
+//! Who is let in by either door: what a request shows, put before the keeper; and who is refused or signs in, written
+//! down.
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
@@ -12,14 +13,14 @@ use crate::{
     control::{Control, Refusal},
 };
 
-/// Refusals that are written down in a minute, at most: nobody shall push changes out of the log by knocking.
+/// Refusals and sign-ins that are written down in a minute, at most: nobody shall push changes out of the log by knocking.
 const MOST_A_MINUTE: u32 = 60;
 
 /// Lets callers in.
 pub struct Guard {
     keeper: Arc<Keeper>,
     control: Arc<Control>,
-    refusals: Mutex<Refusals>,
+    written: Mutex<Minute>,
 }
 
 /// What a request needs.
@@ -31,9 +32,10 @@ pub struct Need {
     pub action: &'static str,
 }
 
+/// What has been written down of late.
 #[derive(Debug, Default)]
-struct Refusals {
-    /// The minute, and how many were in it.
+struct Minute {
+    /// Which it is, and how many were in it.
     minute: u64,
     many: u32,
 }
@@ -56,7 +58,7 @@ impl Guard {
     /// One that asks `keeper`, and writes down by `control`.
     #[must_use]
     pub fn new(keeper: Arc<Keeper>, control: Arc<Control>) -> Self {
-        Self { keeper, control, refusals: Mutex::default() }
+        Self { keeper, control, written: Mutex::default() }
     }
 
     /// Who keeps the doors.
@@ -112,10 +114,17 @@ impl Guard {
     /// Writes a refusal down; what is told of it.
     pub async fn refused(&self, caller: Caller, refused: &Refused, action: &str) -> Refusal {
         let refusal = refusal(refused);
-        if self.refusals.lock().one_more(clock::now()) {
+        if self.written.lock().one_more(clock::now()) {
             self.control.note_refused(&caller, action, &refusal).await;
         }
         refusal
+    }
+
+    /// Writes down that somebody has signed in.
+    pub async fn signed_in(&self, caller: Caller) {
+        if self.written.lock().one_more(clock::now()) {
+            self.control.note_done(&caller, "SignIn").await;
+        }
     }
 }
 
@@ -125,7 +134,7 @@ impl fmt::Debug for Guard {
     }
 }
 
-impl Refusals {
+impl Minute {
     /// Whether one more may be written down.
     fn one_more(&mut self, now: Moment) -> bool {
         let minute = now.as_nanos() / 60_000_000_000;
@@ -205,9 +214,9 @@ mod tests {
 
     #[test]
     fn whoever_knocks_without_end_does_not_fill_the_log() {
-        let mut refusals = Refusals::default();
+        let mut minute = Minute::default();
         let at = |seconds| Moment::ZERO + Duration::from_secs(seconds);
-        assert_eq!((0..1_000).filter(|_| refusals.one_more(at(1))).count(), 60);
-        assert!(!refusals.one_more(at(59)) && refusals.one_more(at(60)));
+        assert_eq!((0..1_000).filter(|_| minute.one_more(at(1))).count(), 60);
+        assert!(!minute.one_more(at(59)) && minute.one_more(at(60)));
     }
 }

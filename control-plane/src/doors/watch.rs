@@ -1,77 +1,20 @@
 //! Who watches: pictures of the fleet as they are painted, and what becomes of alerts, for as long as somebody looks.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
-};
+use std::sync::Arc;
 
 use fusebox_proto::v1;
 use fusebox_store::alerts::Events;
 use futures_core::Stream;
 use futures_util::stream;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
-    control::{Control, Refusal},
+    control::{Control, Place},
     picture::Picture,
 };
 
-/// Bounds how many watch at once, and ends all watching as the process drains.
-#[derive(Debug, Clone)]
-pub struct Watchers {
-    open: Arc<AtomicUsize>,
-    most: usize,
-    draining: CancellationToken,
-}
-
-/// A watcher's place; dropped, it is another's.
-#[derive(Debug)]
-pub struct Place {
-    open: Arc<AtomicUsize>,
-    draining: CancellationToken,
-}
-
-impl Watchers {
-    /// `most` at once, until `draining`.
-    #[must_use]
-    pub fn new(most: usize, draining: CancellationToken) -> Self {
-        Self { open: Arc::default(), most, draining }
-    }
-
-    /// How many watch.
-    #[must_use]
-    pub fn open(&self) -> usize {
-        self.open.load(Relaxed)
-    }
-
-    /// One more.
-    ///
-    /// # Errors
-    /// As many watch as may.
-    pub fn place(&self) -> Result<Place, Refusal> {
-        let place = Place { open: Arc::clone(&self.open), draining: self.draining.clone() };
-        if self.open.fetch_add(1, Relaxed) < self.most {
-            return Ok(place);
-        }
-        let why = format!(
-            "{} watch, as many as may (limits.max_watchers): ask for the fleet now and then instead",
-            self.most
-        );
-        Err(Refusal::TooMany { why, wait: RETRY_SECONDS })
-    }
-}
-
-/// When who found no place may come again.
-const RETRY_SECONDS: u64 = 10;
 /// Events of alerts in one request.
 const PAGE: u32 = 100;
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.open.fetch_sub(1, Relaxed);
-    }
-}
 
 /// The fleet now, then again whenever it was painted anew. Who is slow sees fewer.
 pub(super) fn pictures<T: Send>(
@@ -84,7 +27,7 @@ pub(super) fn pictures<T: Send>(
     stream::unfold((pictures, place, tell), |(mut pictures, place, tell)| async move {
         tokio::select! {
             changed = pictures.changed() => changed.ok()?,
-            () = place.draining.cancelled() => return None,
+            () = place.ended() => return None,
         }
         let told = tell(&pictures.borrow_and_update().clone());
         Some((told, (pictures, place, tell)))
@@ -112,7 +55,7 @@ pub(super) fn alerts<T: Send>(
                 // Nothing new, or no store: look again when the fleet was looked at again.
                 _ => tokio::select! {
                     changed = pictures.changed() => changed.ok()?,
-                    () = place.draining.cancelled() => return None,
+                    () = place.ended() => return None,
                 },
             }
         }

@@ -33,9 +33,9 @@ use crate::{
     access::Keeper,
     alerts::Deliverer,
     config::{Config, Faults, Sources, Watch, needs_restart},
-    control::Control,
+    control::{Control, Watchers},
     demonstration,
-    doors::{guard::Guard, metrics::Configured, watch::Watchers},
+    doors::{guard::Guard, metrics::Configured},
     picture::{Frame, HealthRule, Reader, Seen},
     telemetry::Traces,
 };

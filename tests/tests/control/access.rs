@@ -132,6 +132,8 @@ async fn the_dashboards_session_is_a_cookie_that_no_other_page_can_use() {
     assert_eq!(done.status, 200, "{}", done.text());
     let audit = http.get("/api/v1/audit").header("cookie", &cookie).send().await.json();
     assert!(audit["events"][0]["source"].as_str().unwrap().starts_with("dashboard "), "{audit:#}");
+    let came = audit["events"].as_array().unwrap().iter().find(|event| event["action"] == "SignIn").unwrap();
+    assert_eq!((&came["actor"], &came["outcome"]), (&"ada".into(), &"done".into()), "{audit:#}");
     // Another replica knows the session, for it is in nobody's memory.
     let other = scene.another(file.path()).await;
     assert_eq!(other.http().get("/api/v1/session").header("cookie", &cookie).send().await.json()["name"], "ada");

@@ -31,6 +31,23 @@ async fn a_provider_that_is_switched_off_gets_no_call_once_all_have_applied_it()
 }
 
 #[tokio::test]
+async fn a_switch_and_a_rank_are_handed_back_to_the_configuration() {
+    let scene = Scene::start(2).await;
+    let mut operator = scene.control.grpc().await;
+    operator.set_provider(v1::SetProviderRequest { priority: Some(99), ..switch("first", false) }).await.unwrap();
+    scene.call_all().await;
+    assert_eq!((scene.first.calls(), scene.second.calls()), (0, 2));
+    let reset = v1::SetProviderRequest { enabled: None, reset: true, ..switch("first", true) };
+    let answer = operator.set_provider(reset).await.unwrap().into_inner();
+    let result = answer.result.unwrap();
+    assert_eq!((result.sidecars_applied, result.sidecars_total), (2, 2));
+    let shown = answer.provider.unwrap();
+    assert_eq!((shown.enabled, shown.priority, shown.enabled_word, shown.priority_word), (true, 0, None, None));
+    scene.call_all().await;
+    assert_eq!((scene.first.calls(), scene.second.calls()), (2, 2));
+}
+
+#[tokio::test]
 async fn ranks_breakers_and_levels_are_set_and_end_by_themselves() {
     let scene = Scene::start(2).await;
     let mut operator = scene.control.grpc().await;

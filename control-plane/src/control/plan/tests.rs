@@ -92,6 +92,24 @@ fn forcing_a_breaker_open_is_like_switching_off_and_anything_else_leaves_all() {
 }
 
 #[test]
+fn a_reset_hands_switch_and_rank_back_and_leaves_the_breaker() {
+    let fleet = seen(vec![alive("s1", &[("a", true), ("b", true)]), alive("s2", &[("b", true)])]);
+    let wish = Wish::Provider { name: "a".into(), enabled: Some(false), priority: Some(7) };
+    let held = plan(&wish, &Settings::default(), &fleet).settings;
+    let held = plan(&Wish::Breaker { name: "a".into(), mode: Mode::ForcedOpen }, &held, &fleet).settings;
+    let plan = plan(&Wish::Reset { name: "a".into() }, &held, &fleet);
+    let set = plan.settings.provider("a", at(1_000));
+    assert_eq!((set.enabled, set.priority), (None, None));
+    assert_eq!(set.breaker.map(|said| said.value), Some(Mode::ForcedOpen));
+    assert!(plan.settings.version > held.version);
+    assert_eq!(plan.concerned, ["s1"]);
+    assert_eq!(
+        plan.effects,
+        ["provider a: switch and rank as each configuration says at 1 sidecar (the switch was off, the rank was 7)"]
+    );
+}
+
+#[test]
 fn a_late_sidecar_is_not_counted_on_and_one_without_models_serves_any() {
     let mut late = alive("s1", &[("a", true)]);
     late.live = false;

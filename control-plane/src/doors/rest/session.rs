@@ -51,7 +51,11 @@ pub(super) async fn sign_in(
         let nonce: [u8; NONCE] = rand()?;
         let may = guard::sent(&headers, &extensions).same_site();
         match may.and_then(|()| rest.guard.keeper().sign_in(&token, &peer, guard::at(), nonce)) {
-            Ok(signed_in) => Ok(signed_in),
+            Ok(signed_in) => {
+                let entered = Some(signed_in.entered.clone());
+                rest.guard.signed_in(guard::caller(entered, Door::Rest, guard::address(&extensions))).await;
+                Ok(signed_in)
+            }
             Err(refusal) => {
                 let caller = guard::caller(None, Door::Rest, guard::address(&extensions));
                 Err(rest.guard.refused(caller, &refusal, "SignIn").await)

@@ -2,6 +2,7 @@
 //! needs and ends it again. Judges three of the figures; draws no other conclusion.
 
 mod crowd;
+mod operator;
 mod other;
 mod pause;
 mod price;
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     /// The sidecar to measure.
     #[arg(long)]
     sidecar: PathBuf,
+    /// The control plane to switch a provider off by; the command `fusebox` is beside it.
+    #[arg(long)]
+    control_plane: PathBuf,
     /// The Redis to measure it with.
     #[arg(long, default_value = "redis-server")]
     redis: PathBuf,
@@ -130,6 +134,7 @@ impl Scale {
 struct Stage<'a> {
     directory: &'a Path,
     sidecar: &'a Path,
+    control_plane: &'a Path,
     redis: &'a Path,
     scale: Scale,
 }
@@ -154,8 +159,13 @@ struct Findings {
 /// Measures, writes the report, and says whether the three figures are within their limits.
 pub(crate) fn run(args: &Args) -> io::Result<ExitCode> {
     fs::create_dir_all(&args.directory)?;
-    let stage =
-        Stage { directory: &args.directory, sidecar: &args.sidecar, redis: &args.redis, scale: Scale::of(args) };
+    let stage = Stage {
+        directory: &args.directory,
+        sidecar: &args.sidecar,
+        control_plane: &args.control_plane,
+        redis: &args.redis,
+        scale: Scale::of(args),
+    };
     let machine = process::machine();
     let before = MachineCpu::read()?;
     let mut findings = measure(args, &stage);

@@ -6,12 +6,13 @@ use super::{
     Findings,
     crowd::Crowd,
     median,
+    operator::Door,
     other::Other,
     pause::Pause,
     percentile,
     price::{Cost, Price},
     spread::Spreads,
-    switch::Switches,
+    switch::{Switches, Switching},
     talk::{Talk, Told},
 };
 
@@ -64,7 +65,7 @@ pub(super) fn failures(findings: &Findings) -> Vec<String> {
             told.push(format!("sharing adds {added:.1} µs of CPU to a call, and may add {MOST_ADDED}"));
         }
     }
-    if let Some(late) = findings.switch.as_ref().and_then(|found| percentile(&last_calls(found), 99))
+    if let Some(late) = findings.switch.as_ref().and_then(|found| percentile(&last_calls(&found.switchings), 99))
         && late > MOST_LATE
     {
         let late = millis(Some(late));
@@ -167,20 +168,23 @@ fn switch(found: &Switches) -> String {
     let _ = writeln!(text, "| of {} times | p50 | p99 | longest |\n|---|---:|---:|---:|", switchings.len());
     each_last.sort_unstable();
     acknowledged.sort_unstable();
-    for (name, times) in [
-        ("to each sidecar's last call that reached it", &last_calls(found)),
-        ("to the last call of all", &each_last),
-        ("to the last sidecar's word that it has done it", &acknowledged),
-    ] {
+    let mut row = |name: &str, times: &[Duration]| {
         let at = |percent| millis(percentile(times, percent));
         let _ = writeln!(text, "| {name} | {} | {} | {} |", at(50), at(99), at(100));
+    };
+    row("to each sidecar's last call that reached it", &last_calls(switchings));
+    for door in Door::ALL {
+        let by: Vec<_> = switchings.iter().filter(|one| one.door == door).cloned().collect();
+        row(&format!("the same, asked for by {}", door.name()), &last_calls(&by));
     }
+    row("to the last call of all", &each_last);
+    row("to the answer that all have done it", &acknowledged);
     text
 }
 
 /// When the last call of each sidecar arrived, each time, shortest first.
-fn last_calls(found: &Switches) -> Vec<Duration> {
-    let mut calls: Vec<Duration> = found.switchings.iter().flat_map(|one| one.last_calls.iter().copied()).collect();
+fn last_calls(switchings: &[Switching]) -> Vec<Duration> {
+    let mut calls: Vec<Duration> = switchings.iter().flat_map(|one| one.last_calls.iter().copied()).collect();
     calls.sort_unstable();
     calls
 }
@@ -246,10 +250,7 @@ fn millis(time: Option<Duration>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{price::Round, switch::Switching},
-        *,
-    };
+    use super::{super::price::Round, *};
 
     fn told(requests: f64) -> Told {
         Told {
@@ -283,7 +284,7 @@ mod tests {
         let switched = |late: &[u64]| {
             let mut last_calls = vec![Duration::from_millis(7); 100];
             last_calls.extend(late.iter().copied().map(Duration::from_millis));
-            let switchings = vec![Switching { last_calls, acknowledged: Duration::from_millis(30) }];
+            let switchings = vec![Switching { door: Door::Rest, last_calls, acknowledged: Duration::from_millis(30) }];
             Findings { switch: Some(Switches { processes: 100, switchings, failed: 0 }), ..Findings::default() }
         };
         assert_eq!(failures(&switched(&[500])), [""; 0]);

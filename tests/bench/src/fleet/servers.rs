@@ -138,41 +138,82 @@ pub(crate) fn mock(directory: &Path, failing: bool) -> io::Result<(Child, Socket
     Ok((child, address))
 }
 
-/// A sidecar and its doors.
+/// One of Fusebox's own programs, that says where its doors are.
 #[derive(Debug)]
-pub(crate) struct Sidecar {
+struct Program {
     child: Child,
     log: PathBuf,
     ready: PathBuf,
     name: String,
+}
+
+/// A sidecar and its doors.
+#[derive(Debug)]
+pub(crate) struct Sidecar {
+    program: Program,
     /// Known once it is ready.
     pub(crate) http: SocketAddr,
     admin: SocketAddr,
 }
 
-impl Sidecar {
-    /// Begins to start; [`Self::await_ready`] is next. Its files are called `name` and lie in `directory`.
-    pub(crate) fn begin(program: &Path, directory: &Path, name: &str, config: &Value) -> io::Result<Self> {
+/// A control plane and its doors.
+#[derive(Debug)]
+pub(crate) struct ControlPlane {
+    _program: Program,
+    pub(crate) http: SocketAddr,
+    pub(crate) grpc: SocketAddr,
+}
+
+impl Program {
+    /// Begins to start. Its files are called `name` and lie in `directory`.
+    fn begin(program: &Path, directory: &Path, name: &str, config: &Value) -> io::Result<Self> {
         let [file, ready, log] = ["json", "ready", "log"].map(|kind| directory.join(format!("{name}.{kind}")));
         fs::write(&file, config.to_string())?;
         let _ = fs::remove_file(&ready);
         let path = file.to_str().ok_or_else(|| io::Error::other("the directory's name is no text"))?;
         let child = Child::start(program, &["run", "--config", path], &[("FUSEBOX_READY_FILE", &ready)], &log)?;
-        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Ok(Self { child, log, ready, name: name.to_owned(), http: nowhere, admin: nowhere })
+        Ok(Self { child, log, ready, name: name.to_owned() })
     }
 
-    pub(crate) fn await_ready(&mut self) -> io::Result<()> {
+    /// Where two of its doors are, once it is ready.
+    fn doors(&mut self, names: [&str; 2]) -> io::Result<[SocketAddr; 2]> {
         await_that(&self.name, || Ok(self.ready.exists() || self.child.has_ended()?))?;
         let Ok(text) = fs::read_to_string(&self.ready) else {
-            return Err(io::Error::other(format!("{} has ended: {}", self.name, self.log()?)));
+            let log = fs::read_to_string(&self.log)?;
+            return Err(io::Error::other(format!("{} has ended: {log}", self.name)));
         };
         let doors: Value = serde_json::from_str(&text)?;
         let door = |name: &str| doors[name].as_str().and_then(|address| address.parse().ok());
-        let (Some(http), Some(admin)) = (door("http"), door("admin")) else {
-            return Err(io::Error::other(format!("{} names no doors: {text}", self.name)));
-        };
-        (self.http, self.admin) = (http, admin);
+        match names.map(door) {
+            [Some(one), Some(other)] => Ok([one, other]),
+            _ => Err(io::Error::other(format!("{} names no doors: {text}", self.name))),
+        }
+    }
+}
+
+impl ControlPlane {
+    /// One for the fleet at `redis`, ready.
+    pub(crate) fn start(program: &Path, directory: &Path, redis: &Redis) -> io::Result<Self> {
+        let config = json!({
+            "fleet": {"redis": redis.url()},
+            "listen": {"grpc": "127.0.0.1:0", "http": "127.0.0.1:0"},
+            "telemetry": {"log": "error"},
+        });
+        let mut program = Program::begin(program, directory, "control-plane", &config)?;
+        let [http, grpc] = program.doors(["http", "grpc"])?;
+        Ok(Self { _program: program, http, grpc })
+    }
+}
+
+impl Sidecar {
+    /// Begins to start; [`Self::await_ready`] is next. Its files are called `name` and lie in `directory`.
+    pub(crate) fn begin(program: &Path, directory: &Path, name: &str, config: &Value) -> io::Result<Self> {
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Ok(Self { program: Program::begin(program, directory, name, config)?, http: nowhere, admin: nowhere })
+    }
+
+    pub(crate) fn await_ready(&mut self) -> io::Result<()> {
+        [self.http, self.admin] = self.program.doors(["http", "admin"])?;
         Ok(())
     }
 
@@ -184,18 +225,18 @@ impl Sidecar {
 
     /// Waits until it sees so many sidecars in its fleet, and its store answers.
     pub(crate) fn await_fleet(&self, live: usize) -> io::Result<()> {
-        await_that(&format!("{} to see {live} sidecars", self.name), || {
+        await_that(&format!("{} to see {live} sidecars", self.program.name), || {
             let status: Value = serde_json::from_str(&wire::get(self.admin, "/status")?)?;
             Ok(status["fleet"]["connected"] == true && status["fleet"]["live"].as_u64() >= Some(live as u64))
         })
     }
 
     pub(crate) fn log(&self) -> io::Result<String> {
-        fs::read_to_string(&self.log)
+        fs::read_to_string(&self.program.log)
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.pid()
+        self.program.child.pid()
     }
 
     pub(crate) fn cpu(&self) -> io::Result<Duration> {

@@ -1,19 +1,9 @@
 //! How long calls still reach a provider that an operator has switched off, and how long it takes until every sidecar has
-//! said that they no longer do. The sidecars are processes, called all the time; the provider notes what arrives.
+//! said that they no longer do. The sidecars are processes, called all the time; the provider notes what arrives. The
+//! operator asks a control plane, by each of its doors in turn.
 
-use std::{
-    io,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, sync::Arc, time::Duration};
 
-use fusebox_rules::fleet::settings::{Change, Word};
-use fusebox_store::{
-    Operation, Store,
-    presence::Live,
-    redis::Address,
-    settings::{Condition, GetSettings, PutSettings},
-};
 use tokio::{
     runtime,
     task::JoinSet,
@@ -22,13 +12,13 @@ use tokio::{
 
 use super::{
     Stage,
-    servers::{self, Redis, Sidecar},
+    operator::{Door, Operator},
+    servers::{self, ControlPlane, Redis, Sidecar},
     traffic::{self, Board},
 };
 use crate::{clock, payload::MODEL};
 
-/// How long the store may take for an answer, and all sidecars for what they are told.
-const LIMIT: Duration = Duration::from_secs(5);
+/// How long calls may take to arrive, or to be refused.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks at what tells nobody that it has come about.
 const LOOK: Duration = Duration::from_millis(5);
@@ -36,9 +26,10 @@ const LOOK: Duration = Duration::from_millis(5);
 /// One time that the provider was switched off.
 #[derive(Debug, Clone)]
 pub(super) struct Switching {
-    /// From just before the settings were sent, to each sidecar's last call that arrived; none: its last one had.
+    pub(super) door: Door,
+    /// From just before it was asked for, to each sidecar's last call that arrived; none: its last one had.
     pub(super) last_calls: Vec<Duration>,
-    /// From the same, to the last sidecar's word that it has done it.
+    /// From the same, to the answer that all sidecars have done it.
     pub(super) acknowledged: Duration,
 }
 
@@ -51,18 +42,12 @@ pub(super) struct Switches {
     pub(super) failed: u64,
 }
 
-/// An operator, and what it looks at.
-struct Operator {
-    store: Store,
-    board: Arc<Board>,
-    sidecars: usize,
-}
-
 pub(super) fn run(stage: &Stage<'_>) -> io::Result<Switches> {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let board = Board::new(stage.scale.processes);
     let (provider, _provider) = runtime.block_on(traffic::provide(&board))?;
     let redis = Redis::start(stage.redis, stage.directory)?;
+    let control = ControlPlane::start(stage.control_plane, stage.directory, &redis)?;
     let start = |number| {
         let mut config = servers::config(Some(&redis), &[(MODEL, provider)], "error");
         config["providers"][0]["base_url"] = format!("http://{provider}/{number}/v1").into();
@@ -76,79 +61,37 @@ pub(super) fn run(stage: &Stage<'_>) -> io::Result<Switches> {
         for (number, sidecar) in sidecars.iter().enumerate() {
             callers.spawn(traffic::call(Arc::clone(&board), number, sidecar.http));
         }
-        let operator = Operator::open(&redis, &board, sidecars.len()).await?;
+        let operator = Operator::of(&control, &stage.control_plane.with_file_name("fusebox"), sidecars.len())?;
         let mut switchings = Vec::new();
-        for _ in 0..stage.scale.openings {
-            switchings.push(operator.switch_off_and_on().await?);
+        for door in Door::ALL {
+            for _ in 0..stage.scale.openings {
+                switchings.push(switch_off_and_on(&operator, door, &board).await?);
+            }
         }
         Ok(Switches { processes: sidecars.len(), switchings, failed: board.failed() })
     })
 }
 
-impl Operator {
-    async fn open(redis: &Redis, board: &Arc<Board>, sidecars: usize) -> io::Result<Self> {
-        let address = Address::parse(&redis.url()).map_err(io::Error::other)?;
-        let store = Store::redis(address, "default", clock::for_store()).map_err(io::Error::other)?;
-        if let Some(mut link) = store.link_changes() {
-            let up = timeout(PATIENCE, link.wait_for(|link| link.connected)).await;
-            up.map_err(io::Error::other)?.map_err(io::Error::other)?;
-        }
-        Ok(Self { store, board: Arc::clone(board), sidecars })
-    }
+/// Switches it off while all are called, and then on again.
+async fn switch_off_and_on(operator: &Operator, door: Door, board: &Board) -> io::Result<Switching> {
+    let began = clock::now();
+    until("calls of all to arrive", || board.arrivals(began).iter().all(Option::is_some)).await?;
+    let off_at = clock::now();
+    operator.set(door, MODEL, false).await?;
+    let acknowledged = clock::now().duration_since(off_at);
+    // What was under way has arrived by the time that the next call is refused.
+    let then = clock::now();
+    until("calls of all to be refused", || board.all_refused(then)).await?;
+    let last_calls = board.arrivals(off_at).into_iter().map(Option::unwrap_or_default).collect();
+    operator.set(door, MODEL, true).await?;
+    Ok(Switching { door, last_calls, acknowledged })
+}
 
-    /// Switches it off while all are called, and then on again.
-    async fn switch_off_and_on(&self) -> io::Result<Switching> {
-        let began = clock::now();
-        self.until("calls of all to arrive", || self.board.arrivals(began).iter().all(Option::is_some)).await?;
-        let (off_at, version) = self.set(false).await?;
-        self.until_acknowledged(version).await?;
-        let acknowledged = clock::now().duration_since(off_at);
-        // What was under way has arrived by the time that the next call is refused.
-        let then = clock::now();
-        self.until("calls of all to be refused", || self.board.all_refused(then)).await?;
-        let last_calls = self.board.arrivals(off_at).into_iter().map(Option::unwrap_or_default).collect();
-        let (_, version) = self.set(true).await?;
-        self.until_acknowledged(version).await?;
-        Ok(Switching { last_calls, acknowledged })
-    }
-
-    /// When it began to say so, and the settings' version.
-    async fn set(&self, on: bool) -> io::Result<(Instant, u64)> {
-        let at = clock::now();
-        let (now, settings) = self.store.ask(&GetSettings, LIMIT).await.map_err(io::Error::other)?;
-        let word = Word { by: "bench".to_owned(), reason: String::new(), at: now, expires: None };
-        let next = settings.changed(Change::Enabled(MODEL.to_owned(), Some(on)), word, now);
-        let next = next.map_err(|refusal| io::Error::other(format!("{refusal:?}")))?;
-        let put = PutSettings { settings: &next, condition: Condition::Replaces(settings.version) };
-        let placed = self.ask(&put).await?;
-        if placed.won { Ok((at, next.version)) } else { Err(io::Error::other("somebody else has set something")) }
-    }
-
-    async fn until_acknowledged(&self, version: u64) -> io::Result<()> {
-        let began = clock::now();
-        loop {
-            let page = self.ask(&Live { after: "", most: 500, lately: Duration::ZERO }).await?;
-            let done = page.sidecars.iter().filter(|one| one.heartbeat.settings_version == version).count();
-            if done == self.sidecars {
-                return Ok(());
-            }
-            if clock::now().duration_since(began) > PATIENCE {
-                return Err(io::Error::other(format!("{done} of {} have done it", self.sidecars)));
-            }
+async fn until(what: &str, holds: impl Fn() -> bool) -> io::Result<()> {
+    let wait = async {
+        while !holds() {
             sleep(LOOK).await;
         }
-    }
-
-    async fn until(&self, what: &str, holds: impl Fn() -> bool) -> io::Result<()> {
-        let wait = async {
-            while !holds() {
-                sleep(LOOK).await;
-            }
-        };
-        timeout(PATIENCE, wait).await.map_err(|_| io::Error::other(format!("waited {PATIENCE:?} for {what}")))
-    }
-
-    async fn ask<O: Operation>(&self, operation: &O) -> io::Result<O::Reply> {
-        Ok(self.store.ask(operation, LIMIT).await.map_err(io::Error::other)?.1)
-    }
+    };
+    timeout(PATIENCE, wait).await.map_err(|_| io::Error::other(format!("waited {PATIENCE:?} for {what}")))
 }

@@ -27,12 +27,25 @@ pub(super) fn get(address: SocketAddr, path: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
+/// The status and the body of what is answered to a change by `body`, which is JSON.
+pub(super) fn patch(address: SocketAddr, path: &str, body: &str) -> io::Result<(u16, String)> {
+    let head = format!("PATCH {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close");
+    let request = format!("{head}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let answer = exchange(address, request.as_bytes())?;
+    let told = wire::body(&answer).map_err(io::Error::other)?;
+    Ok((status(&answer)?, String::from_utf8_lossy(&told).into_owned()))
+}
+
 /// The status of the answer to a short call of `model`.
 pub(super) fn call(address: SocketAddr, model: &str) -> io::Result<u16> {
     let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hello"}}]}}"#);
     let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nconnection: close");
     let request = format!("{head}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let answer = exchange(address, request.as_bytes())?;
+    status(&answer)
+}
+
+fn status(answer: &[u8]) -> io::Result<u16> {
     let status = answer.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
     status.ok_or_else(|| io::Error::other("no answer"))
 }
