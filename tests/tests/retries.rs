@@ -225,6 +225,8 @@ async fn in_an_outage_retries_are_capped_by_the_budget() {
     assert!((20..=60).contains(&retries), "300 calls pay for 30 retries, and what was saved up; there were {retries}");
     let metrics = sidecar.metrics().await;
     assert_eq!(metrics.sum("fusebox_retries_total", &[("provider", "a")]), retries as f64);
+    let refused = metrics.sum("fusebox_retries_refused_total", &[("provider", "a")]);
+    assert!((240.0..=300.0).contains(&refused), "most of the 300 calls could pay for none: {refused}");
     assert_eq!(
         metrics.sum("fusebox_attempts_total", &[("provider", "a"), ("kind", "provider_error")]),
         (300 + retries) as f64

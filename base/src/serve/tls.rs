@@ -1,5 +1,7 @@
 //! The certificate that the doors serve with, and whom they ask for one.
 
+mod expiry;
+
 use std::{path::Path, sync::Arc};
 
 use arc_swap::ArcSwap;
@@ -11,6 +13,7 @@ use rustls::{
 };
 use tokio_rustls::TlsAcceptor;
 
+pub use self::expiry::expires;
 use crate::config::Tls;
 
 /// The certificate in force. Connections keep the one that they began with.

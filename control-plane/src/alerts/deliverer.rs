@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -44,6 +47,7 @@ pub struct Deliverer {
     replica: String,
     ready: ArcSwap<Ready>,
     deliveries: Deliveries,
+    leads: AtomicBool,
     woken: Notify,
     closing: CancellationToken,
     traces: Traces,
@@ -85,6 +89,7 @@ impl Deliverer {
             replica: replica.to_owned(),
             ready: ArcSwap::from_pointee(Ready::new(settings)),
             deliveries,
+            leads: AtomicBool::new(false),
             woken: Notify::new(),
             closing: CancellationToken::new(),
             traces: Traces::default(),
@@ -111,6 +116,12 @@ impl Deliverer {
         &self.deliveries
     }
 
+    /// Whether this replica is the one that delivers, as far as it knows: its lease may end while it cannot ask the store.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.leads.load(Relaxed)
+    }
+
     /// Begin no more deliveries, and let another replica go on: [`Deliverer::run`] ends once what is on its way has
     /// been answered, in 30 seconds at most.
     pub fn close(&self) {
@@ -128,6 +139,7 @@ impl Deliverer {
             let closing = self.closing.is_cancelled();
             let turned = self.turn(&mut desk).await;
             self.note(&mut desk, turned.as_ref().err());
+            self.leads.store(desk.lead.is_some() && !desk.is_lost, Relaxed);
             if closing && desk.sending.is_empty() {
                 break;
             }
@@ -139,6 +151,7 @@ impl Deliverer {
                 Some(()) = desk.receive() => {}
             }
         }
+        self.leads.store(false, Relaxed);
         if desk.lead.is_some() {
             // If that fails, the lease ends by itself.
             let _ = ask(&self.store, &Unlock { name: LOCK, holder: &self.replica }).await;

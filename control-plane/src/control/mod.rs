@@ -53,6 +53,12 @@ impl Control {
         &self.reader
     }
 
+    /// What delivers alerts.
+    #[must_use]
+    pub const fn deliverer(&self) -> &Arc<Deliverer> {
+        &self.deliverer
+    }
+
     /// The fleet as it was painted last, a second ago at most while the store answers.
     #[must_use]
     pub fn fleet(&self) -> Arc<Picture> {

@@ -2,7 +2,14 @@
 //!
 //! Every replica tells the same of the fleet: alarms take the highest of them, not their sum.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use axum::{
     Router,
@@ -13,12 +20,14 @@ use axum::{
 };
 use fusebox_base::{
     prometheus::{Format, Text, process},
+    serve::tls::expires,
     spans,
 };
-use fusebox_proto::v1::{AlertKind, BreakerState, Channel, DegradationLevel, Fleet, HealthStatus, Provider};
+use fusebox_proto::v1::{AlertKind, BreakerState, Channel, DegradationLevel, Fleet, HealthStatus, Model, Provider};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::{control::Control, inject::Counts, telemetry::Traces};
+use crate::{alerts::Counts, control::Control, inject, telemetry::Traces};
 
 /// What stands behind the pages.
 #[derive(Debug)]
@@ -26,11 +35,22 @@ pub struct Pages {
     /// What is told of.
     pub control: Arc<Control>,
     /// What the webhook has counted, where it is on.
-    pub injections: Option<Arc<Counts>>,
+    pub injections: Option<Arc<inject::Counts>>,
     /// Cancelled once no more requests should be sent here.
     pub draining: CancellationToken,
     /// What is told of the spans that were made.
     pub traces: Traces,
+    /// What there is to say of the configuration.
+    pub configured: Arc<Configured>,
+}
+
+/// What there is to say of the configuration.
+#[derive(Debug)]
+pub struct Configured {
+    /// Whether the one that was read last was good.
+    pub good: AtomicBool,
+    /// The certificates that are served with: the key that names each, and its file.
+    pub certificates: Mutex<Vec<(&'static str, PathBuf)>>,
 }
 
 /// The pages.
@@ -58,7 +78,12 @@ async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Respons
     let picture = control.fleet();
     fleet(&mut text, &picture.fleet);
     providers(&mut text, &picture.fleet.providers);
+    totals(&mut text, &picture.fleet);
+    models(&mut text, &picture.fleet.models);
     channels(&mut text, &picture.fleet.channels);
+    deliveries(&mut text, &control.deliverer().deliveries().counts());
+    let leads = u8::from(control.deliverer().leads());
+    text.single("fusebox_control_leader", "gauge", "Whether this replica is the one that delivers alerts.", leads);
     let well = u8::from(control.reader().is_well());
     text.single("fusebox_control_store_connected", "gauge", "Whether the fleet's store can be read.", well);
     text.single("fusebox_control_watchers", "gauge", "Who watches at present.", control.watchers().open());
@@ -68,11 +93,28 @@ async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Respons
     if let Some(counts) = pages.traces.counts() {
         spans::write(&mut text, counts);
     }
+    let help = "Whether the configuration in force is the one that was read last; 0: that one was refused.";
+    let good = u8::from(pages.configured.good.load(Relaxed));
+    text.single("fusebox_config_last_reload_successful", "gauge", help, good);
+    let name = "fusebox_certificate_expiry_timestamp_seconds";
+    text.family(name, "gauge", "When a certificate that is served with ends, in seconds since the Unix epoch.");
+    for (key, file) in &*pages.configured.certificates.lock() {
+        // One that is replaced on the disk is taken within seconds, so that what is there is what is served with.
+        if let Some(ends) = expires(file) {
+            text.sample(name, &[("key", key)], ends);
+        }
+    }
+    text.family("fusebox_build_info", "gauge", "Always 1.");
+    text.sample("fusebox_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
     process::write(&mut text);
     ([(header::CONTENT_TYPE, format.content_type())], text.finish()).into_response()
 }
 
 fn fleet(text: &mut Text, fleet: &Fleet) {
+    let name = "fusebox_fleet_info";
+    text.family(name, "gauge", "Always 1: the fleet's name, and where it shares what it knows.");
+    let store = if fleet.demonstration { "none" } else { "redis" };
+    text.sample(name, &[("fleet", &fleet.name), ("store", store)], 1);
     let name = "fusebox_fleet_health";
     text.family(name, "gauge", "The fleet's health: 1 healthy, 2 degraded, 3 critical, 0 nobody is there.");
     text.sample(name, &[], fleet.health);
@@ -102,8 +144,7 @@ fn fleet(text: &mut Text, fleet: &Fleet) {
     text.single("fusebox_fleet_stale", "gauge", "Whether what is told of the fleet is old.", stale);
     let version = fleet.settings_version;
     text.single("fusebox_fleet_settings_version", "gauge", "The version of what operators have set.", version);
-    let totals = fleet.totals.clone().unwrap_or_default();
-    let rate = totals.calls_per_second;
+    let rate = fleet.totals.as_ref().map_or(0.0, |totals| totals.calls_per_second);
     text.single("fusebox_fleet_calls_per_second", "gauge", "Attempts a second at all live sidecars.", rate);
     let name = "fusebox_fleet_alerts_firing";
     text.family(name, "gauge", "Alerts that fire.");
@@ -116,6 +157,32 @@ fn fleet(text: &mut Text, fleet: &Fleet) {
         let count = fleet.firing_alerts.iter().filter(|alert| alert.kind() == kind).count();
         text.sample(name, &[("kind", label)], count);
     }
+}
+
+/// Sums over whoever is there. They fall as sidecars leave, and so are gauges: for rates, ask the sidecars themselves.
+fn totals(text: &mut Text, fleet: &Fleet) {
+    let totals = fleet.totals.clone().unwrap_or_default();
+    let help = "Calls of all live sidecars since each began; falls as sidecars leave.";
+    text.single("fusebox_fleet_calls", "gauge", help, totals.calls);
+    let help = "Of those, the calls that failed in any way, or whose callers hung up.";
+    text.single("fusebox_fleet_errors", "gauge", help, totals.errors);
+    let name = "fusebox_fleet_answers";
+    text.family(name, "gauge", "Of those, the others, by where the answer came from.");
+    // The map has no order of its own, and a page should not change for that.
+    let answers: BTreeMap<_, _> = totals.answers.iter().collect();
+    answers.iter().for_each(|(source, count)| text.sample(name, &[("source", source)], count));
+    let name = "fusebox_fleet_tokens";
+    text.family(name, "gauge", "Tokens of all live sidecars since each began, as providers counted them.");
+    text.sample(name, &[("direction", "input")], totals.input_tokens);
+    text.sample(name, &[("direction", "output")], totals.output_tokens);
+    let help = "What these tokens cost, in the currency of the configured prices.";
+    text.single("fusebox_fleet_cost", "gauge", help, totals.cost);
+}
+
+fn models(text: &mut Text, models: &[Model]) {
+    let name = "fusebox_fleet_model_providers";
+    text.family(name, "gauge", "Providers of a model that operators let it have: switched on, and not forced open.");
+    models.iter().for_each(|one| text.sample(name, &[("model", &one.name)], one.enabled));
 }
 
 fn providers(text: &mut Text, providers: &[Provider]) {
@@ -162,10 +229,22 @@ fn channels(text: &mut Text, channels: &[Channel]) {
     }
 }
 
+fn deliveries(text: &mut Text, counts: &[Counts]) {
+    let name = "fusebox_alert_deliveries_total";
+    text.family(name, "counter", "Deliveries of this replica, by what became of them.");
+    for one in counts {
+        for (result, count) in
+            [("delivered", one.delivered), ("tried_again", one.tried_again), ("given_up", one.failed)]
+        {
+            text.sample(name, &[("channel", &one.channel), ("result", result)], count);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use fusebox_base::testing::page::Page;
-    use fusebox_proto::v1::{Breaker, ErrorMetrics, Sidecar};
+    use fusebox_proto::v1::{Breaker, ErrorMetrics, Sidecar, Totals};
 
     use super::*;
 
@@ -181,9 +260,23 @@ mod tests {
         let sidecar = Sidecar { health: HealthStatus::Critical.into(), ..Sidecar::default() };
         let late = Sidecar { late: true, ..sidecar.clone() };
         let channel = Channel { name: "oncall".into(), last_error: "refused".into(), ..Channel::default() };
-        let shown = Fleet { health: 3, sidecars: vec![sidecar, late], providers: vec![provider], ..Fleet::default() };
+        let all = Totals { calls: 9, errors: 2, answers: [("cache".into(), 7)].into(), cost: 0.5, ..Totals::default() };
+        let shown = Fleet {
+            name: "prod".into(),
+            health: 3,
+            sidecars: vec![sidecar, late],
+            providers: vec![provider],
+            totals: Some(all),
+            models: vec![Model { name: "chat".into(), enabled: 1, ..Model::default() }],
+            ..Fleet::default()
+        };
+        let counted =
+            Counts { channel: "oncall".into(), kind: "slack", delivered: 3, tried_again: 2, failed: 1, pending: 0 };
         let mut text = Text::default();
         fleet(&mut text, &shown);
+        totals(&mut text, &shown);
+        models(&mut text, &shown.models);
+        deliveries(&mut text, &[counted]);
         providers(&mut text, &shown.providers);
         channels(&mut text, &[channel]);
         let page = Page::read(&text.finish());
@@ -194,6 +287,14 @@ mod tests {
             ("fusebox_fleet_breaker_state{provider=\"a\\\"b\"}", 2.0),
             ("fusebox_fleet_errors_per_minute{provider=\"a\\\"b\",kind=\"network_error\"}", 3.5),
             ("fusebox_alert_channel_failing{channel=\"oncall\"}", 1.0),
+            ("fusebox_alert_deliveries_total{channel=\"oncall\",result=\"delivered\"}", 3.0),
+            ("fusebox_alert_deliveries_total{channel=\"oncall\",result=\"given_up\"}", 1.0),
+            ("fusebox_fleet_info{fleet=\"prod\",store=\"redis\"}", 1.0),
+            ("fusebox_fleet_calls", 9.0),
+            ("fusebox_fleet_errors", 2.0),
+            ("fusebox_fleet_answers{source=\"cache\"}", 7.0),
+            ("fusebox_fleet_cost", 0.5),
+            ("fusebox_fleet_model_providers{model=\"chat\"}", 1.0),
         ] {
             assert_eq!(page.value(series), Some(value), "{series}");
         }

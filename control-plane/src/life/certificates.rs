@@ -1,6 +1,6 @@
 //! The certificates that the doors serve with: read at the start, and again when their files change.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use fusebox_base::serve::tls::{self, Certificate, ClientCertificates};
 use rustls::ServerConfig;
@@ -46,4 +46,11 @@ impl Certificates {
             }
         }
     }
+}
+
+/// The files of the certificates to serve with, by the keys that name them.
+pub(super) fn files(config: &Config) -> Vec<(&'static str, PathBuf)> {
+    let doors = config.auth.tls.iter().map(|tls| ("auth.tls.cert_file", tls.cert_file.clone()));
+    let injector = config.injector.iter().map(|injector| ("injector.tls.cert_file", injector.tls.cert_file.clone()));
+    doors.chain(injector).collect()
 }

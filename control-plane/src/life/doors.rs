@@ -94,6 +94,7 @@ impl Doors {
             injections,
             draining: draining.clone(),
             traces: traces.clone(),
+            configured: Arc::clone(&parts.configured),
         };
         let http = page::router(secure).merge(metrics::router(&Arc::new(pages))).merge(rest::router(&Arc::new(rest)));
         let mut serving = JoinSet::new();

@@ -4,11 +4,20 @@ mod addresses;
 mod certificates;
 mod doors;
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use fusebox_base::{clock, log::Log};
 use fusebox_rules::fleet::Stamp;
 use fusebox_store::{Store, audit, redis::Address};
+use parking_lot::Mutex;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
@@ -26,7 +35,7 @@ use crate::{
     config::{Config, Faults, Sources, Watch, needs_restart},
     control::{Control, Watchers},
     demonstration,
-    doors::{admission::Admission, guard::Guard},
+    doors::{admission::Admission, guard::Guard, metrics::Configured},
     picture::{Frame, HealthRule, Reader, Seen},
     telemetry::Traces,
 };
@@ -117,6 +126,7 @@ struct Parts {
     guard: Arc<Guard>,
     rule: Arc<arc_swap::ArcSwap<HealthRule>>,
     admission: Option<Arc<Admission>>,
+    configured: Arc<Configured>,
 }
 
 impl Parts {
@@ -133,7 +143,9 @@ impl Parts {
         let keeper = Arc::new(Keeper::new(config.auth.access()));
         let guard = Arc::new(Guard::new(Arc::clone(&keeper), Arc::clone(&control)));
         let admission = config.injector.as_ref().map(|injector| Arc::new(Admission::new(injector)));
-        Self { control, deliverer, keeper, guard, rule, admission }
+        let files = Mutex::new(certificates::files(config));
+        let configured = Arc::new(Configured { good: AtomicBool::new(true), certificates: files });
+        Self { control, deliverer, keeper, guard, rule, admission, configured }
     }
 }
 
@@ -218,7 +230,9 @@ impl Life<'_> {
         loop {
             let _ = self.watch.changed().await;
             let read = self.watch.reload().map_err(|faults| faults.iter().map(ToString::to_string).collect());
-            match read.and_then(|config| self.exchange(config)) {
+            let exchanged = read.and_then(|config| self.exchange(config));
+            self.parts.configured.good.store(exchanged.is_ok(), Relaxed);
+            match exchanged {
                 Ok(()) => tracing::info!("the configuration was loaded anew"),
                 Err(faults) => {
                     for fault in &faults {
@@ -253,6 +267,7 @@ impl Life<'_> {
         if let (Some(admission), Some(injector)) = (&self.parts.admission, &config.injector) {
             admission.exchange(injector);
         }
+        *self.parts.configured.certificates.lock() = certificates::files(&config);
         self.config = config;
         Ok(())
     }

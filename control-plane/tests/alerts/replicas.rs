@@ -70,6 +70,7 @@ async fn who_is_closed_ends_what_is_under_way_and_lets_another_go_on_at_once() {
     first.deliverer.close();
     first.ended().await;
     assert!(holder(&first).await.mine, "it was given back");
+    assert!(!first.deliverer.leads());
     let second = Replica::start("second", redis(&server.url()).await, settings);
     let delivery = second.delivery(&alert, |delivery| delivery.state == "delivered").await;
     assert_eq!(delivery.attempts, 2, "it knows of the first");
@@ -116,6 +117,7 @@ async fn of_many_replicas_one_tells_all_alerts_and_all_show_it() {
     for replica in &replicas {
         replica.delivery(&alerts[119], |delivery| delivery.state == "delivered").await;
     }
+    assert_eq!(replicas.iter().filter(|replica| replica.deliverer.leads()).count(), 1);
 }
 
 #[tokio::test]

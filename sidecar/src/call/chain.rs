@@ -164,6 +164,7 @@ impl Way {
                     if !failure.unasked {
                         // A provider that is failing everyone is not to be asked more often for it.
                         if !gate.withdraw() {
+                            self.trace.unpaid(seat.upstream.index);
                             return match retry::unpaid(&facts) {
                                 Verdict::FailOver => Asked::FailOver(failure),
                                 _ => Asked::GiveUp(failure),

@@ -163,6 +163,7 @@ impl Way {
         if self.asked(seat) == 0 {
             upstream.gate.deposit(clock::now());
         } else if !upstream.gate.withdraw() {
+            self.trace.unpaid(upstream.index);
             return None;
         }
         let pass =

@@ -2,6 +2,8 @@
 //!
 //! What it shows of providers, models and the configuration comes through [`View`]; it knows no gate.
 
+mod standing;
+
 use std::{collections::BTreeMap, convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
@@ -12,10 +14,7 @@ use axum::{
     routing::get,
 };
 use fusebox_base::prometheus::Format;
-use fusebox_rules::{
-    health::{self as judged, Finding, Providers},
-    moment::Moment,
-};
+use fusebox_rules::moment::Moment;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
@@ -62,6 +61,10 @@ pub trait View: Send + Sync + 'static {
     fn config(&self) -> ConfigView;
     /// How loaded the pod is.
     fn load(&self) -> LoadView;
+    /// When the certificate that calls are served with ends, in seconds since the Unix epoch; `None`: there is none.
+    fn certificate_ends(&self) -> Option<u64>;
+    /// The fleet's name, even where it is alone.
+    fn fleet_name(&self) -> String;
     /// Its place in the fleet; `None`: it is alone.
     fn fleet(&self) -> Option<FleetView>;
 }
@@ -241,13 +244,9 @@ impl Admin {
     }
 
     fn health(&self, providers: &[ProviderView]) -> Health {
-        let reasons = self.view.not_ready();
-        let enabled = || providers.iter().filter(|provider| provider.enabled);
-        let askable = enabled().filter(|provider| provider.can_be_asked()).count();
-        let checks = self.view.checks();
-        let findings = checks.iter().map(|check| Finding { critical: check.critical, healthy: check.healthy });
+        let (reasons, checks) = (self.view.not_ready(), self.view.checks());
         let ready = reasons.is_empty();
-        let status = judged::status(ready, Providers { all: enabled().count(), askable }, findings).name();
+        let status = standing::status(ready, providers, &checks).name();
         let uptime_seconds = clock::now().since(self.started).as_secs_f64();
         Health { status, ready, reasons, version: env!("CARGO_PKG_VERSION"), uptime_seconds, checks }
     }
@@ -357,13 +356,15 @@ async fn status(State(admin): State<Arc<Admin>>) -> Json<Status> {
 
 async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
     let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
+    let providers = admin.view.providers();
+    admin.telemetry.set_standing(standing::standing(&*admin.view, &providers));
     let limits = |one: ProviderView| {
         one.rate_limits.into_iter().map(move |LimitView { limit, left, .. }| {
             let provider = Arc::clone(&one.name);
             ProviderLimit { provider, limit, left }
         })
     };
-    admin.telemetry.set_limits(admin.view.providers().into_iter().flat_map(limits).collect());
+    admin.telemetry.set_limits(providers.into_iter().flat_map(limits).collect());
     ([(header::CONTENT_TYPE, format.content_type())], admin.telemetry.render(format)).into_response()
 }
 

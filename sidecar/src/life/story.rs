@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicU8, Ordering::Relaxed},
 };
 
+use fusebox_base::serve::tls::expires;
 use fusebox_rules::moment::Moment;
 use parking_lot::Mutex;
 
@@ -126,6 +127,15 @@ impl View for Story {
             reloads: reloads.count,
             faults: reloads.faults.clone(),
         }
+    }
+
+    fn certificate_ends(&self) -> Option<u64> {
+        // A certificate that is replaced on the disk is taken within seconds, so that what is there is what is served with.
+        expires(&self.shared.current.load().plan.config.auth.tls.as_ref()?.cert_file)
+    }
+
+    fn fleet_name(&self) -> String {
+        self.shared.current.load().plan.config.fleet.name.clone()
     }
 
     fn fleet(&self) -> Option<FleetView> {

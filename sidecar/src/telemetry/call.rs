@@ -134,6 +134,11 @@ impl CallTrace {
         attempt
     }
 
+    /// Another attempt at a provider was left out, for its retry budget was spent.
+    pub fn unpaid(&self, provider: usize) {
+        self.labels.provider(provider).series.unpaid();
+    }
+
     /// A provider's rate limit, of `unit`, had no room for this call.
     pub fn held_back(&self, provider: usize, unit: Unit) {
         self.labels.provider(provider).series.held_back(unit);

@@ -39,7 +39,7 @@ use fusebox_rules::{
 pub use labels::Labels;
 pub use ledger::Ledger;
 use metrics::Metrics;
-pub use metrics::{Attempts, ProviderLimit, ProviderPlaces, Shares, Totals};
+pub use metrics::{Attempts, ProviderLimit, ProviderPlaces, Shares, Standing, Totals};
 pub use others::{Applied, ProbeTrace};
 
 use crate::{
@@ -253,6 +253,11 @@ impl Telemetry {
     /// Every provider's rate limits as they are now, those without any left out.
     pub fn set_limits(&self, limits: Vec<ProviderLimit>) {
         self.metrics.limits.set(limits);
+    }
+
+    /// How the sidecar stands now, for the page that is about to be written.
+    pub fn set_standing(&self, standing: Standing) {
+        self.metrics.standing.set(standing);
     }
 
     /// Providers' failed attempts since this was last asked. Nothing is put by before it is asked for the first time.

@@ -14,6 +14,14 @@ use crate::config::{LogFormat, Telemetry as Settings};
 struct Shown(Mutex<(Vec<String>, Vec<ProviderView>)>, Mutex<Vec<CheckView>>);
 
 impl View for Shown {
+    fn certificate_ends(&self) -> Option<u64> {
+        None
+    }
+
+    fn fleet_name(&self) -> String {
+        "alone".into()
+    }
+
     fn fleet(&self) -> Option<FleetView> {
         None
     }
@@ -193,6 +201,23 @@ async fn the_metrics_are_a_page_that_prometheus_can_read() {
     assert_eq!(code, StatusCode::OK);
     assert_eq!(Page::read(&page).value("fusebox_in_flight"), Some(0.0));
     assert_eq!(ask(&door, "/nothing").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_metrics_say_of_the_sidecar_what_its_status_says() {
+    let door = open().await;
+    door.shown.0.lock().1[1].breaker = BreakerState::Open;
+    let page = Page::read(&ask(&door, "/metrics").await.1);
+    for (series, value) in [
+        ("fusebox_health", 1.0),
+        ("fusebox_provider_available{provider=\"a\"}", 1.0),
+        ("fusebox_provider_available{provider=\"b\"}", 0.0),
+        ("fusebox_model_providers_available{model=\"chat\"}", 1.0),
+        ("fusebox_fleet_info{fleet=\"alone\",store=\"none\"}", 1.0),
+        ("fusebox_config_last_reload_successful", 0.0),
+    ] {
+        assert_eq!(page.value(series), Some(value), "{series}");
+    }
 }
 
 /// Everything that comes on a connection until it is closed.

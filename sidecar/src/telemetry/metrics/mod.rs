@@ -8,6 +8,7 @@ mod limits;
 mod load;
 mod series;
 mod shards;
+mod standing;
 mod totals;
 
 use std::{
@@ -34,6 +35,7 @@ pub use series::Attempts;
 use series::{KINDS, Registry, SOURCES, STATES, kind_name};
 pub(super) use series::{ModelSeries, ProviderSeries};
 use shards::Shards;
+pub use standing::Standing;
 pub use totals::Totals;
 
 use crate::{
@@ -58,6 +60,7 @@ pub(super) struct Metrics {
     providers: Registry<ProviderSeries>,
     pub(super) load: load::Told,
     pub(super) limits: limits::Limits,
+    pub(super) standing: standing::Told,
     pub(super) common: common::Common,
     /// Traces that calls' times can be looked up in, and those of their first tokens.
     took: Exemplars<{ LONG.len() }>,
@@ -95,6 +98,7 @@ impl Metrics {
             providers: Registry::new(MAX_PROVIDERS, threads),
             load: load::Told::default(),
             limits: limits::Limits::default(),
+            standing: standing::Told::default(),
             common: common::Common::default(),
             took: Exemplars::default(),
             first_token: Exemplars::default(),
@@ -206,6 +210,7 @@ impl Metrics {
     /// The page. `spans` are those of the exporter, if there is one; `critical` failures are by reason.
     pub(super) fn render(&self, format: Format, spans: Option<Spans>, critical: &[(&str, u64)]) -> String {
         let mut text = Text::new(format);
+        self.standing.write(&mut text);
         self.write_calls(&mut text);
         self.write_providers(&mut text);
         self.write_limits(&mut text);
@@ -289,6 +294,12 @@ impl Metrics {
         text.family(name, "counter", "Attempts that followed one that failed at the same provider, by how it failed.");
         for one in &providers {
             kinds(text, name, one, "reason", KINDS, |kind| one.shards.sum(|shard| shard.retries[kind].load(Relaxed)));
+        }
+        let name = "fusebox_retries_refused_total";
+        text.family(name, "counter", "Retries that were left out, for a provider's retry budget was spent.");
+        for one in &providers {
+            let count = one.shards.sum(|shard| shard.unpaid.load(Relaxed));
+            text.sample(name, &[("provider", &one.name)], count);
         }
         text.family("fusebox_breaker_state", "gauge", "A provider's breaker: 0 closed, 1 half-open, 2 open.");
         for one in &providers {

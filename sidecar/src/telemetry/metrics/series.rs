@@ -170,6 +170,8 @@ pub(in crate::telemetry) struct ProviderSeries {
 pub(super) struct ProviderShard {
     pub(super) attempts: Counters<KINDS>,
     pub(super) retries: Counters<KINDS>,
+    /// Retries that the budget did not pay for.
+    pub(super) unpaid: AtomicU64,
     /// By [`Unit`].
     pub(super) held_back: Counters<{ Unit::ALL.len() }>,
     pub(super) took: Histogram<{ LONG.len() }>,
@@ -184,6 +186,7 @@ impl Default for ProviderShard {
         Self {
             attempts: zeros(),
             retries: zeros(),
+            unpaid: AtomicU64::default(),
             held_back: zeros(),
             took: Histogram::default(),
             input_tokens: AtomicU64::default(),
@@ -232,6 +235,11 @@ impl ProviderSeries {
     /// Another attempt follows one that failed with `kind`.
     pub(in crate::telemetry) fn retry(&self, kind: ErrorKind) {
         self.shards.mine().retries[kind_index(Some(kind))].fetch_add(1, Relaxed);
+    }
+
+    /// Its retry budget did not pay for another attempt.
+    pub(in crate::telemetry) fn unpaid(&self) {
+        self.shards.mine().unpaid.fetch_add(1, Relaxed);
     }
 
     /// Its rate limit, of `unit`, had no room for a call.
