@@ -41,6 +41,10 @@ impl Traces {
     }
 }
 
+/// What a handler knows of a request that its span should tell: among the extensions of its response.
+#[derive(Debug, Clone)]
+pub struct Noted(pub Vec<KeyValue>);
+
 /// Makes a request's span, a child of the caller's.
 pub async fn span(State(traces): State<Traces>, request: Request, next: Next) -> Response {
     let span = traces.0.as_deref().map(|tracer| begin(tracer, &request));
@@ -65,6 +69,9 @@ fn begin(tracer: &Tracer, request: &Request) -> Span {
 fn end(mut span: Span, response: &Response) {
     let status = response.status();
     span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
+    if let Some(Noted(attributes)) = response.extensions().get() {
+        span.set_attributes(attributes.clone());
+    }
     let grpc = response.headers().get("grpc-status").and_then(|code| code.to_str().ok()?.parse::<i64>().ok());
     if let Some(code) = grpc {
         span.set_attribute(KeyValue::new("rpc.grpc.status_code", code));

@@ -4,6 +4,7 @@ mod access;
 mod alerts;
 mod change;
 mod command;
+mod inject;
 mod life;
 mod picture;
 mod rest;

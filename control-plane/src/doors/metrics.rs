@@ -15,13 +15,15 @@ use fusebox_base::prometheus::{CONTENT_TYPE, Text, process};
 use fusebox_proto::v1::{AlertKind, BreakerState, Channel, DegradationLevel, Fleet, HealthStatus, Provider};
 use tokio_util::sync::CancellationToken;
 
-use crate::control::Control;
+use crate::{control::Control, inject::Counts};
 
 /// What stands behind the pages.
 #[derive(Debug)]
 pub struct Pages {
     /// What is told of.
     pub control: Arc<Control>,
+    /// What the webhook has counted, where it is on.
+    pub injections: Option<Arc<Counts>>,
     /// Cancelled once no more requests should be sent here.
     pub draining: CancellationToken,
 }
@@ -54,6 +56,9 @@ async fn metrics(State(pages): State<Arc<Pages>>) -> Response {
     let well = u8::from(control.reader().is_well());
     text.single("fusebox_control_store_connected", "gauge", "Whether the fleet's store can be read.", well);
     text.single("fusebox_control_watchers", "gauge", "Who watches at present.", control.watchers().open());
+    if let Some(injections) = &pages.injections {
+        injections.write(&mut text);
+    }
     process::write(&mut text);
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text.finish()).into_response()
 }
