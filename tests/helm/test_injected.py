@@ -14,10 +14,9 @@ import yaml
 
 from pods import LIMIT
 from release import EXAMPLES, VERSIONS, Release, data_of, pods_of, read
-from test_programs import HAS_INJECTOR, ask, said_by, the_pod
+from test_programs import ask, said_by, the_pod
 
 HOST = "fusebox-injector.fusebox.svc"
-pytestmark = pytest.mark.skipif(not HAS_INJECTOR, reason="this control plane has no injector yet")
 
 
 @pytest.fixture

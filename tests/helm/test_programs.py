@@ -10,21 +10,15 @@ import pytest
 
 from pods import LIMIT, free_port, run
 from release import EXAMPLES, ROOT, Release, data_of, read
-from renew import keys
 from test_rendered import SETS, injected, rendered
 
 VLLM = EXAMPLES / "vllm" / "values.yaml"
 MESSAGES = [{"role": "user", "content": "hello"}]
-# Before the control plane had an injector it knew none of its keys.
-HAS_INJECTOR = any(key.startswith("injector.") for key, _, _ in keys("fusebox-control-plane"))
-UNKNOWN = () if HAS_INJECTOR else ("FUSEBOX_INJECTOR__",)
 
 
 def the_pod(release, name):
     """The pod that `name` makes."""
     [(_, metadata, spec)] = [pod for pod in release.pods() if pod[0] == name]
-    for container in spec["containers"]:
-        container["env"] = [one for one in container.get("env", []) if not one["name"].startswith(UNKNOWN or "\0")]
     return metadata, spec
 
 

@@ -113,7 +113,8 @@ volumeMounts:
 {{- with include "fusebox.sidecar.sources" . | trim -}}
 - name: fusebox-secrets
   projected:
-    defaultMode: 0444
+    # 0444, which not all who read YAML take for octal.
+    defaultMode: 292
     sources:
       {{- . | nindent 6 }}
 {{- end }}
