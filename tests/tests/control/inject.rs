@@ -63,7 +63,7 @@ impl Stage {
         self.files.path().join("template.yaml")
     }
 
-    /// Waits until `done` holds of what the webhook counts as `result`.
+    /// How many reviews it has counted as `result`.
     async fn counted(&self, result: &str) -> f64 {
         let page = self.control.http().get("/metrics").send().await.text();
         let metrics = fusebox_tests::client::Metrics::parse(&page);

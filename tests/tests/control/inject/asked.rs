@@ -68,9 +68,8 @@ async fn a_pod_is_meant_by_its_namespace_or_by_its_own_word() {
 
 /// An annotation, and what of the pod is then what: a pointer, and its value.
 #[rustfmt::skip]
-fn effects() -> Vec<(&'static str, &'static str, &'static str, Value)> {
-    const CONTAINER: &str = "/spec/initContainers/0";
-    let of = |path: &str| Box::leak(format!("{CONTAINER}{path}").into_boxed_str()) as &'static str;
+fn effects() -> Vec<(&'static str, &'static str, String, Value)> {
+    let of = |path: &str| format!("/spec/initContainers/0{path}");
     let secret = json!({"secretName": "callers", "items": [{"key": "tokens", "path": "tokens"}]});
     let map = json!({"name": "mine", "items": [{"key": "config.yaml", "path": "config.yaml"}]});
     vec![
@@ -83,13 +82,13 @@ fn effects() -> Vec<(&'static str, &'static str, &'static str, Value)> {
         ("upstream", "8001", of("/env/1"), json!({"name": "FUSEBOX_PROVIDERS__0__BASE_URL", "value": "http://127.0.0.1:8001/v1"})),
         ("upstream", "https://vllm.chat.svc/v1/", of("/env/1/value"), json!("https://vllm.chat.svc/v1")),
         ("secret", "keys", of("/envFrom"), json!([{"secretRef": {"name": "keys"}}])),
-        ("tokens-secret", "callers", "/spec/volumes/2", json!({"name": "fusebox-tokens", "secret": secret})),
+        ("tokens-secret", "callers", "/spec/volumes/2".to_owned(), json!({"name": "fusebox-tokens", "secret": secret})),
         ("tokens-secret", "callers", of("/env/1"), json!({"name": "FUSEBOX_AUTH__TOKENS_FILE", "value": "/etc/fusebox/tokens/tokens"})),
         ("tokens-secret", "callers", of("/volumeMounts/1"), json!({"name": "fusebox-tokens", "mountPath": "/etc/fusebox/tokens", "readOnly": true})),
-        ("config", "models: []", "/metadata/annotations/fusebox.dev~1config", json!("models: []")),
-        ("config-map", "mine", "/spec/volumes/1/configMap", map),
-        ("config-map", "mine", "/metadata/annotations/fusebox.dev~1config", Value::Null),
-        ("app-env", "false", "/spec/containers/0/env", json!([{"name": "LOG", "value": "info"}])),
+        ("config", "models: []", "/metadata/annotations/fusebox.dev~1config".to_owned(), json!("models: []")),
+        ("config-map", "mine", "/spec/volumes/1/configMap".to_owned(), map),
+        ("config-map", "mine", "/metadata/annotations/fusebox.dev~1config".to_owned(), Value::Null),
+        ("app-env", "false", "/spec/containers/0/env".to_owned(), json!([{"name": "LOG", "value": "info"}])),
     ]
 }
 
@@ -101,7 +100,7 @@ async fn each_annotation_changes_what_it_says() {
         let response = stage.asked(LABELLED, &before).await;
         assert!(response.warnings().is_empty(), "{response:?}");
         let after = response.applied(&before);
-        let found = after.pointer(path).cloned().unwrap_or_default();
+        let found = after.pointer(&path).cloned().unwrap_or_default();
         assert_eq!(found, right, "{name}: {value} at {path}");
     }
 }
