@@ -156,8 +156,10 @@ async fn a_batch_tells_its_parts_and_each_attempt_its_inputs() {
 #[tokio::test]
 async fn a_stream_that_goes_on_elsewhere_is_two_attempts_and_says_how_it_went_on() {
     let words = ["Once ", "upon ", "a ", "time."];
-    let (a, b) = (Provider::start(text(&words).stops_after(2).cut()).await, Provider::start(text(&words)).await);
-    for (continuation, change) in [("prefill", "continue"), ("none", "anew")] {
+    let a = Provider::start(text(&words).stops_after(2).cut()).await;
+    let cases = [("prefill", "continue", text(&words).continues()), ("none", "anew", text(&words))];
+    for (continuation, change, act) in cases {
+        let b = Provider::start(act).await;
         let config = Config::one(&a).provider_with("b", &b.base_url(), json!({"continuation": continuation}));
         let (collector, sidecar) = started(config).await;
         let ended = Doors::of(&sidecar).await.call(Way::HttpStream, "chat").await;
