@@ -99,12 +99,7 @@ impl Collector {
 
     /// One that deals so with what it is sent.
     pub async fn with(manner: Manner) -> Self {
-        Self::at((Ipv4Addr::LOCALHOST, 0).into(), manner).await
-    }
-
-    /// One where another has been, which is gone.
-    pub async fn at(address: SocketAddr, manner: Manner) -> Self {
-        let listener = TcpListener::bind(address).await.expect("a free port");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().unwrap();
         let shelf = Arc::new(Shelf { manner, told: Mutex::default(), news: watch::Sender::new(()) });
         let server = Server::builder().add_service(TraceServiceServer::new(Desk(Arc::clone(&shelf))));
@@ -113,12 +108,6 @@ impl Collector {
             let _ = server.serve_with_incoming(TcpListenerStream::new(listener)).await;
         });
         Self { address, shelf, _tasks: tasks }
-    }
-
-    /// Where it listens.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// What a sidecar's configuration calls `telemetry.otlp_endpoint`.

@@ -1,14 +1,14 @@
 """A trace as a picture: rows and bars as Jaeger lays them out, from OTLP's JSON.
 
-Left the spans as a tree, each with its service; right their bars on one clock, with marks where events happened and a line
+Left the spans as a tree, each with its service and pod; right their bars on one clock, with marks where events happened and a line
 of words for each event. A span in error has a red mark.
 """
 
 from html import escape
 
-WIDTH, LEFT, RIGHT = 1120, 455, 30
+WIDTH, LEFT, RIGHT = 1120, 475, 30
 TOP, ROW, NOTE, INDENT = 92, 30, 19, 18
-# One a service, as they come.
+# One a process, as they come.
 COLOURS = ["#7a5ea8", "#17a2a2", "#c98500", "#3d7de0"]
 RED, INK, PALE, LINE = "#d4333f", "#24292f", "#667079", "#e3e6e9"
 
@@ -18,8 +18,8 @@ class Row:
         self.name, self.depth = span["name"], depth
         self.start, self.end = int(span["startTimeUnixNano"]), int(span["endTimeUnixNano"])
         self.attributes, resource = plain(span), plain(resource)
-        pod = resource.get("k8s.pod.name")
-        self.service = resource["service.name"] + (f" · {pod}" if pod else "")
+        self.service, pod = resource["service.name"], resource.get("k8s.pod.name")
+        self.process = self.service + (f" · {pod}" if pod else "")
         self.failed = span.get("status", {}).get("code") in (2, "STATUS_CODE_ERROR")
         self.events = [(int(event["timeUnixNano"]), event["name"], plain(event)) for event in span.get("events", [])]
 
@@ -69,7 +69,7 @@ def draw(document):
     begin, end = min(row.start for row in all_rows), max(row.end for row in all_rows)
     colours = {}
     for row in all_rows:
-        colours.setdefault(row.service, COLOURS[len(colours) % len(COLOURS)])
+        colours.setdefault(row.process, COLOURS[len(colours) % len(COLOURS)])
     scale = (WIDTH - LEFT - RIGHT) / (end - begin)
 
     def x(at):
@@ -77,7 +77,7 @@ def draw(document):
 
     body, y = [], TOP
     for row in all_rows:
-        body += bar(row, y, x, colours[row.service])
+        body += bar(row, y, x, colours[row.process])
         y += ROW
         for at, name, told in sorted(row.events, key=lambda event: event[0]):
             body += note(x(at), y, words(name, told))
@@ -86,7 +86,7 @@ def draw(document):
     height = y + 14
     title = f"{all_rows[0].service}: {all_rows[0].name}"
     failed = sum(row.failed for row in all_rows)
-    summary = (f"{millis(end - begin)} · {len(all_rows)} spans · {len(colours)} services · "
+    summary = (f"{millis(end - begin)} · {len(all_rows)} spans · {len({row.service for row in all_rows})} services · "
                f"{failed} in error · depth {max(row.depth for row in all_rows) + 1}")
     head = [
         text(20, 32, title, 17, INK, "600"),
@@ -120,11 +120,17 @@ def bar(row, y, x, colour):
     name = row.name if row.depth == 0 or "fusebox.provider" not in row.attributes else spoken(row)
     parts.append(
         f'<text x="{left + 12 + (mark or 0)}" y="{middle + 4}" font-size="12.5" fill="{INK}">'
-        f'<tspan font-weight="600">{escape(row.service)}</tspan>'
+        f'<tspan font-weight="600">{escape(row.process)}</tspan>'
         f'<tspan dx="7" fill="{PALE}" font-size="11.5">{escape(name)}</tspan></text>'
     )
     parts.append(f'<rect x="{from_x:.1f}" y="{y + 7}" width="{to_x - from_x:.1f}" height="{ROW - 14}" rx="2" '
                  f'fill="{colour}"{" stroke=%s" % quoted(RED) if row.failed else ""}><title>{escape(name)}, {took}</title></rect>')
+    for at, name, told in row.events:
+        if name == "fusebox.retry" and float(told["fusebox.wait"]) > 0:
+            to = x(at + float(told["fusebox.wait"]) * 1e9)
+            parts.append(f'<rect x="{x(at):.1f}" y="{y + 7}" width="{to - x(at):.1f}" height="{ROW - 14}" fill="#fff" '
+                         f'fill-opacity="0.55"/>')
+            parts.append(text((x(at) + to) / 2, middle + 4, "waits", 11, INK, anchor="middle"))
     parts += [f'<rect x="{x(at) - 1:.1f}" y="{y + 4}" width="2" height="{ROW - 8}" fill="{INK}"/>' for at, *_ in row.events]
     if inside:
         parts.append(text(to_x - 6, middle + 4, took, 11, "#fff", "600", "end"))

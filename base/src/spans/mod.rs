@@ -100,7 +100,14 @@ impl Tracer {
     /// If nothing can be exported as configured. An endpoint that does not answer is no error.
     pub fn try_new(target: &Target, service: &'static str, version: &'static str) -> Result<Self, TraceError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let exporter = exporter(target, &runtime)?;
+        let exporter = match exporter(target, &runtime) {
+            Ok(exporter) => exporter,
+            Err(error) => {
+                // Whoever starts this may be on a runtime of their own, where no other may be waited for.
+                runtime.shutdown_background();
+                return Err(error);
+            }
+        };
         let (connection, closed) = oneshot::channel();
         thread::Builder::new().name("otlp".into()).spawn(move || drop(runtime.block_on(closed)))?;
 

@@ -17,7 +17,7 @@ use rustls::{
 };
 use tokio::runtime::Handle;
 
-use super::target::{Target, TraceError, read};
+use super::target::{Own, Target, TraceError, read};
 
 /// Bytes of an answer that are read; it says little.
 const MAX_ANSWER: usize = 1 << 20;
@@ -86,7 +86,7 @@ fn tls(target: &Target) -> Result<ClientConfig, TraceError> {
         .with_safe_default_protocol_versions()
         .map_err(|error| client(&error))?
         .with_root_certificates(roots);
-    let Some((certificate, key)) = target.trust.identity()? else { return Ok(builder.with_no_client_auth()) };
+    let Some(Own { certificate, key }) = target.trust.identity()? else { return Ok(builder.with_no_client_auth()) };
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&certificate).collect();
     let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| client(&error))?;
     builder.with_client_auth_cert(chain.map_err(|error| client(&error))?, key).map_err(|error| client(&error))

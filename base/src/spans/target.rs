@@ -68,6 +68,12 @@ pub(super) struct Trust {
     pub(super) key: Option<PathBuf>,
 }
 
+/// What is shown of oneself, in PEM.
+pub(super) struct Own {
+    pub(super) certificate: Vec<u8>,
+    pub(super) key: Vec<u8>,
+}
+
 impl Target {
     /// Where spans go by `configured` and this process's variables; `None`: nowhere.
     #[must_use]
@@ -118,21 +124,22 @@ impl Target {
         };
         Ok(Some(match self.trust.identity()? {
             None => tls,
-            Some((certificate, key)) => tls.identity(Identity::from_pem(certificate, key)),
+            Some(Own { certificate, key }) => tls.identity(Identity::from_pem(certificate, key)),
         }))
     }
 }
 
 impl Trust {
-    /// Our own certificate and its key, in PEM; `None`: we show none.
+    /// Our own certificate and its key; `None`: we show none.
     ///
     /// # Errors
     /// A file cannot be read, or one of the two is missing.
-    pub(super) fn identity(&self) -> Result<Option<(Vec<u8>, Vec<u8>)>, TraceError> {
+    pub(super) fn identity(&self) -> Result<Option<Own>, TraceError> {
         match (&self.certificate, &self.key) {
             (None, None) => Ok(None),
             (Some(certificate), Some(key)) => {
-                Ok(Some((read("CLIENT_CERTIFICATE", certificate)?, read("CLIENT_KEY", key)?)))
+                let certificate = read("CLIENT_CERTIFICATE", certificate)?;
+                Ok(Some(Own { certificate, key: read("CLIENT_KEY", key)? }))
             }
             _ => Err(TraceError::HalfAnIdentity),
         }
