@@ -76,7 +76,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::certificates::{ONE, written};
+    use crate::testing::certificates::ONE;
 
     #[test]
     fn each_form_of_time_is_read_and_what_is_none_is_not() {
@@ -100,10 +100,10 @@ mod tests {
     #[test]
     fn a_certificate_in_a_file_has_an_end_and_anything_else_has_none() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        written(file.path(), ONE);
+        std::fs::write(file.path(), ONE).unwrap();
         let end = expires(file.path()).unwrap();
         assert!(end > 1_700_000_000, "{end}");
-        written(file.path(), "half a file");
+        std::fs::write(file.path(), "half a file").unwrap();
         assert_eq!(expires(file.path()), None);
         assert_eq!(expires(Path::new("/nowhere")), None);
     }
