@@ -38,7 +38,7 @@ async fn the_status_sums_up_what_went_wrong_and_gives_no_providers_words_away() 
     let failed = of(&errors["calls"], "pattern", "provider_error:chat");
     assert_eq!((&failed["count"], &failed["last_minute"]), (&json!(4), &json!(4)));
     assert_eq!(errors["calls"][0], *failed, "the commonest comes first");
-    assert_eq!(of(&errors["calls"], "pattern", "invalid_input:unknown")["count"], 1);
+    assert_eq!(of(&errors["calls"], "pattern", "invalid_input:chat")["count"], 1);
     assert_eq!(of(&errors["attempts"], "pattern", "provider_error:chat")["count"], 4);
     let rate = of(&errors["rates"], "kind", "provider_error");
     assert!(rate["calls_last_minute"].as_f64().unwrap() >= 4.0, "{rate}");

@@ -22,9 +22,9 @@ impl Config {
             "providers": [],
             "models": [{"name": "chat", "providers": []}],
             "retry_budget": {"ratio": 1.0, "minimum_per_second": 10000},
-            // The load of the machine that tests run on is no matter of theirs.
+            // The load of the machine that tests run on is no matter of theirs, nor is its disk.
             "degradation": {"enabled": false},
-            "health": {"interval": "1h", "model": "off"},
+            "health": {"interval": "1h", "model": "off", "min_disk_free": 0.0},
             // Tests ask the same again and again, and mean to be answered, or failed, each time.
             "cache": {"mode": "off"},
             "shutdown": {"grace": "5s"},

@@ -65,8 +65,10 @@ async fn several_sidecars_together_send_no_more_than_the_provider_allows() {
     let (rate, burst) = (10.0, 60.0);
     // Each by itself would have sent four times as many.
     let most = rate * (took + LASTS) + 2.0 * burst;
-    assert_eq!(provider.calls(), sum);
-    assert!((sum as f64) <= most, "{good:?}: more than {most} in {took} s");
+    let sent = provider.calls();
+    assert!((sent as f64) <= most, "{sent}: more than {most} in {took} s");
+    // One that was let through may have come too late for its caller.
+    assert!(sum <= sent && sent - sum <= 4, "{sum} of {sent}");
     assert!((sum as f64) >= burst + rate, "{good:?}: what was allowed was not used");
     assert!(good.iter().all(|good| *good > 0), "{good:?}: one has had nothing");
     let metrics = all[0].sidecar.metrics().await;
