@@ -9,6 +9,7 @@ pub mod config;
 pub mod control;
 pub mod demonstration;
 pub mod doors;
+pub mod inject;
 pub mod json;
 pub mod life;
 pub mod picture;

@@ -46,9 +46,9 @@ class Provider:
 
 
 class Sidecar:
-    """A sidecar in front of providers, each a pair of a name and a configuration."""
+    """A sidecar in front of providers, each a pair of a name and a configuration. Its environment is `env` alone."""
 
-    def __init__(self, folder, *providers, **more):
+    def __init__(self, folder, *providers, env=None, **more):
         config = {
             "listen": {"grpc": "127.0.0.1:0", "http": "127.0.0.1:0", "admin": "127.0.0.1:0", "workers": 1},
             "providers": [
@@ -71,7 +71,7 @@ class Sidecar:
         ready = folder / "ready.json"
         self.process = subprocess.Popen(
             [binary("fusebox-sidecar"), "run", "--config", str(path)],
-            env={"FUSEBOX_READY_FILE": str(ready)}, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+            env={"FUSEBOX_READY_FILE": str(ready), **(env or {})}, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
         )
         # Read all the time, or the sidecar would block on a full pipe.
         self.log = []

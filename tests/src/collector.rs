@@ -22,6 +22,19 @@ use tonic::{Request, Response, Status, transport::Server};
 /// How long a test waits for spans before it gives up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What becomes of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// It is taken.
+    Takes,
+    /// It is taken, after so long.
+    Slow(Duration),
+    /// It is never answered.
+    Hangs,
+    /// It is refused.
+    Refuses,
+}
+
 /// A running collector. Dropped, it closes its port and its connections.
 #[derive(Debug)]
 pub struct Collector {
@@ -32,7 +45,7 @@ pub struct Collector {
 
 #[derive(Debug)]
 struct Shelf {
-    hangs: bool,
+    manner: Manner,
     told: Mutex<Told>,
     news: watch::Sender<()>,
 }
@@ -55,14 +68,19 @@ impl TraceService for Desk {
         {
             let mut told = self.0.told.lock();
             told.exports += 1;
+            if self.0.manner == Manner::Refuses {
+                return Err(Status::invalid_argument("not from you"));
+            }
             for group in request.into_inner().resource_spans {
                 told.resource = group.resource.unwrap_or_default().attributes;
                 told.spans.extend(group.scope_spans.into_iter().flat_map(|scope| scope.spans));
             }
         }
         self.0.news.send_replace(());
-        if self.0.hangs {
-            std::future::pending::<()>().await;
+        match self.0.manner {
+            Manner::Takes | Manner::Refuses => {}
+            Manner::Slow(pause) => tokio::time::sleep(pause).await,
+            Manner::Hangs => std::future::pending().await,
         }
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
@@ -71,18 +89,19 @@ impl TraceService for Desk {
 impl Collector {
     /// One that takes what it is sent.
     pub async fn start() -> Self {
-        Self::build(false).await
+        Self::with(Manner::Takes).await
     }
 
     /// One that takes what it is sent and never answers.
     pub async fn hanging() -> Self {
-        Self::build(true).await
+        Self::with(Manner::Hangs).await
     }
 
-    async fn build(hangs: bool) -> Self {
+    /// One that deals so with what it is sent.
+    pub async fn with(manner: Manner) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().unwrap();
-        let shelf = Arc::new(Shelf { hangs, told: Mutex::default(), news: watch::Sender::new(()) });
+        let shelf = Arc::new(Shelf { manner, told: Mutex::default(), news: watch::Sender::new(()) });
         let server = Server::builder().add_service(TraceServiceServer::new(Desk(Arc::clone(&shelf))));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {

@@ -92,6 +92,12 @@ impl ControlPlane {
         self.process.address("grpc")
     }
 
+    /// Where the admission webhook is, which its configuration has turned on.
+    #[must_use]
+    pub fn injector_address(&self) -> SocketAddr {
+        self.process.address("injector")
+    }
+
     /// The gRPC door, over a connection of its own.
     pub async fn grpc(&self) -> ControlServiceClient<Channel> {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.grpc_address())).unwrap();

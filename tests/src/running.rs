@@ -91,6 +91,11 @@ impl Running {
         replace(&self.folder.path().join("config.yaml"), text);
     }
 
+    /// Writes `text` over the file at `path` of its folder.
+    pub(crate) fn replace(&self, path: &str, text: &str) {
+        replace(&self.folder.path().join(path), text);
+    }
+
     /// Sends it a signal, by its name without `SIG`.
     pub(crate) async fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().await;

@@ -4,9 +4,11 @@ mod access;
 mod alerts;
 mod change;
 mod command;
+mod inject;
 mod life;
 mod picture;
 mod rest;
+mod traces;
 
 use std::path::Path;
 

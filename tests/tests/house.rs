@@ -40,10 +40,10 @@ const COMMANDS: [&str; 10] = [
     "curl -i http://127.0.0.1:8080/v1/chat/completions -d ",
     "curl -i http://127.0.0.1:8080/v1/chat/completions -d ",
     "curl -i http://127.0.0.1:8080/v1/chat/completions -d ",
-    "tests/run",
     "cargo run -p fusebox-sidecar -- check --config docs/example.yaml",
     "demo/run",
     "target/debug/fusebox provider disable vllm --reason \"a drill\"",
+    "tests/run",
 ];
 
 /// The program after `cargo run -p fusebox-sidecar`, on ports that are free.
@@ -144,7 +144,7 @@ async fn the_commands_of_the_readme_do_what_it_says() {
 #[tokio::test]
 async fn the_fleet_to_look_at_is_shown_and_does_what_the_readme_tells_it() {
     let demonstration = Demonstration::start().await;
-    let line = COMMANDS[9].strip_prefix("target/debug/fusebox ").unwrap().replace("\"a drill\"", "drill");
+    let line = COMMANDS[8].strip_prefix("target/debug/fusebox ").unwrap().replace("\"a drill\"", "drill");
     let ended = Fusebox::at(demonstration.grpc_address()).run(&line).await;
     assert!(ended.good().contains("applied by 5 of 5 live sidecars"), "{ended:?}");
 }
@@ -206,6 +206,16 @@ fn every_link_and_every_room_of_the_documents_is_there() {
     for room in rooms {
         assert!(root().join(room).exists(), "the README shows the way to {room}");
     }
+}
+
+#[test]
+fn the_policy_that_the_documents_add_fits_the_sources() {
+    let page = read("docs/policy.md");
+    let patches: Vec<_> = page.split("```diff\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(patches.len() > 3, "{patches:#?}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), patches.concat()).unwrap();
+    run(Command::new("git").args(["apply", "--check"]).arg(file.path()));
 }
 
 /// The repository's folder.

@@ -145,11 +145,17 @@ impl<'a> Key<'a> {
 
     /// An IP address and a port.
     pub fn address(self, default: SocketAddr) -> SocketAddr {
-        self.or(default, ToString::to_string, |value| {
-            value.as_text().and_then(|text| text.parse().ok()).ok_or_else(|| {
-                format!("{} is not an address; write an IP and a port, such as 127.0.0.1:8080", value.found())
-            })
-        })
+        self.or(default, ToString::to_string, read_address)
+    }
+
+    /// An IP address and a port, or none.
+    pub fn optional_address(self) -> Option<SocketAddr> {
+        self.optional(read_address)
+    }
+
+    /// Whatever was typed, as JSON: for what others say the shape of.
+    pub fn json(self) -> Option<serde_json::Value> {
+        self.optional(|value| Ok(value.to_json()))
     }
 
     /// Text that `check` lets through; its error follows the text in the fault.
@@ -281,6 +287,13 @@ fn read_word<T: Copy>(value: &Value, words: &[(&'static str, T)]) -> Result<T, S
         let near = did_you_mean(typed, names.iter().copied());
         format!("{} is not one of {}{near}", value.found(), names.join(", "))
     })
+}
+
+fn read_address(value: &Value) -> Result<SocketAddr, String> {
+    value
+        .as_text()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| format!("{} is not an address; write an IP and a port, such as 127.0.0.1:8080", value.found()))
 }
 
 fn read_duration(value: &Value, range: &RangeInclusive<Duration>) -> Result<Duration, String> {

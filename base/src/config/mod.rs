@@ -25,7 +25,7 @@ pub use self::{
     key::{Key, a_name, anything, fault_unless, read_url},
     secret::{Secret, same},
     section::{KeyDoc, Section},
-    shared::{LogFormat, REDIS_SCHEMES, Telemetry, Tls},
+    shared::{LogFormat, REDIS_SCHEMES, Telemetry, Tls, a_filter},
     sources::{Setting, Sources, load, read_file},
     value::clip,
     variables::READY_FILE,

@@ -62,12 +62,6 @@ impl Tls {
 impl Telemetry {
     /// Reads the group that `at` is; `log` is what its documentation says of the key of that name.
     pub fn read(at: &mut Section<'_>, log: &'static str) -> Self {
-        let a_filter = |text: &str| {
-            let parsed = EnvFilter::builder().parse(text);
-            fault_unless(parsed.is_ok(), || {
-                format!("{} is not a level or a filter; write error, warn, info, debug or trace", clip(text))
-            })
-        };
         Self {
             otlp_endpoint: at
                 .key("otlp_endpoint", "where traces go, by OTLP over gRPC; null: the OTEL_ variables decide")
@@ -78,4 +72,15 @@ impl Telemetry {
                 .word(LogFormat::Text, &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
         }
     }
+}
+
+/// Lets through a level or a filter of log lines.
+///
+/// # Errors
+/// A clause that says what is right.
+pub fn a_filter(text: &str) -> Result<(), String> {
+    let parsed = EnvFilter::builder().parse(text);
+    fault_unless(parsed.is_ok(), || {
+        format!("{} is not a level or a filter; write error, warn, info, debug or trace", clip(text))
+    })
 }

@@ -104,6 +104,26 @@ impl Value {
         self.as_map()?.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
+    /// The same as JSON. A whole number of more than 64 bits becomes one with a fraction, and what is no number null.
+    #[expect(clippy::cast_precision_loss, reason = "beyond 64 bits there is nothing to be exact about")]
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match self.meant() {
+            Node::Null | Node::Loose { .. } => Json::Null,
+            Node::Flag(flag) => Json::from(*flag),
+            Node::Whole(number) => i64::try_from(*number)
+                .map(Json::from)
+                .or_else(|_| u64::try_from(*number).map(Json::from))
+                .unwrap_or_else(|_| Json::from(*number as f64)),
+            Node::Real(number) => Json::from(*number),
+            Node::Text(text) => Json::from(text.as_str()),
+            Node::List(items) => Json::Array(items.iter().map(Self::to_json).collect()),
+            Node::Map(entries) => {
+                Json::Object(entries.iter().map(|(key, value)| (key.clone(), value.to_json())).collect())
+            }
+        }
+    }
+
     /// The value in a few words for a fault, shortened and without control characters.
     pub(crate) fn found(&self) -> String {
         match &self.node {
@@ -235,6 +255,15 @@ mod tests {
         tree.overlay(&[key("m"), key("x")], whole(1)).unwrap();
         assert!(tree.overlay(&[key("m"), Step::Index(0)], whole(1)).unwrap_err().contains("of a map"));
         assert!(tree.overlay(&vec![key("a"); 100], whole(1)).is_err());
+    }
+
+    #[test]
+    fn a_tree_is_the_json_that_was_typed() {
+        let typed = "{a: [1, -2, 1.5, 'x', true, null], b: {c: 18446744073709551615}}";
+        let tree = super::super::loose(typed, &Place::Nowhere);
+        let right = serde_json::json!({"a": [1, -2, 1.5, "x", true, null], "b": {"c": u64::MAX}});
+        assert_eq!(tree.to_json(), right);
+        assert_eq!(whole(i128::MAX).to_json(), serde_json::json!(i128::MAX as f64));
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use super::text::Text;
+use super::{
+    exemplar::Exemplars,
+    text::{Bucket, Text},
+};
 
 /// Upper bounds in nanoseconds, ascending; the last stands for infinity.
 pub type Bounds<const N: usize> = [u64; N];
@@ -53,7 +56,43 @@ impl<const N: usize> Histogram<N> {
     }
 }
 
-/// Writes the sum of `shards` as one Prometheus histogram.
+/// A histogram as it stands on a page.
+#[derive(Debug, Clone, Copy)]
+pub struct Family<'a, const N: usize> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its labels, but for the bounds.
+    pub labels: &'a [(&'a str, &'a str)],
+    /// The bounds that it was recorded under.
+    pub bounds: &'a Bounds<N>,
+    /// Its buckets' examples, if any are kept.
+    pub exemplars: Option<&'a Exemplars<N>>,
+}
+
+impl<const N: usize> Family<'_, N> {
+    /// Writes the sum of `shards` as one Prometheus histogram.
+    pub fn write<'h>(&self, text: &mut Text, shards: impl Iterator<Item = &'h Histogram<N>>) {
+        let Self { name, labels, bounds, exemplars } = *self;
+        let (mut counts, mut sum) = ([0u64; N], 0u64);
+        for shard in shards {
+            for (count, more) in counts.iter_mut().zip(&shard.counts) {
+                *count = count.wrapping_add(more.load(Relaxed));
+            }
+            sum = sum.wrapping_add(shard.sum.load(Relaxed));
+        }
+        let mut cumulative = 0u64;
+        for (index, (bound, count)) in bounds.iter().zip(counts).enumerate() {
+            cumulative = cumulative.wrapping_add(count);
+            // One that a recording under way has left already, and not counted yet, would stand in an empty bucket.
+            let example = exemplars.filter(|_| count > 0).and_then(|exemplars| exemplars.of_bucket(index));
+            text.bucket(name, labels, &le(*bound), &Bucket { count: cumulative, example });
+        }
+        text.sample(&format!("{name}_sum"), labels, seconds(sum));
+        text.sample(&format!("{name}_count"), labels, cumulative);
+    }
+}
+
+/// Writes the sum of `shards` as one Prometheus histogram, without examples.
 pub fn write<'a, const N: usize>(
     text: &mut Text,
     name: &str,
@@ -61,25 +100,37 @@ pub fn write<'a, const N: usize>(
     bounds: &Bounds<N>,
     shards: impl Iterator<Item = &'a Histogram<N>>,
 ) {
-    let (mut counts, mut sum) = ([0u64; N], 0u64);
-    for shard in shards {
-        for (count, more) in counts.iter_mut().zip(&shard.counts) {
-            *count = count.wrapping_add(more.load(Relaxed));
-        }
-        sum = sum.wrapping_add(shard.sum.load(Relaxed));
-    }
-    let mut cumulative = 0u64;
-    for (bound, count) in bounds.iter().zip(counts) {
-        cumulative = cumulative.wrapping_add(count);
-        let le = if *bound == u64::MAX { "+Inf".to_owned() } else { seconds(*bound).to_string() };
-        text.bucket(name, labels, &le, cumulative);
-    }
-    text.sample(&format!("{name}_sum"), labels, seconds(sum));
-    text.sample(&format!("{name}_count"), labels, cumulative);
+    Family { name, labels, bounds, exemplars: None }.write(text, shards);
 }
 
 fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
+}
+
+/// A bound as OpenMetrics has every writer put it, so that one bound is one label whoever wrote it; Prometheus' own
+/// format does not mind.
+fn le(bound: u64) -> String {
+    if bound == u64::MAX {
+        return "+Inf".to_owned();
+    }
+    let text = seconds(bound).to_string();
+    match text.strip_prefix("0.0000") {
+        // Go writes what is below a ten-thousandth so, and Prometheus what Go does.
+        Some(digits) => exponential(digits),
+        None if text.contains('.') => text,
+        None => format!("{text}.0"),
+    }
+}
+
+/// `025` of 0.0000025 as `2.5e-06`.
+fn exponential(digits: &str) -> String {
+    let significant = digits.trim_start_matches('0');
+    let power = digits.len() - significant.len() + 5;
+    match significant.split_at_checked(1) {
+        Some((first, "")) => format!("{first}e-{power:02}"),
+        Some((first, rest)) => format!("{first}.{rest}e-{power:02}"),
+        None => "0.0".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -105,6 +156,14 @@ mod tests {
         histogram.record(&SHORT, Duration::MAX);
         let counts: Vec<u64> = histogram.counts.iter().map(|count| count.load(Relaxed)).collect();
         assert_eq!((counts[0], counts[1], counts[SHORT.len() - 1]), (1, 1, 1));
+    }
+
+    #[test]
+    fn bounds_are_written_as_open_metrics_has_them() {
+        let short = ["1e-05", "2.5e-05", "5e-05", "0.0001", "0.00025", "0.0005", "0.001"];
+        assert_eq!(SHORT.map(le)[..7], short);
+        let long = ["0.5", "1.0", "2.5", "5.0", "10.0", "30.0", "60.0", "120.0", "300.0", "600.0", "+Inf"];
+        assert_eq!(LONG.map(le)[9..], long);
     }
 
     proptest! {

@@ -48,11 +48,11 @@ pub enum ClientCertificates {
     Welcome,
 }
 
-/// What `tls` names, read: HTTP/2 before HTTP/1.1.
+/// What `tls` names, read: HTTP/2 before HTTP/1.1. `key` is what the configuration calls it: `auth.tls`.
 ///
 /// # Errors
 /// Which file cannot be used, and why.
-pub fn read(tls: &Tls, asked: ClientCertificates) -> Result<Arc<ServerConfig>, String> {
+pub fn read(key: &str, tls: &Tls, asked: ClientCertificates) -> Result<Arc<ServerConfig>, String> {
     let provider = Arc::new(ring::default_provider());
     let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -60,37 +60,37 @@ pub fn read(tls: &Tls, asked: ClientCertificates) -> Result<Arc<ServerConfig>, S
     let config = match &tls.client_ca_file {
         None => config.with_no_client_auth(),
         Some(file) => {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(certificates("auth.tls.client_ca_file", file)?);
+            let (name, mut roots) = ("client_ca_file", RootCertStore::empty());
+            roots.add_parsable_certificates(certificates(key, name, file)?);
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
             let verifier = match asked {
                 ClientCertificates::Required => verifier,
                 ClientCertificates::Welcome => verifier.allow_unauthenticated(),
             };
-            let verifier = verifier.build().map_err(|error| fault("auth.tls.client_ca_file", file, error))?;
+            let verifier = verifier.build().map_err(|error| fault(key, name, file, error))?;
             config.with_client_cert_verifier(verifier)
         }
     };
-    let key = PrivateKeyDer::from_pem_file(&tls.key_file)
-        .map_err(|error| fault("auth.tls.key_file", &tls.key_file, error))?;
-    let chain = certificates("auth.tls.cert_file", &tls.cert_file)?;
+    let private =
+        PrivateKeyDer::from_pem_file(&tls.key_file).map_err(|error| fault(key, "key_file", &tls.key_file, error))?;
+    let chain = certificates(key, "cert_file", &tls.cert_file)?;
     let mut config =
-        config.with_single_cert(chain, key).map_err(|error| fault("auth.tls.cert_file", &tls.cert_file, error))?;
+        config.with_single_cert(chain, private).map_err(|error| fault(key, "cert_file", &tls.cert_file, error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
-fn certificates(key: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+fn certificates(key: &str, name: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let certificates = read.map_err(|error| fault(key, file, error))?;
+    let certificates = read.map_err(|error| fault(key, name, file, error))?;
     if certificates.is_empty() {
-        return Err(fault(key, file, "there is no certificate in it"));
+        return Err(fault(key, name, file, "there is no certificate in it"));
     }
     Ok(certificates)
 }
 
-fn fault(key: &str, file: &Path, error: impl std::fmt::Display) -> String {
-    format!("{key}: {} cannot be used: {error}", file.display())
+fn fault(key: &str, name: &str, file: &Path, error: impl std::fmt::Display) -> String {
+    format!("{key}.{name}: {} cannot be used: {error}", file.display())
 }
 
 #[cfg(test)]

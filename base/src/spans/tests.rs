@@ -1,4 +1,4 @@
-use super::*;
+use super::{target::Trust, *};
 
 #[test]
 fn where_spans_go_is_decided_by_the_setting_and_the_standard_variables() {
@@ -26,10 +26,44 @@ fn where_spans_go_is_decided_by_the_setting_and_the_standard_variables() {
 }
 
 #[test]
-fn an_endpoint_that_is_none_is_refused_at_the_start() {
-    let none = Target { endpoint: "http://[oops".into(), certificate: None };
-    assert!(Tracer::try_new(&none, "a-service", "1.2.3").is_err());
-    let unreadable = Target { endpoint: "https://a:1".into(), certificate: Some("/nonexistent/ca.pem".into()) };
-    let error = unreadable.tls().unwrap_err().to_string();
-    assert!(error.contains("OTEL_EXPORTER_OTLP_CERTIFICATE") && error.contains("/nonexistent/ca.pem"), "{error}");
+fn over_http_spans_go_to_the_place_that_the_standard_names_or_to_the_one_that_is_named() {
+    type Case = (Option<&'static str>, &'static [(&'static str, &'static str)], &'static str);
+    const GENERAL: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    const OWN: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+    let cases: [Case; 5] = [
+        (None, &[(GENERAL, "http://a:4318")], "http://a:4318/v1/traces"),
+        (None, &[(GENERAL, "https://a/otlp/")], "https://a/otlp/v1/traces"),
+        (None, &[(OWN, "http://a:4318/spans")], "http://a:4318/spans"),
+        (Some("a:4318"), &[], "http://a:4318/v1/traces"),
+        (Some("https://a/api/public/otel/v1/traces"), &[], "https://a/api/public/otel/v1/traces"),
+    ];
+    for (configured, variables, expected) in cases {
+        let spoken = [("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")];
+        let all = || variables.iter().chain(&spoken);
+        let env = |name: &str| all().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let target = Target::resolve(configured, env).unwrap();
+        assert_eq!((target.endpoint.as_str(), target.protocol), (expected, Protocol::Http));
+    }
+}
+
+fn target(endpoint: &str, protocol: Protocol, trust: Trust) -> Target {
+    Target { endpoint: endpoint.into(), protocol, trust }
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_at_the_start_and_named() {
+    let missing = || Some("/nonexistent.pem".into());
+    let cases = [
+        ("http://[oops", Protocol::Grpc, Trust::default(), "endpoint"),
+        ("http://[oops", Protocol::Http, Trust::default(), "endpoint"),
+        ("http://a:1", Protocol::Other("http/json".into()), Trust::default(), "use grpc or http/protobuf"),
+        ("https://a:1", Protocol::Grpc, Trust { ca: missing(), ..Trust::default() }, "OTLP_CERTIFICATE: /nonexistent"),
+        ("https://a:1", Protocol::Http, Trust { ca: missing(), ..Trust::default() }, "OTLP_CERTIFICATE: /nonexistent"),
+        ("https://a:1", Protocol::Grpc, Trust { key: missing(), ..Trust::default() }, "set both, or neither"),
+        ("https://a:1", Protocol::Http, Trust { key: missing(), ..Trust::default() }, "set both, or neither"),
+    ];
+    for (endpoint, protocol, trust, expected) in cases {
+        let error = Tracer::try_new(&target(endpoint, protocol.clone(), trust), "a-service", "1.2.3").unwrap_err();
+        assert!(error.to_string().contains(expected), "{error} for {protocol:?} to {endpoint}");
+    }
 }

@@ -15,6 +15,7 @@ use fusebox_store::{
     AlertNews, Store, StoreError,
     lock::{Lock, Unlock},
 };
+use opentelemetry::KeyValue;
 use tokio::{
     sync::Notify,
     task::{Id, JoinSet},
@@ -29,6 +30,7 @@ use super::{
     policy::{Became, Message, Outcome},
     words::Note,
 };
+use crate::telemetry::{End, Traces};
 
 /// What whoever delivers holds.
 const LOCK: &str = "deliver";
@@ -48,6 +50,7 @@ pub struct Deliverer {
     leads: AtomicBool,
     woken: Notify,
     closing: CancellationToken,
+    traces: Traces,
 }
 
 /// Settings, and what was made of them.
@@ -89,7 +92,14 @@ impl Deliverer {
             leads: AtomicBool::new(false),
             woken: Notify::new(),
             closing: CancellationToken::new(),
+            traces: Traces::default(),
         }
+    }
+
+    /// The same, with a span for each message that is sent.
+    #[must_use]
+    pub fn traced(self, traces: Traces) -> Self {
+        Self { traces, ..self }
     }
 
     /// Goes on with other settings. What is on its way is not called back; what a channel that stays has been told, it
@@ -210,11 +220,16 @@ impl Deliverer {
             }
             let (sender, now, dashboard) = (sender.clone(), terms.now, terms.settings.dashboard.clone());
             let note = Note { fleet: self.fleet.clone(), dashboard, message: message.clone() };
+            let traces = self.traces.clone();
             let task = desk.sending.spawn(async move {
-                match sender {
-                    Ok(sender) => sender.send(&note, now).await,
-                    Err(why) => Outcome::Later { why, after: None },
-                }
+                let attributes = known(&note);
+                let sending = async {
+                    match sender {
+                        Ok(sender) => sender.send(&note, now).await,
+                        Err(why) => Outcome::Later { why, after: None },
+                    }
+                };
+                traces.client("deliver alerts".to_owned(), attributes, sending, end).await
             });
             desk.sent.insert(task.id(), message);
         }
@@ -264,6 +279,27 @@ async fn hear(news: Option<&mut AlertNews>) {
         Some(news) => news.next().await,
         None => std::future::pending().await,
     }
+}
+
+/// What a delivery's span tells of it from the start.
+fn known(note: &Note) -> Vec<KeyValue> {
+    let Note { fleet, message, .. } = note;
+    vec![
+        KeyValue::new("fusebox.fleet", fleet.clone()),
+        KeyValue::new("fusebox.channel", message.channel.to_string()),
+        KeyValue::new("fusebox.alert.word", super::words::name(message.word)),
+        KeyValue::new("fusebox.alerts", i64::try_from(message.items.len()).unwrap_or(i64::MAX)),
+    ]
+}
+
+/// What it tells of its end.
+fn end(outcome: &Outcome) -> End {
+    let error = match outcome {
+        Outcome::Delivered => None,
+        Outcome::Later { why, .. } => Some(("delivery_failed", why.clone())),
+        Outcome::Refused { why } => Some(("delivery_refused", why.clone())),
+    };
+    End { error, ..End::default() }
 }
 
 fn tell(message: &Message, outcome: &Outcome, became: Became) {

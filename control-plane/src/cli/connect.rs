@@ -22,8 +22,11 @@ const MAX_ANSWER_BYTES: usize = 256 << 20;
 /// How often a connection is asked whether it still stands, and how long it may take to say so.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// The service, with the token on each request.
+/// The service, with what each request bears.
 pub(crate) type Service = ControlServiceClient<InterceptedService<Channel, Bearer>>;
+
+/// Variables by which a program tells those that it starts of the trace it is part of, and what they are called on the way.
+const TRACE: [(&str, &str); 3] = [("TRACEPARENT", "traceparent"), ("TRACESTATE", "tracestate"), ("BAGGAGE", "baggage")];
 
 /// A control plane that can be asked.
 #[derive(Debug, Clone)]
@@ -33,9 +36,12 @@ pub(crate) struct Client {
     timeout: Duration,
 }
 
-/// Puts the token on each request, if there is one.
+/// Puts the token on each request, if there is one, and the trace that the command is part of.
 #[derive(Debug, Clone)]
-pub(crate) struct Bearer(Option<AsciiMetadataValue>);
+pub(crate) struct Bearer {
+    token: Option<AsciiMetadataValue>,
+    trace: Vec<(&'static str, AsciiMetadataValue)>,
+}
 
 impl Client {
     /// Connects, and makes sure of the fleet that `target` names.
@@ -105,17 +111,22 @@ impl Bearer {
     fn new(token: Option<&Secret>) -> Self {
         // A token is visible ASCII, which every value of metadata may be.
         let value = token.and_then(|token| format!("Bearer {}", token.reveal()).parse().ok());
-        Self(value.map(|mut value: AsciiMetadataValue| {
+        let token = value.map(|mut value: AsciiMetadataValue| {
             value.set_sensitive(true);
             value
-        }))
+        });
+        let told = |(variable, name)| Some((name, std::env::var(variable).ok()?.parse().ok()?));
+        Self { token, trace: TRACE.into_iter().filter_map(told).collect() }
     }
 }
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(value) = &self.0 {
+        if let Some(value) = &self.token {
             request.metadata_mut().insert("authorization", value.clone());
+        }
+        for (name, value) in &self.trace {
+            request.metadata_mut().insert(*name, value.clone());
         }
         Ok(request)
     }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use fusebox_base::config::Found;
 use http::Uri;
 
-use super::{Advice, Config};
+use super::{Advice, Config, Injector};
 use crate::{
     access::Role,
     alerts::{Channel, ChannelKind, Encryption},
@@ -33,6 +33,9 @@ pub fn advise(config: &Config) -> Vec<Advice> {
             limits.max_connections
         ),
     );
+    if let Some(injector) = &config.injector {
+        injected(injector, &mut advice);
+    }
     for file in &config.alerts.files {
         advice.rights("alerts.channels", file);
     }
@@ -105,6 +108,17 @@ fn alerts(config: &Config, advice: &mut Found) {
             "leads nowhere, since there is no channel; name one under alerts.channels",
         );
     }
+}
+
+/// What is unwise about the webhook.
+fn injected(injector: &Injector, advice: &mut Found) {
+    let address = injector.listen;
+    advice.add_if(
+        address.ip().to_canonical().is_loopback(),
+        "injector.listen",
+        format!("an API server on another machine does not reach {address}; listen on 0.0.0.0"),
+    );
+    advice.rights("injector.tls.key_file", &injector.tls.key_file);
 }
 
 /// What is unwise about how alerts reach one channel.

@@ -6,7 +6,10 @@ use std::{
     process::ExitCode,
 };
 
-use fusebox_base::{config::table, serve::tls};
+use fusebox_base::{
+    config::table,
+    serve::tls::{self, ClientCertificates},
+};
 
 use super::{Check, Config, Sources, advise, keys, load};
 
@@ -31,7 +34,10 @@ pub fn check(check: &Check, sources: &Sources) -> ExitCode {
 fn judge(sources: &Sources) -> Result<String, String> {
     let config = load(sources).map_err(|faults| faults.to_string())?;
     if let Some(named) = &config.auth.tls {
-        tls::read(named, config.auth.asked())?;
+        tls::read("auth.tls", named, config.auth.asked())?;
+    }
+    if let Some(injector) = &config.injector {
+        tls::read("injector.tls", &injector.tls, ClientCertificates::Required)?;
     }
     Ok(opinion(&config))
 }
@@ -53,7 +59,9 @@ fn opinion(config: &Config) -> String {
     };
     let channels = config.alerts.settings.channels.len();
     let plural = if channels == 1 { "" } else { "s" };
-    let _ = writeln!(said, "the configuration is good: {asked}, {channels} channel{plural} of alerts");
+    let injected = config.injector.as_ref().map(|injector| injector.template.version());
+    let injected = injected.map_or_else(String::new, |version| format!(", pods are injected by template {version}"));
+    let _ = writeln!(said, "the configuration is good: {asked}, {channels} channel{plural} of alerts{injected}");
     said
 }
 

@@ -6,6 +6,7 @@ pub mod advise;
 pub mod alerts;
 pub mod args;
 mod check;
+pub mod injector;
 mod read;
 mod restart;
 
@@ -24,6 +25,7 @@ pub use self::{
     alerts::Alerts,
     args::{Args, Check, Command},
     check::check,
+    injector::Injector,
     restart::needs_restart,
 };
 use crate::access::{Access, Certified, Tokens};
@@ -54,6 +56,8 @@ pub struct Config {
     pub audit: Audit,
     /// Whom alerts are sent to.
     pub alerts: Alerts,
+    /// The admission webhook; `None`: nobody is injected.
+    pub injector: Option<Injector>,
     /// Bounds on what a caller may send and hold.
     pub limits: Limits,
     /// Graceful drain.
@@ -114,7 +118,7 @@ pub struct Audit {
 pub struct Limits {
     /// Bytes of a request's body or message.
     pub max_body: usize,
-    /// Connections open at once, over both doors.
+    /// Connections open at once, over both doors; the webhook's may be as many again.
     pub max_connections: usize,
     /// Live views at once, over both doors.
     pub max_watchers: usize,
@@ -144,7 +148,8 @@ impl Document for Config {
     fn files(&self) -> Vec<PathBuf> {
         let tokens = self.auth.tokens.iter().map(|(_, file)| file.clone());
         let tls = self.auth.tls.iter().flat_map(Tls::files);
-        tokens.chain(tls).chain(self.alerts.files.iter().cloned()).collect()
+        let injected = self.injector.iter().flat_map(Injector::files);
+        tokens.chain(tls).chain(self.alerts.files.iter().cloned()).chain(injected).collect()
     }
 }
 

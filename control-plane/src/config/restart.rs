@@ -1,6 +1,8 @@
 //! What of a configuration cannot change while the control plane runs.
 
-use super::{Auth, Config, Fleet, Limits, Listen, Telemetry};
+use std::net::SocketAddr;
+
+use super::{Auth, Config, Fleet, Injector, Limits, Listen, Telemetry};
 
 /// The keys that differ between `old` and `new` and take effect only at a start: sockets, what was built on them, logs
 /// and the store. All others may be exchanged while requests are in flight.
@@ -18,11 +20,17 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("listen.grpc", *grpc == new.listen.grpc),
         ("listen.http", *http == new.listen.http),
         ("auth.tls", tls.is_some() == new.auth.tls.is_some()),
+        ("injector.listen", door(old) == door(new)),
         ("telemetry.otlp_endpoint", *otlp_endpoint == new.telemetry.otlp_endpoint),
         ("telemetry.log_format", *log_format == new.telemetry.log_format),
         ("limits.max_connections", *max_connections == new.limits.max_connections),
     ];
     rows.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+}
+
+/// Where the webhook is served. All else of it may be exchanged.
+fn door(config: &Config) -> Option<SocketAddr> {
+    config.injector.as_ref().map(|Injector { listen, tls: _, template: _, template_file: _, on_error: _ }| *listen)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::{
     alerts::{ChannelKind, Email, Encryption, PAGERDUTY, Route, Severity},
 };
 
+mod injector;
 mod secrets;
 
 /// A folder with a configuration in it.
@@ -67,6 +68,7 @@ telemetry: { otlp_endpoint: null, log: info, log_format: text }
 health: { critical_share: 0.5, degraded_share: 0.1 }
 audit: { keep: 10000, keep_for: 90d }
 alerts: { channels: [], routes: [], dashboard: null }
+injector: { listen: null, tls: null, template_file: null, on_error: admit }
 limits: { max_body: 1MiB, max_connections: 1000, max_watchers: 1000 }
 shutdown: { grace: 10s }
 ";
@@ -255,7 +257,7 @@ alerts:
             "alerts.channels[1].name: a is already the name of alerts.channels[0] (f.yaml, line 8)",
             "alerts.routes[0].channels: item 0 of it: b is not a name under alerts.channels (f.yaml, line 10)",
             "audit.keep: 1 is less than 100, the least allowed (--set)",
-            "nonsense: unknown key; the keys here are fleet, listen, auth, telemetry, health, audit, alerts, limits, shutdown (--set)",
+            "nonsense: unknown key; the keys here are fleet, listen, auth, telemetry, health, audit, alerts, injector, limits, shutdown (--set)",
         ]
     );
 }

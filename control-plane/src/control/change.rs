@@ -9,6 +9,7 @@ use fusebox_base::clock;
 use fusebox_proto::v1;
 use fusebox_rules::fleet::settings::{Settings, Word};
 use fusebox_store::{audit::Append, presence::Alive, settings::ChangeSettings};
+use opentelemetry::{Array, KeyValue, StringValue, Value};
 use prost::Name;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     plan::{Plan, Wish},
     requests::Asked,
 };
-use crate::access::Caller;
+use crate::{access::Caller, telemetry};
 
 /// How often somebody else may be faster, where the request does not mind.
 const ATTEMPTS: u32 = 8;
@@ -90,6 +91,7 @@ impl Control {
             Ok(made) if dry_run => Ok(told(&made, &BTreeSet::new(), made.plan.concerned.len())),
             Ok(made) => {
                 let result = self.wait(&made, asked.how.wait).await;
+                note(&result);
                 self.reader.look().await;
                 Ok(result)
             }
@@ -131,7 +133,9 @@ impl Control {
     }
 
     /// Puts what is planned in place; `None`: somebody else was faster.
-    async fn put(&self, plan: Plan, replaces: u64, event: &Event) -> Result<Option<Made>, Refusal> {
+    async fn put(&self, mut plan: Plan, replaces: u64, event: &Event) -> Result<Option<Made>, Refusal> {
+        // Each sidecar that applies them joins this trace.
+        plan.settings.trace = telemetry::current().parent_text().map(str::to_owned);
         let version = plan.settings.version;
         let effect = plan.effects.join("; ");
         let entry = event.clone().ended(Outcome::Done { effect: &effect, version });
@@ -193,6 +197,16 @@ fn lagging(made: &Made, sidecars: &[Alive]) -> (BTreeSet<String>, usize) {
     let there: Vec<_> = live.filter(|beat| concerned.contains(beat.id.as_str())).collect();
     let waiting = there.iter().filter(|beat| beat.settings_version < made.version).map(|beat| beat.id.clone());
     (waiting.collect(), there.len())
+}
+
+/// What came of it, on the request's span.
+fn note(result: &v1::ChangeResult) {
+    let version = i64::try_from(result.settings_version).unwrap_or(i64::MAX);
+    let effects = result.effects.iter().cloned().map(StringValue::from).collect();
+    telemetry::note(KeyValue::new("fusebox.settings.version", version));
+    telemetry::note(KeyValue::new("fusebox.effects", Value::Array(Array::String(effects))));
+    telemetry::note(KeyValue::new("fusebox.sidecars.applied", i64::from(result.sidecars_applied)));
+    telemetry::note(KeyValue::new("fusebox.sidecars.total", i64::from(result.sidecars_total)));
 }
 
 fn told(made: &Made, waiting: &BTreeSet<String>, total: usize) -> v1::ChangeResult {

@@ -14,27 +14,32 @@ use std::{
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use fusebox_base::{
-    prometheus::{CONTENT_TYPE, Text, process},
+    prometheus::{Format, Text, process},
     serve::tls::expires,
+    spans,
 };
 use fusebox_proto::v1::{AlertKind, BreakerState, Channel, DegradationLevel, Fleet, HealthStatus, Model, Provider};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::{alerts::Counts, control::Control};
+use crate::{alerts::Counts, control::Control, inject, telemetry::Traces};
 
 /// What stands behind the pages.
 #[derive(Debug)]
 pub struct Pages {
     /// What is told of.
     pub control: Arc<Control>,
+    /// What the webhook has counted, where it is on.
+    pub injections: Option<Arc<inject::Counts>>,
     /// Cancelled once no more requests should be sent here.
     pub draining: CancellationToken,
+    /// What is told of the spans that were made.
+    pub traces: Traces,
     /// What there is to say of the configuration.
     pub configured: Arc<Configured>,
 }
@@ -66,9 +71,10 @@ async fn ready(State(pages): State<Arc<Pages>>) -> Response {
     (StatusCode::OK, "ready\n").into_response()
 }
 
-async fn metrics(State(pages): State<Arc<Pages>>) -> Response {
+async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
     let control = &pages.control;
-    let mut text = Text::default();
+    let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
+    let mut text = Text::new(format);
     let picture = control.fleet();
     fleet(&mut text, &picture.fleet);
     providers(&mut text, &picture.fleet.providers);
@@ -81,6 +87,12 @@ async fn metrics(State(pages): State<Arc<Pages>>) -> Response {
     let well = u8::from(control.reader().is_well());
     text.single("fusebox_control_store_connected", "gauge", "Whether the fleet's store can be read.", well);
     text.single("fusebox_control_watchers", "gauge", "Who watches at present.", control.watchers().open());
+    if let Some(injections) = &pages.injections {
+        injections.write(&mut text);
+    }
+    if let Some(counts) = pages.traces.counts() {
+        spans::write(&mut text, counts);
+    }
     let help = "Whether the configuration in force is the one that was read last; 0: that one was refused.";
     let good = u8::from(pages.configured.good.load(Relaxed));
     text.single("fusebox_config_last_reload_successful", "gauge", help, good);
@@ -95,7 +107,7 @@ async fn metrics(State(pages): State<Arc<Pages>>) -> Response {
     text.family("fusebox_build_info", "gauge", "Always 1.");
     text.sample("fusebox_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
     process::write(&mut text);
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text.finish()).into_response()
+    ([(header::CONTENT_TYPE, format.content_type())], text.finish()).into_response()
 }
 
 fn fleet(text: &mut Text, fleet: &Fleet) {

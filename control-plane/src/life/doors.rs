@@ -8,18 +8,18 @@ use std::{
 };
 
 use axum::{Router, extract::Request, middleware, response::Response};
-use fusebox_base::serve::{self, Connections, tls::Certificate};
+use fusebox_base::serve::{self, Connections};
 use hyper::{body::Incoming, service::Service};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic_health::server::HealthReporter;
 use tower_service::Service as _;
 
-use super::{Parts, StartError, addresses::Addresses};
+use super::{Parts, StartError, addresses::Addresses, certificates::Certificates};
 use crate::{
     config::{Config, Listen},
     doors::{
-        grpc,
+        admission, grpc,
         guard::Authority,
         metrics::{self, Pages},
         page,
@@ -32,6 +32,7 @@ use crate::{
 pub(super) struct Bound {
     grpc: TcpListener,
     http: TcpListener,
+    injector: Option<TcpListener>,
     pub(super) addresses: Addresses,
 }
 
@@ -41,33 +42,40 @@ pub(super) struct Doors {
     health: HealthReporter,
 }
 
-/// Binds both doors.
-pub(super) fn bind(listen: &Listen) -> Result<Bound, StartError> {
-    let (grpc, http) = (bind_one("grpc", listen.grpc)?, bind_one("http", listen.http)?);
-    let addresses = Addresses { grpc: grpc.local_addr()?, http: http.local_addr()? };
-    Ok(Bound { grpc, http, addresses })
+/// Binds all doors.
+pub(super) fn bind(config: &Config) -> Result<Bound, StartError> {
+    let Listen { grpc, http } = config.listen;
+    let (grpc, http) = (bind_one("listen.grpc", grpc)?, bind_one("listen.http", http)?);
+    let injector = config.injector.as_ref().map(|injector| bind_one("injector.listen", injector.listen));
+    let injector = injector.transpose()?;
+    let addresses = Addresses {
+        grpc: grpc.local_addr()?,
+        http: http.local_addr()?,
+        injector: injector.as_ref().map(TcpListener::local_addr).transpose()?,
+    };
+    Ok(Bound { grpc, http, injector, addresses })
 }
 
-fn bind_one(door: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    let fault = |error| StartError::Listen { door, address, error };
+fn bind_one(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let fault = |error| StartError::Listen { key, address, error };
     let (_, mut listeners) = serve::bind(address, 1).map_err(fault)?;
     listeners.pop().ok_or_else(|| fault(io::Error::other("nothing was bound")))
 }
 
 impl Doors {
-    /// Serves on both from now on.
+    /// Serves on all from now on.
     pub(super) async fn open(
         bound: Bound,
         parts: &Parts,
         config: &Config,
-        certificate: Option<Certificate>,
+        certificates: &Certificates,
         traces: Traces,
         draining: &CancellationToken,
     ) -> Result<Self, StartError> {
-        let secure = certificate.is_some();
+        let secure = certificates.doors.is_some();
         let connections = Connections {
             bounds: config.limits.bounds(),
-            tls: certificate,
+            tls: certificates.doors.clone(),
             open: Arc::default(),
             count: (),
             draining: draining.clone(),
@@ -80,9 +88,12 @@ impl Doors {
             guard: Arc::clone(&parts.guard),
             max_body: config.limits.max_body,
         };
+        let injections = parts.admission.as_ref().map(|admission| Arc::clone(admission.counts()));
         let pages = Pages {
             control: Arc::clone(&parts.control),
+            injections,
             draining: draining.clone(),
+            traces: traces.clone(),
             configured: Arc::clone(&parts.configured),
         };
         let http = page::router(secure).merge(metrics::router(&Arc::new(pages))).merge(rest::router(&Arc::new(rest)));
@@ -90,6 +101,12 @@ impl Doors {
         for (listener, router) in [(bound.grpc, grpc), (bound.http, http)] {
             let router = router.layer(middleware::from_fn_with_state(traces.clone(), span));
             serving.spawn(connections.clone().serve_introduced(listener, Routed(router)));
+        }
+        if let (Some(listener), Some(admission)) = (bound.injector, &parts.admission) {
+            // However many look at the dashboard, pods can start.
+            let apart = Connections { tls: certificates.injector.clone(), open: Arc::default(), ..connections };
+            let router = admission::router(admission).layer(middleware::from_fn_with_state(traces, span));
+            serving.spawn(apart.serve(listener, Routed(router)));
         }
         grpc::serving(&health, true).await;
         Ok(Self { serving, health })

@@ -1,12 +1,12 @@
 //! The control plane's life: start, serve, reload, drain. Reads as a list.
 
 mod addresses;
+mod certificates;
 mod doors;
 
 use std::{
     fmt, io,
     net::SocketAddr,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -14,11 +14,7 @@ use std::{
     time::Duration,
 };
 
-use fusebox_base::{
-    clock,
-    log::Log,
-    serve::tls::{self, Certificate},
-};
+use fusebox_base::{clock, log::Log};
 use fusebox_rules::fleet::Stamp;
 use fusebox_store::{Store, audit, redis::Address};
 use parking_lot::Mutex;
@@ -28,14 +24,18 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{addresses::announce, doors::Doors};
+use self::{
+    addresses::announce,
+    certificates::{Certificates, Read},
+    doors::Doors,
+};
 use crate::{
     access::Keeper,
     alerts::Deliverer,
     config::{Config, Faults, Sources, Watch, needs_restart},
     control::{Control, Watchers},
     demonstration,
-    doors::{guard::Guard, metrics::Configured},
+    doors::{admission::Admission, guard::Guard, metrics::Configured},
     picture::{Frame, HealthRule, Reader, Seen},
     telemetry::Traces,
 };
@@ -55,10 +55,10 @@ pub enum StartError {
     #[error("{0}")]
     Unusable(String),
     /// An address cannot be listened on.
-    #[error("listen.{door}: {address} cannot be listened on: {error}")]
+    #[error("{key}: {address} cannot be listened on: {error}")]
     Listen {
-        /// Which of the two.
-        door: &'static str,
+        /// Which door.
+        key: &'static str,
         /// Where.
         address: SocketAddr,
         /// Why not.
@@ -78,15 +78,15 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     let unusable = |key: &str, error: &dyn fmt::Display| StartError::Unusable(format!("{key}: {error}"));
     let log = Log::try_start(&config.telemetry).map_err(|error| unusable("telemetry.log", &error))?;
     let traces = Traces::try_new(&config.telemetry).map_err(|error| unusable("telemetry.otlp_endpoint", &error))?;
-    let certificate = certificate(&config).map_err(StartError::Unusable)?.map(Certificate::new);
-    let bound = doors::bind(&config.listen)?;
+    let certificates = Certificates::from(Read::try_new(&config).map_err(StartError::Unusable)?);
+    let bound = doors::bind(&config)?;
     let store = Arc::new(store(&config).map_err(|error| unusable("fleet.redis", &error))?);
     let draining = CancellationToken::new();
-    let parts = Parts::new(&config, Arc::clone(&store), &draining);
+    let parts = Parts::new(&config, Arc::clone(&store), traces.clone(), &draining);
     let (mut stop, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
 
     let addresses = bound.addresses;
-    let mut doors = Doors::open(bound, &parts, &config, certificate.clone(), traces.clone(), &draining).await?;
+    let mut doors = Doors::open(bound, &parts, &config, &certificates, traces.clone(), &draining).await?;
     let mut work = JoinSet::new();
     work.spawn(read(Arc::clone(parts.control.reader())));
     work.spawn(listen(Arc::clone(parts.control.reader())));
@@ -98,7 +98,7 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     }
     announce(addresses)?;
     let grace = config.shutdown.grace;
-    let mut life = Life { parts, config, watch, log: &log, certificate };
+    let mut life = Life { parts, config, watch, log: &log, certificates };
     tokio::select! {
         () = life.go_on() => {}
         () = either(&mut stop, &mut interrupt) => {}
@@ -125,14 +125,16 @@ struct Parts {
     keeper: Arc<Keeper>,
     guard: Arc<Guard>,
     rule: Arc<arc_swap::ArcSwap<HealthRule>>,
+    admission: Option<Arc<Admission>>,
     configured: Arc<Configured>,
 }
 
 impl Parts {
-    fn new(config: &Config, store: Arc<Store>, draining: &CancellationToken) -> Self {
+    fn new(config: &Config, store: Arc<Store>, traces: Traces, draining: &CancellationToken) -> Self {
         let replica = replica();
         let name = &config.fleet.name;
-        let deliverer = Arc::new(Deliverer::new(Arc::clone(&store), config.alerts.settings.clone(), name, &replica));
+        let deliverer = Deliverer::new(Arc::clone(&store), config.alerts.settings.clone(), name, &replica);
+        let deliverer = Arc::new(deliverer.traced(traces));
         let rule = Arc::new(arc_swap::ArcSwap::from_pointee(health(config)));
         let reader = Arc::new(Reader::new(store, frame(config, &deliverer, &rule)));
         let watchers = Watchers::new(config.limits.max_watchers, draining.clone());
@@ -140,8 +142,10 @@ impl Parts {
         let control = Arc::new(Control::new(reader, Arc::clone(&deliverer), kept, watchers));
         let keeper = Arc::new(Keeper::new(config.auth.access()));
         let guard = Arc::new(Guard::new(Arc::clone(&keeper), Arc::clone(&control)));
-        let configured = Configured { good: AtomicBool::new(true), certificates: Mutex::new(certificates(config)) };
-        Self { control, deliverer, keeper, guard, rule, configured: Arc::new(configured) }
+        let admission = config.injector.as_ref().map(|injector| Arc::new(Admission::new(injector)));
+        let files = Mutex::new(certificates::files(config));
+        let configured = Arc::new(Configured { good: AtomicBool::new(true), certificates: files });
+        Self { control, deliverer, keeper, guard, rule, admission, configured }
     }
 }
 
@@ -160,16 +164,6 @@ fn frame(
         deliveries: seen.firing.iter().map(|alert| (alert.id, deliverer.deliveries().of_alert(alert.id))).collect(),
         demonstration,
     })
-}
-
-/// The certificate to serve with, if any.
-fn certificate(config: &Config) -> Result<Option<Arc<rustls::ServerConfig>>, String> {
-    config.auth.tls.as_ref().map(|tls| tls::read(tls, config.auth.asked())).transpose()
-}
-
-/// The files of the certificates to serve with, by the keys that name them.
-fn certificates(config: &Config) -> Vec<(&'static str, PathBuf)> {
-    config.auth.tls.iter().map(|tls| ("auth.tls.cert_file", tls.cert_file.clone())).collect()
 }
 
 fn health(config: &Config) -> HealthRule {
@@ -227,7 +221,7 @@ struct Life<'a> {
     config: Config,
     watch: Watch,
     log: &'a Log,
-    certificate: Option<Certificate>,
+    certificates: Certificates,
 }
 
 impl Life<'_> {
@@ -244,17 +238,23 @@ impl Life<'_> {
                     for fault in &faults {
                         tracing::error!(%fault, "the new configuration is refused; the last good one stays");
                     }
+                    self.renew();
                 }
             }
         }
     }
 
+    /// Takes up certificates whose files have changed, whatever else is wrong: those in force expire, and nobody would be
+    /// let in while a fault elsewhere waits to be mended.
+    fn renew(&self) {
+        if let Ok(read) = Read::try_new(&self.config) {
+            self.certificates.exchange(read);
+        }
+    }
+
     /// As a whole or not at all.
     fn exchange(&mut self, config: Config) -> Result<(), Vec<String>> {
-        let certificate = certificate(&config).map_err(|fault| vec![fault])?;
-        if let (Some(held), Some(certificate)) = (&self.certificate, certificate) {
-            held.store(certificate);
-        }
+        self.certificates.exchange(Read::try_new(&config).map_err(|fault| vec![fault])?);
         for key in needs_restart(&self.config, &config) {
             tracing::warn!(key, "this takes effect only at a start");
         }
@@ -264,7 +264,10 @@ impl Life<'_> {
         self.parts.keeper.exchange(config.auth.access());
         self.parts.deliverer.exchange(config.alerts.settings.clone());
         self.parts.rule.store(Arc::new(health(&config)));
-        *self.parts.configured.certificates.lock() = certificates(&config);
+        if let (Some(admission), Some(injector)) = (&self.parts.admission, &config.injector) {
+            admission.exchange(injector);
+        }
+        *self.parts.configured.certificates.lock() = certificates::files(&config);
         self.config = config;
         Ok(())
     }

@@ -144,6 +144,20 @@ pub enum Change {
     Rewrite,
 }
 
+impl Change {
+    /// Its name in traces.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::LongerTimeout => "longer_timeout",
+            Self::AskForLess => "ask_for_less",
+            Self::SayWhatWasWrong => "reprompt",
+            Self::Rewrite => "rewrite",
+        }
+    }
+}
+
 /// What follows an attempt that failed before its first token.
 ///
 /// - A provider that names a wait is not waited for while others can take the call. Alone, the wait that it named wins

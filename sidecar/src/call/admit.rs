@@ -28,6 +28,7 @@ use crate::{
         limiter::{Limiter, Slot},
     },
     provider,
+    telemetry::WaitFor,
 };
 
 /// The least that a shed call is told to wait. It is told up to twice as long, at random: those that were shed together
@@ -105,11 +106,17 @@ impl Way {
         let operation = self.call.request.operation;
         let class = Class::from(priority);
         // With nobody to ask, the chain has more to say about it.
-        let Some((chosen, spilled)) = self.route.choose(operation, class) else { return Ok(()) };
+        let route = Arc::clone(&self.route);
+        let Some((chosen, spilled)) = route.choose(operation, class) else { return Ok(()) };
         let limiter = chosen.upstream.gate.limiter();
         let slot = match limiter.try_take(class) {
             Some(slot) => slot,
-            None => self.wait_for(limiter, class).await?,
+            None => {
+                let (began, provider) = (clock::now(), chosen.upstream.index);
+                let slot = self.wait_for(limiter, class).await;
+                self.trace.waited_for(WaitFor::Queue, Some(provider), clock::now().since(began));
+                slot?
+            }
         };
         self.place.at = Some(slot);
         self.place.spilled = spilled;

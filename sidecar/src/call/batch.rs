@@ -84,6 +84,7 @@ async fn in_parts(way: &mut Way, batch: &Batch, parts: Vec<Part>) -> Result<Foun
     let most = way.plan().config.limits.max_answer.saturating_mul(MAX_ANSWERS);
     // What one call may have, each part may: without the others it would be one.
     let allowed = way.attempts_left.max(1);
+    way.trace.in_parts(parts.len());
     let mut waiting = VecDeque::from(parts);
     let mut answers = Answers::default();
     while let Some(part) = waiting.pop_front() {
@@ -92,11 +93,16 @@ async fn in_parts(way: &mut Way, batch: &Batch, parts: Vec<Part>) -> Result<Foun
         }
         way.call.request = batch.part(&part.inputs).ok_or_else(no_such_part)?;
         way.attempts_left = allowed;
-        match way.chain_within_windows().await {
+        way.trace.part(Some(part.inputs.clone()));
+        let found = way.chain_within_windows().await;
+        way.trace.part(None);
+        match found {
             Ok(found) => answers.add(way, part, found)?,
             Err(failure) => {
                 let step = after(way, &part, failure).map_err(|failure| of_part(failure, &part.inputs))?;
-                for smaller in step.parts(&part).into_iter().rev() {
+                let smaller = step.parts(&part);
+                way.trace.in_parts(smaller.len());
+                for smaller in smaller.into_iter().rev() {
                     waiting.push_front(smaller);
                 }
             }

@@ -23,7 +23,7 @@ use crate::{
     config::{ContentFilter, ContextOverflow},
     error::{ErrorKind, Failure},
     gate::{Pass, Refusal},
-    telemetry,
+    telemetry::{self, Otherwise, WaitFor},
 };
 
 /// An answer, and who gave it.
@@ -170,10 +170,14 @@ impl Way {
                                 _ => Asked::GiveUp(failure),
                             };
                         }
+                        self.trace.otherwise(Otherwise::Retry(change));
                         self.trace.retry(seat.upstream.index, failure.kind, wait, wait_reason);
                     }
                     if !wait.is_zero() {
                         tokio::time::sleep(wait).await;
+                    }
+                    if failure.unasked {
+                        self.trace.waited_for(WaitFor::CoolDown, Some(seat.upstream.index), wait);
                     }
                     begun = clock::now();
                     self.reprompts_left -= u32::from(change == Change::SayWhatWasWrong);
@@ -284,7 +288,7 @@ impl Way {
     }
 
     /// Notes on the call's own trace that it moved a breaker.
-    fn moved(&mut self, provider: usize, moved: Option<Transition>) {
+    pub(super) fn moved(&mut self, provider: usize, moved: Option<Transition>) {
         if let Some(moved) = moved {
             self.trace.tripped(provider, telemetry::Transition::from(&moved));
         }

@@ -30,6 +30,7 @@ use crate::{
     config::ProviderKind,
     error::{ErrorKind, Failure},
     gate::Pass,
+    telemetry::Otherwise,
 };
 
 /// How much of a stream has been passed on, and who has been asked to go on with it since it last broke.
@@ -167,10 +168,13 @@ impl Way {
         }
         let pass =
             upstream.gate.admit(Asker::Caller, || self.tokens_at(seat).saturating_add(u64::from(sent.tokens))).ok()?;
+        let how = if continues { Otherwise::Continue } else { Otherwise::Anew };
+        self.trace.otherwise(how);
         if this.seat == this.from {
             self.trace.retry(upstream.index, this.kind, Duration::ZERO, WaitReason::None);
         } else {
             self.trace.fallback(route.seats[this.from].upstream.index, upstream.index, this.kind);
+            self.trace.otherwise(how);
         }
         self.repeated = if continues { sent.tokens } else { 0 };
         let answer = self.attempt_with(request, seat, pass, this.others).await;

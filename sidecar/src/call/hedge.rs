@@ -69,6 +69,7 @@ impl Way {
                 Err(_) => match may_ask_twice.then(|| beside(rest, request, size)).flatten() {
                     None => one = Some(asking.await),
                     Some((other, pass)) => {
+                        asker.trace.hedged(seat.upstream.index, other.upstream.index, late);
                         let (_, beside) =
                             second.insert((other, asker.of(other, pass, &next.changes, others.saturating_sub(1))));
                         (one, two) = race(asking, beside.make()).await;

@@ -32,7 +32,7 @@ use crate::{
     config::CacheMode,
     digest::{Digest, Digester, Sink as _},
     error::{ErrorKind, Failure, FieldFault},
-    telemetry::CacheResult,
+    telemetry::{CacheResult, WaitFor},
 };
 
 /// How often a call waits for another whose end is no use to it. After that it shares even a failure: whatever fails
@@ -132,7 +132,11 @@ pub(super) async fn join(sidecar: &Sidecar, sharing: &Sharing, mut way: Box<Way>
         if let Err(failure) = way.has_place() {
             return Err(way.refused(failure));
         }
-        let Some(head) = told.head(until).await else { return Err(way.refused(too_late())) };
+        way.trace.shares(&told.identity);
+        let began = clock::now();
+        let head = told.head(until).await;
+        way.trace.waited_for(WaitFor::EqualCall, None, clock::now().since(began));
+        let Some(head) = head else { return Err(way.refused(too_late())) };
         waits += 1;
         if sharing.why == Why::Key || head.serves_all() {
             return behind(told, way, head, until, sharing.why);
@@ -162,7 +166,7 @@ impl InFlight {
                 return if same { Entered::Again(replay, age) } else { Entered::InUse };
             }
         }
-        let told = Arc::new(Told::new(sharing.fingerprint));
+        let told = Arc::new(Told::new(sharing.fingerprint, way.trace.identity()));
         calls.insert(sharing.id, Arc::downgrade(&told));
         Entered::First(told)
     }
@@ -200,7 +204,7 @@ fn behind(
 ) -> Result<Answered, Box<Refused>> {
     // It is the first one's to remember.
     way.question = None;
-    way.outcome = theirs(&way, &head, why);
+    way.outcome = theirs(&mut way, &head, why);
     match head {
         Head::Refused(failure, _) => Err(way.refused(failure)),
         Head::Whole(_, whole) => {
@@ -217,11 +221,11 @@ fn behind(
 }
 
 /// How another's answer came about, for the caller of `way`.
-fn theirs(way: &Way, head: &Head, why: Why) -> Outcome {
+fn theirs(way: &mut Way, head: &Head, why: Why) -> Outcome {
     let (Head::Whole(outcome, _) | Head::Stream(outcome) | Head::Refused(_, outcome)) = head;
     let mut outcome = Outcome { correlation_id: Arc::clone(&way.call.correlation_id), ..outcome.clone() };
     if why == Why::Question && !matches!(head, Head::Refused(..)) {
-        way.trace.cache(CacheResult::Shared, 1);
+        way.trace.looked_up(CacheResult::Shared);
         (outcome.source, outcome.quality) = (Some(Source::Cache), Quality::Cached);
         outcome.warnings.push("the answer to an equal call that was under way".to_owned());
     }

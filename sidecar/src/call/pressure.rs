@@ -115,7 +115,9 @@ mod tests {
             [read(&pressure, 0.5, 0), read(&pressure, 0.95, 1), read(&pressure, 0.95, 2)],
             [Level::Full, Level::Full, Level::Minimal]
         );
-        let page = fusebox_base::testing::page::Page::read(&pressure.telemetry.render());
+        let page = fusebox_base::testing::page::Page::read(
+            &pressure.telemetry.render(fusebox_base::prometheus::Format::default()),
+        );
         assert_eq!(page.value("fusebox_degradation_level"), Some(2.0));
         assert_eq!(page.value("fusebox_load{part=\"queue\"}"), Some(0.95));
         assert_eq!(page.value("fusebox_load{part=\"cpu\"}"), None);

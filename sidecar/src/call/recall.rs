@@ -198,7 +198,7 @@ impl Way {
             None => self.fetch(key).await?,
         };
         let Some(ready) = known.tell(&self.call.request) else {
-            self.trace.cache(CacheResult::Miss, 1);
+            self.trace.looked_up(CacheResult::Miss);
             return None;
         };
         let outcome = &mut self.outcome;
@@ -212,14 +212,14 @@ impl Way {
     }
 
     /// What is remembered here, and how old it is.
-    fn find(&self, key: Digest) -> Option<(Arc<Remembered>, Duration)> {
+    fn find(&mut self, key: Digest) -> Option<(Arc<Remembered>, Duration)> {
         let found = self.shared.memory.answers.find(key, self.plan().config.cache.ttl, clock::now());
         let (result, found) = match found {
             Found::Fresh(known, age) => (CacheResult::Hit, Some((known, age))),
             Found::Stale => (CacheResult::Stale, None),
             Found::Nothing => (CacheResult::Miss, None),
         };
-        self.trace.cache(result, 1);
+        self.trace.looked_up(result);
         found
     }
 
@@ -229,7 +229,8 @@ impl Way {
         let (common, name) = self.shared()?;
         let fetched = common.fetch(&name, &mut patience).await;
         self.patience = patience;
-        let cache = &self.plan().config.cache;
+        let current = Arc::clone(&self.current);
+        let cache = &current.plan.config.cache;
         let known = match fetched {
             Fetched::Unanswered => Err(CacheResult::FleetUnanswered),
             Fetched::Nothing => Err(CacheResult::FleetMiss),
@@ -238,7 +239,7 @@ impl Way {
                 .filter(|(_, age)| *age <= cache.ttl)
                 .ok_or(CacheResult::FleetMiss),
         };
-        self.trace.cache(known.as_ref().map_or_else(|result| *result, |_| CacheResult::FleetHit), 1);
+        self.trace.looked_up(known.as_ref().map_or_else(|result| *result, |_| CacheResult::FleetHit));
         let (known, age) = known.ok()?;
         let now = clock::now();
         // What is older than this process cannot be dated here.

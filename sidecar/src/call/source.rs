@@ -120,7 +120,7 @@ impl Source {
 
     /// Ends an attempt that came to nothing, or to no end, and tells everyone what that says of its provider.
     fn close(mut self, way: &mut Way, cause: &Cause) {
-        let upstream = &way.route.seats[self.seat].upstream;
+        let upstream = Arc::clone(&way.route.seats[self.seat].upstream);
         let usage = self.reading.facts().usage;
         self.pass.used(usage);
         let told = usage.is_some() && !matches!(cause, Cause::Diverged);
@@ -131,13 +131,13 @@ impl Source {
                 self.trace.ended(Err(&failure.clone().used(usage)));
                 // A deadline that the caller set says nothing of the provider.
                 if failure.kind != ErrorKind::InferenceTimeout || !self.reading.is_past_deadline() {
-                    let _ = self.pass.failed(failure.kind, failure.wait);
+                    way.moved(upstream.index, self.pass.failed(failure.kind, failure.wait));
                 }
                 failure.kind
             }
             Cause::TooSlow => {
                 self.trace.ended(Err(&too_slow().by(&upstream.settings.name).used(usage)));
-                let _ = self.pass.slow();
+                way.moved(upstream.index, self.pass.slow());
                 ErrorKind::StreamBroken
             }
             // That its answer is another one is no fault: it is given up, as when a caller hangs up.
@@ -195,11 +195,12 @@ impl Rest {
 
     /// The answer is complete.
     pub(super) fn complete(self) -> Outcome {
-        let Self { source: Source { reading, mut pass, trace, .. }, way, .. } = self;
+        let Self { source: Source { reading, mut pass, trace, seat, .. }, mut way, .. } = self;
         let facts = reading.facts();
         pass.used(facts.usage);
         trace.ended(Ok(&facts));
-        let _ = if reading.was_slow() { pass.slow() } else { pass.succeeded() };
+        let provider = way.route.seats[seat].upstream.index;
+        way.moved(provider, if reading.was_slow() { pass.slow() } else { pass.succeeded() });
         way.ended(&End { finish: facts.finish, usage: facts.usage, model: facts.model, ..End::default() })
     }
 

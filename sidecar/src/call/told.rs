@@ -24,6 +24,7 @@ use crate::{
     chat::answer::{Chunk, Finish, Usage, Whole},
     digest::Digest,
     error::{ErrorKind, Failure},
+    telemetry::Identity,
 };
 
 /// Bytes of a streamed answer that are kept for those who come late.
@@ -34,6 +35,8 @@ const MAX_KEPT: usize = 64 << 20;
 pub(super) struct Told {
     /// What was asked.
     pub(super) fingerprint: Digest,
+    /// Whose trace tells of it.
+    pub(super) identity: Identity,
     state: Mutex<State>,
 }
 
@@ -74,8 +77,8 @@ impl Head {
 
 impl Told {
     /// Of which nothing has been said yet.
-    pub(super) fn new(fingerprint: Digest) -> Self {
-        Self { fingerprint, state: Mutex::default() }
+    pub(super) fn new(fingerprint: Digest, identity: Identity) -> Self {
+        Self { fingerprint, identity, state: Mutex::default() }
     }
 
     /// Ends `teller` when nobody listens any more.
@@ -253,7 +256,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_listener_hears_how_a_stream_came_about_as_a_whole() {
         let begun = Outcome::untried(&"c".into());
-        let told = Arc::new(Told::new(Digest::of(b"")));
+        let told = Arc::new(Told::new(Digest::of(b""), Identity::default()));
         told.begin(Head::Stream(begun.clone()));
         let mut listener = Listener::new(Arc::clone(&told), None, begun.clone(), None);
         assert!(!told.go_on(Some(Ok(Chunk::default())), &begun));
@@ -268,10 +271,10 @@ mod tests {
     #[tokio::test]
     async fn whoever_tells_and_falls_silent_leaves_nobody_waiting() {
         let outcome = Outcome::untried(&"c".into());
-        let told = Arc::new(Told::new(Digest::of(b"")));
+        let told = Arc::new(Told::new(Digest::of(b""), Identity::default()));
         told.fall_silent(too_long(), &outcome);
         assert!(matches!(told.head(None).await, Some(Head::Refused(..))));
-        let told = Arc::new(Told::new(Digest::of(b"")));
+        let told = Arc::new(Told::new(Digest::of(b""), Identity::default()));
         told.begin(Head::Stream(outcome.clone()));
         let mut listener = Listener::new(Arc::clone(&told), None, outcome.clone(), None);
         told.fall_silent(too_long(), &outcome);

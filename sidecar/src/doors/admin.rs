@@ -9,11 +9,11 @@ use std::{collections::BTreeMap, convert::Infallible, io, pin::pin, sync::Arc, t
 use axum::{
     Json, Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
-use fusebox_base::prometheus::CONTENT_TYPE;
+use fusebox_base::prometheus::Format;
 use fusebox_rules::moment::Moment;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -354,7 +354,8 @@ async fn status(State(admin): State<Arc<Admin>>) -> Json<Status> {
     })
 }
 
-async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
     let providers = admin.view.providers();
     admin.telemetry.set_standing(standing::standing(&*admin.view, &providers));
     let limits = |one: ProviderView| {
@@ -364,7 +365,7 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
         })
     };
     admin.telemetry.set_limits(providers.into_iter().flat_map(limits).collect());
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], admin.telemetry.render()).into_response()
+    ([(header::CONTENT_TYPE, format.content_type())], admin.telemetry.render(format)).into_response()
 }
 
 fn code(good: bool) -> StatusCode {

@@ -38,17 +38,22 @@ pub(super) fn question(plan: &Plan, upstream: &Upstream) -> Result<Request, Fail
     parse(Operation::Chat, Bytes::from(body.to_string()))
 }
 
-/// Asks it, and waits for an answer for so long.
+/// Asks it as part of `trace`, and waits for an answer for so long.
 ///
 /// # Errors
 /// As an attempt's.
-pub(super) async fn ask(upstream: &Upstream, question: &Request, limit: Duration) -> Result<(), Failure> {
+pub(super) async fn ask(
+    upstream: &Upstream,
+    question: &Request,
+    limit: Duration,
+    trace: &TraceContext,
+) -> Result<(), Failure> {
     let ask = Ask {
         request: question,
         model: None,
         max_tokens: None,
         correlation_id: &correlation::made(),
-        trace: &TraceContext::default(),
+        trace,
         timeout: limit,
         left: None,
     };

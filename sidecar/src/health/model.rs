@@ -6,7 +6,10 @@ use std::time::Duration;
 use fusebox_rules::{breaker, health};
 
 use super::ask::{TOKENS, ask};
-use crate::{call::plan::Upstream, chat::request::Request};
+use crate::{
+    call::{TraceContext, plan::Upstream},
+    chat::request::Request,
+};
 
 /// How long an answer may take, however long the provider's own limit is.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,7 +30,7 @@ pub(super) async fn answers(upstream: &Upstream, question: &Request) -> Option<(
         return None;
     }
     let limit = upstream.settings.timeouts.total.min(PATIENCE);
-    Some(match ask(upstream, question, limit).await {
+    Some(match ask(upstream, question, limit, &TraceContext::default()).await {
         Ok(()) => (true, "it answers".to_owned()),
         Err(failure) if health::answers(failure.kind) => (true, format!("it answers: {}", failure.kind)),
         Err(failure) => (false, format!("{}: {}", failure.kind, failure.message)),

@@ -106,7 +106,7 @@ impl Generations {
             None => Tokens::anyone(),
             Some(file) => Tokens::read(file).map_err(|fault| vec![fault])?,
         };
-        let read = |named| tls::read(named, ClientCertificates::Required);
+        let read = |named| tls::read("auth.tls", named, ClientCertificates::Required);
         let tls = config.auth.tls.as_ref().map(read).transpose().map_err(|fault| vec![fault])?;
         let retries = config.retry_budget.clone();
         let gate = |settings: &Arc<config::Provider>| {

@@ -29,6 +29,7 @@ use self::{
 };
 use crate::{
     call::{Shared, plan::Upstream},
+    clock,
     config::{Config, Faults, READY_FILE, Sources, Watch},
     doors::{admin, grpc::Health},
     fleet::{Common, Fleet, Member, Portrait},
@@ -220,6 +221,7 @@ impl Life<'_> {
 
     /// Does what operators have set; whether the configuration was exchanged for it.
     fn obey(&mut self) -> bool {
+        let began = clock::wall();
         self.ordered.obey(&self.shared);
         let config = self.ordered.laid_over(&self.config);
         let exchanged = config.providers != self.shared.current.load().plan.config.providers;
@@ -228,10 +230,12 @@ impl Life<'_> {
                 for fault in &faults {
                     tracing::error!(%fault, "what operators have set cannot be done; the last good configuration stays");
                 }
+                self.ordered.tell(&self.shared.telemetry, began, false);
                 return false;
             }
             tracing::info!("providers are asked as operators have set");
         }
+        self.ordered.tell(&self.shared.telemetry, began, true);
         self.ordered.done();
         exchanged
     }

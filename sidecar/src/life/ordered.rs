@@ -1,6 +1,9 @@
 //! What operators have set, done here: levels and breakers at once, switches and ranks as another configuration.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use fusebox_rules::{breaker::Mode, degradation::Level, fleet::settings::Settings};
 use tokio::sync::watch;
@@ -9,6 +12,7 @@ use crate::{
     call::Shared,
     config::{Config, Provider},
     fleet::Fleet,
+    telemetry::{Applied, Telemetry},
 };
 
 /// Longer than this is not slept at a time: the shared clock is corrected meanwhile.
@@ -96,5 +100,22 @@ impl Ordered {
         if let Some(Followed { fleet, held, .. }) = &self.0 {
             fleet.orders().apply(held.version);
         }
+    }
+
+    /// Tells of settings that are new here, which began to be applied at `began`: all of it is `done`, or cannot be.
+    pub(super) fn tell(&self, telemetry: &Telemetry, began: SystemTime, done: bool) {
+        let Some(Followed { fleet, held, .. }) = &self.0 else { return };
+        if fleet.orders().applied() == held.version {
+            // What was set has expired.
+            return;
+        }
+        telemetry.applied(&Applied {
+            version: held.version,
+            trace: held.trace.as_deref(),
+            sidecar: fleet.id(),
+            began,
+            now: fleet.now(),
+            done,
+        });
     }
 }

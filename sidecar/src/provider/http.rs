@@ -105,11 +105,15 @@ impl Client {
         const TIMEOUT: HeaderName = HeaderName::from_static("x-fusebox-timeout-ms");
         const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
         const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
+        const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
         let mut headers = self.headers.clone();
         if let Ok(id) = HeaderValue::from_str(ask.correlation_id) {
             headers.insert(CORRELATION_ID, id);
         }
         headers.insert(TIMEOUT, HeaderValue::from(u64::try_from(ask.timeout.as_millis()).unwrap_or(u64::MAX)));
+        if let Some(baggage) = &ask.trace.baggage {
+            headers.insert(BAGGAGE, baggage.clone());
+        }
         if let Some(parent) = &ask.trace.parent {
             headers.insert(TRACE_PARENT, parent.clone());
             if let Some(state) = &ask.trace.state {

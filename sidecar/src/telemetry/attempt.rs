@@ -1,6 +1,6 @@
 //! One attempt of a call at one provider, as it is seen from outside.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use fusebox_base::spans::{CallSpan, Start};
 use fusebox_rules::{critical::Critical, moment::Moment};
@@ -10,7 +10,12 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::Span;
 
-use super::{CallTrace, Labels, Ledger, call::answer_attributes, errors::Failed, lines, names};
+use super::{
+    CallTrace, Labels, Ledger,
+    call::{answer_attributes, traced},
+    errors::Failed,
+    lines, names,
+};
 use crate::{
     call::{Call, TraceContext},
     chat::{
@@ -69,10 +74,10 @@ impl AttemptTrace {
                 KeyValue::new(names::PROVIDER, provider.series.name.to_string()),
                 KeyValue::new(names::ATTEMPT, i64::from(begun.number)),
             ];
-            if let Some((host, port)) = &provider.address {
-                attributes.push(KeyValue::new(names::SERVER_ADDRESS, host.to_string()));
-                attributes.push(KeyValue::new(names::SERVER_PORT, i64::from(*port)));
-            }
+            attributes.extend(call.stream.then(|| KeyValue::new(names::REQUEST_STREAM, true)));
+            attributes.extend(call.change.map(|change| KeyValue::new(names::CHANGE, change)));
+            attributes.extend(call.inputs.as_ref().map(|inputs| KeyValue::new(names::INPUTS, shown(inputs))));
+            attributes.extend(provider.address_attributes());
             let start = Start { name: format!("{operation} {model}"), at: clock::wall(), attributes };
             Box::new(tracer.attempt(start, parent))
         });
@@ -93,7 +98,7 @@ impl AttemptTrace {
     #[must_use]
     pub fn headers(&self, call: &Call) -> TraceContext {
         match (&self.labels.telemetry.tracer, &self.span) {
-            (Some(tracer), Some(span)) => tracer.headers(span),
+            (Some(tracer), Some(span)) => TraceContext { baggage: call.trace.baggage.clone(), ..tracer.headers(span) },
             _ => call.trace.clone(),
         }
     }
@@ -121,13 +126,14 @@ impl AttemptTrace {
                 self.remember(failure.kind, now);
                 lines::attempt(&self, failure, now.since(self.started));
                 let facts = Facts { usage: failure.usage, ..Facts::default() };
-                self.end_span(&facts, Some((failure.kind, failure.message.clone())));
+                self.end_span(&facts, Some(failure));
             }
         }
     }
 
     fn count(&self, kind: Option<ErrorKind>, now: Moment) {
-        self.labels.provider(self.begun.provider).series.attempt(kind, now.since(self.started));
+        let of = self.span.as_ref().and_then(|span| traced(span.span_context()));
+        self.labels.provider(self.begun.provider).series.attempt(kind, now.since(self.started), of);
     }
 
     /// What was used is paid for, whatever came of it.
@@ -152,16 +158,18 @@ impl AttemptTrace {
         });
     }
 
-    fn end_span(&mut self, facts: &Facts<'_>, error: Option<(ErrorKind, String)>) {
+    fn end_span(&mut self, facts: &Facts<'_>, error: Option<&Failure>) {
         let Some(mut span) = self.span.take() else { return };
         if span.is_recording() {
             span.set_attributes(answer_attributes(facts.finish, facts.usage, facts.model));
             if let Some(after) = self.first_token {
                 span.set_attribute(KeyValue::new(names::FIRST_CHUNK, after.as_secs_f64()));
             }
-            if let Some((kind, message)) = error {
-                span.set_attribute(KeyValue::new(names::ERROR_TYPE, kind.name()));
-                span.set_status(Status::error(message));
+            if let Some(failure) = error {
+                span.set_attribute(KeyValue::new(names::ERROR_TYPE, failure.kind.name()));
+                let status = failure.number("provider_status").and_then(|status| i64::try_from(status).ok());
+                span.set_attributes(status.map(|status| KeyValue::new(names::HTTP_STATUS, status)));
+                span.set_status(Status::error(failure.message.clone()));
             }
         }
         span.end();
@@ -181,4 +189,9 @@ impl Drop for AttemptTrace {
             span.end();
         }
     }
+}
+
+/// Which inputs, the last one included.
+fn shown(inputs: &Range<usize>) -> String {
+    format!("{}-{}", inputs.start, inputs.end.saturating_sub(1))
 }

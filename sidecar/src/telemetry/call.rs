@@ -3,29 +3,33 @@
 //! Fusebox's own time, `fusebox_overhead_seconds`, is the call's time less its waits and attempts, as
 //! its outcome tells them. A streamed answer's last attempt lasts until the call does.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
-use fusebox_base::spans::{CallSpan, Start};
-use fusebox_rules::{critical::Critical, fleet::bucket::Unit, ladder::Rung, moment::Moment};
+use fusebox_base::{
+    prometheus::Traced,
+    spans::{CallSpan, Start},
+};
+use fusebox_rules::{critical::Critical, degradation::Level, fleet::bucket::Unit, moment::Moment};
 use opentelemetry::{
     Array, KeyValue, StringValue, Value,
-    trace::{Span as _, Status},
+    trace::{Span as _, SpanContext, Status},
 };
 
 use super::{
-    CacheResult, Door, Labels, Ledger, Transition,
+    CacheResult, Door, Labels, Ledger, WaitFor,
     attempt::{AttemptTrace, Begun},
+    entry,
     errors::Failed,
     lines, names,
 };
 use crate::{
     call::{
         Call, Priority,
-        outcome::{Attempt, Outcome, Source, WaitReason},
+        outcome::{Attempt, Outcome, Source},
     },
     chat::{
         answer::{Finish, Usage},
-        request::Operation,
+        request::{Operation, Request},
     },
     clock,
     error::{ErrorKind, Failure},
@@ -47,7 +51,15 @@ pub struct CallTrace {
     pub(super) first_token: Option<Duration>,
     pub(super) attempts: u32,
     pub(super) ledger: Option<Arc<Ledger>>,
-    span: Option<Box<CallSpan>>,
+    pub(super) span: Option<Box<CallSpan>>,
+    /// What the next attempt asks otherwise than the last.
+    pub(super) change: Option<&'static str>,
+    /// Of a batch: what attempts ask for now.
+    pub(super) inputs: Option<Range<usize>>,
+    /// Whether a step down the ladder was taken.
+    pub(super) descended: bool,
+    /// Whether its answer comes in parts.
+    pub(super) stream: bool,
     /// For an equal call elsewhere.
     waited: Duration,
     over: bool,
@@ -80,12 +92,7 @@ impl CallTrace {
             let start = Start {
                 name: format!("{operation} {}", labels.model(model).series.name),
                 at: clock::wall() - clock::now().since(call.arrived),
-                attributes: vec![
-                    KeyValue::new(names::OPERATION, operation),
-                    KeyValue::new(names::REQUEST_MODEL, requested(labels, model, &call.request.model)),
-                    KeyValue::new(names::CORRELATION_ID, call.correlation_id.to_string()),
-                    KeyValue::new(names::DOOR, door.name()),
-                ],
+                attributes: known(labels, call, model, door),
             };
             Box::new(tracer.call(start, &call.trace))
         });
@@ -101,6 +108,10 @@ impl CallTrace {
             attempts: 0,
             ledger: None,
             span,
+            change: None,
+            inputs: None,
+            descended: false,
+            stream: call.request.stream,
             waited: Duration::ZERO,
             over: false,
         }
@@ -118,25 +129,9 @@ impl CallTrace {
     pub fn attempt(&mut self, provider: usize, model: Option<&str>, number: u32) -> AttemptTrace {
         self.attempts = self.attempts.max(number);
         let begun = Begun { provider, model_index: self.model, number };
-        AttemptTrace::new(self, self.span.as_deref(), begun, model)
-    }
-
-    /// An attempt failed with `kind` and another follows at the same provider after `wait`.
-    pub fn retry(&mut self, provider: usize, kind: ErrorKind, wait: Duration, reason: WaitReason) {
-        let series = &self.labels.provider(provider).series;
-        series.retry(kind);
-        lines::retry(self, &series.name, kind, wait, reason);
-        if let Some(span) = &mut self.span {
-            span.span.add_event(
-                names::RETRY_EVENT,
-                vec![
-                    KeyValue::new(names::PROVIDER, series.name.to_string()),
-                    KeyValue::new(names::ERROR_TYPE, kind.name()),
-                    KeyValue::new(names::WAIT, wait.as_secs_f64()),
-                    KeyValue::new(names::WAIT_REASON, reason.name()),
-                ],
-            );
-        }
+        let attempt = AttemptTrace::new(self, self.span.as_deref(), begun, model);
+        self.change = None;
+        attempt
     }
 
     /// Another attempt at a provider was left out, for its retry budget was spent.
@@ -149,54 +144,15 @@ impl CallTrace {
         self.labels.provider(provider).series.held_back(unit);
     }
 
-    /// A provider failed with `kind`, and another is asked instead.
-    pub fn fallback(&mut self, from: usize, to: usize, kind: ErrorKind) {
-        let (from, to) = (&self.labels.provider(from).series.name, &self.labels.provider(to).series.name);
-        lines::fallback(self, from, to, kind);
-        if let Some(span) = &mut self.span {
-            span.span.add_event(
-                names::FALLBACK_EVENT,
-                vec![
-                    KeyValue::new(names::FALLBACK_FROM, from.to_string()),
-                    KeyValue::new(names::FALLBACK_TO, to.to_string()),
-                    KeyValue::new(names::ERROR_TYPE, kind.name()),
-                ],
-            );
-        }
-    }
-
-    /// Every provider failed, with `kind` in sum, and this step down is taken.
-    pub fn descended(&mut self, rung: Rung, kind: ErrorKind) {
-        lines::descended(self, rung, kind);
-        if let Some(span) = &mut self.span {
-            let event = vec![KeyValue::new(names::RUNG, rung.name()), KeyValue::new(names::ERROR_TYPE, kind.name())];
-            span.span.add_event(names::LADDER_EVENT, event);
-        }
-    }
-
     /// It waited so long for an equal call that is under way at another sidecar.
     pub fn waited(&mut self, time: Duration) {
         self.waited = time;
+        self.waited_for(WaitFor::Claim, None, time);
     }
 
     /// So many look-ups in the cache, or answers to be kept there, came to `result`.
     pub fn cache(&self, result: CacheResult, count: usize) {
         self.labels.telemetry.metrics.cache(result, count as u64);
-    }
-
-    /// This call moved a provider's breaker. Only the call's span is told; the rest is `Telemetry::transition`'s.
-    pub fn tripped(&mut self, provider: usize, transition: Transition) {
-        if let Some(span) = &mut self.span {
-            span.span.add_event(
-                names::BREAKER_EVENT,
-                vec![
-                    KeyValue::new(names::PROVIDER, self.labels.provider(provider).series.name.to_string()),
-                    KeyValue::new(names::BREAKER_FROM, transition.from.name()),
-                    KeyValue::new(names::BREAKER_TO, transition.to.name()),
-                    KeyValue::new(names::BREAKER_REASON, transition.reason),
-                ],
-            );
-        }
     }
 
     /// An attempt at the provider of that index cost this much, and came to nothing.
@@ -213,7 +169,7 @@ impl CallTrace {
         if self.first_token.is_none() {
             let after = clock::now().since(self.arrived);
             self.first_token = Some(after);
-            self.labels.telemetry.metrics.first_token(after);
+            self.labels.telemetry.metrics.first_token(after, self.traced());
         }
     }
 
@@ -243,7 +199,7 @@ impl CallTrace {
     fn count(&self, source: Option<Source>, kind: Option<ErrorKind>, took: Duration, overhead: Option<Duration>) {
         let metrics = &self.labels.telemetry.metrics;
         self.labels.model(self.model).series.call(source, kind);
-        metrics.call_took(took, overhead);
+        metrics.call_took(took, overhead, self.traced());
         metrics.call_left();
         if kind == Some(ErrorKind::Shed) {
             metrics.shed(self.priority);
@@ -262,22 +218,47 @@ impl CallTrace {
         });
     }
 
+    /// Its span's place in a sampled trace, for the exemplars of what it is counted in.
+    fn traced(&self) -> Option<Traced> {
+        traced(self.span.as_ref()?.span.span_context())
+    }
+
     fn end_span(&mut self, end: &CallEnd<'_>) {
         let Some(mut call) = self.span.take() else { return };
         if call.span.is_recording() {
             call.span.set_attributes(answer_attributes(end.finish, end.usage, end.response_model));
-            call.span.set_attribute(KeyValue::new(names::ATTEMPTS, i64::from(self.attempts)));
-            let provider = end.outcome.provider.as_ref().map(|name| KeyValue::new(names::PROVIDER, name.to_string()));
-            let source = end.source.map(|source| KeyValue::new(names::SOURCE, source.name()));
-            let first = self.first_token.map(|after| KeyValue::new(names::FIRST_CHUNK, after.as_secs_f64()));
-            let error = end.error.map(|failure| KeyValue::new(names::ERROR_TYPE, failure.kind.name()));
-            call.span.set_attributes([provider, source, first, error].into_iter().flatten());
+            call.span.set_attributes(self.outcome_attributes(end));
+            call.span.set_attribute(entry::told(self.door, end.error, self.first_token.is_some()));
             // A server's span is in error only where the server is; what is wrong with the call is the caller's affair.
             if let Some(failure) = end.error.filter(|failure| failure.http_status() >= 500) {
                 call.span.set_status(Status::error(failure.message.clone()));
             }
         }
         call.span.end();
+    }
+}
+
+impl CallTrace {
+    /// How it went.
+    fn outcome_attributes(&self, end: &CallEnd<'_>) -> impl Iterator<Item = KeyValue> {
+        let outcome = end.outcome;
+        let fell_back = match end.source {
+            Some(Source::Fallback | Source::Simplified | Source::Static) => true,
+            Some(Source::Primary | Source::Cache) | None => self.descended,
+        };
+        [
+            Some(KeyValue::new(names::ATTEMPTS, i64::from(self.attempts))),
+            outcome.provider.as_ref().map(|name| KeyValue::new(names::PROVIDER, name.to_string())),
+            end.source.map(|source| KeyValue::new(names::SOURCE, source.name())),
+            end.source.map(|_| KeyValue::new(names::QUALITY, outcome.quality.name())),
+            fell_back.then(|| KeyValue::new(names::FELL_BACK, true)),
+            outcome.age.map(|age| KeyValue::new(names::CACHE_AGE, age.as_secs_f64())),
+            (outcome.level != Level::Full).then(|| KeyValue::new(names::LEVEL, outcome.level.name())),
+            self.first_token.map(|after| KeyValue::new(names::FIRST_CHUNK, after.as_secs_f64())),
+            end.error.map(|failure| KeyValue::new(names::ERROR_TYPE, failure.kind.name())),
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 
@@ -322,6 +303,45 @@ pub(super) fn answer_attributes(
     finish.into_iter().chain(tokens.into_iter().flatten()).chain(model)
 }
 
+/// A span's place in its trace; `None`: that is not sampled.
+pub(super) fn traced(span: &SpanContext) -> Option<Traced> {
+    let (trace, span_id) = (span.trace_id().to_bytes(), span.span_id().to_bytes());
+    span.is_sampled().then(|| Traced { trace, span: span_id, at: clock::wall() })
+}
+
+/// What is known of a call from the start.
+fn known(labels: &Labels, call: &Call, model: Option<usize>, door: Door) -> Vec<KeyValue> {
+    let request = &call.request;
+    let mut known = vec![
+        KeyValue::new(names::OPERATION, request.operation.name()),
+        KeyValue::new(names::REQUEST_MODEL, requested(labels, model, &request.model)),
+        KeyValue::new(names::CORRELATION_ID, call.correlation_id.to_string()),
+        KeyValue::new(names::DOOR, door.name()),
+    ];
+    known.extend(entry::way_in(door, request.operation, request.stream));
+    known.extend(request_attributes(request));
+    if let Some(run) = &call.options.run_id {
+        known.push(KeyValue::new(names::RUN, run.to_string()));
+    }
+    if call.options.priority == Priority::Batch {
+        known.push(KeyValue::new(names::PRIORITY, "batch"));
+    }
+    known
+}
+
+/// What a request asks for, on a call's span and on an attempt's. Nothing of its content.
+pub(super) fn request_attributes(request: &Request) -> impl Iterator<Item = KeyValue> {
+    let speaks = matches!(request.operation, Operation::Chat | Operation::Completion);
+    let most = request.max_tokens.map(|most| i64::try_from(most).unwrap_or(i64::MAX));
+    [
+        request.stream.then(|| KeyValue::new(names::REQUEST_STREAM, true)),
+        most.map(|most| KeyValue::new(names::REQUEST_MAX_TOKENS, most)),
+        (speaks && request.choices != 1).then(|| KeyValue::new(names::REQUEST_CHOICES, i64::from(request.choices))),
+    ]
+    .into_iter()
+    .flatten()
+}
+
 /// The model as the caller named it, cut where it is longer than any name is; the default's where it named none.
 fn requested(labels: &Labels, index: Option<usize>, name: &str) -> String {
     const LONGEST: usize = 128;
@@ -343,6 +363,7 @@ fn overhead(took: Duration, streamed: bool, attempts: &[Attempt]) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::outcome::WaitReason;
 
     fn attempt(started_ms: u64, took_ms: u64, waited_ms: u64) -> Attempt {
         Attempt {

@@ -122,7 +122,8 @@ pub(super) fn call(model: &str) -> Call {
 
 /// A caller's trace context.
 pub(super) fn context(parent: &'static str, state: &'static str) -> TraceContext {
-    TraceContext { parent: Some(HeaderValue::from_static(parent)), state: Some(HeaderValue::from_static(state)) }
+    let value = |text| Some(HeaderValue::from_static(text));
+    TraceContext { parent: value(parent), state: value(state), baggage: None }
 }
 
 /// The outcome of a call that `attempts` were made for, the last of which answered unless it failed.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use opentelemetry::KeyValue;
+
 use super::{
     Telemetry,
     metrics::{ModelSeries, ProviderSeries},
@@ -85,6 +87,19 @@ impl Labels {
     /// A provider by index.
     pub(super) fn provider(&self, index: usize) -> &ProviderLabels {
         self.providers.get(index).unwrap_or(&self.other_provider)
+    }
+}
+
+impl ProviderLabels {
+    /// Where it is, for a span of a question to it.
+    pub(super) fn address_attributes(&self) -> impl Iterator<Item = KeyValue> {
+        let address = self.address.as_ref().map(|(host, port)| {
+            [
+                KeyValue::new(names::SERVER_ADDRESS, host.to_string()),
+                KeyValue::new(names::SERVER_PORT, i64::from(*port)),
+            ]
+        });
+        address.into_iter().flatten()
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn call(call: &CallTrace, end: &CallEnd<'_>, took: Duration) {
             first_token_ms = call.first_token.map(millis),
             input_tokens = end.usage.map(|usage| usage.input_tokens),
             output_tokens = end.usage.map(|usage| usage.output_tokens),
+            trace_id = call.trace_id(),
             "call answered"
         );
         return;
@@ -40,12 +41,14 @@ pub(super) fn call(call: &CallTrace, end: &CallEnd<'_>, took: Duration) {
     if is_news(failure.kind) {
         warn!(
             target: CALL,
-            correlation_id, operation, door, model, provider = blamed, source, kind, %attempts, took_ms, error, "call failed"
+            correlation_id, operation, door, model, provider = blamed, source, kind, %attempts, took_ms,
+            trace_id = call.trace_id(), error, "call failed"
         );
     } else {
         debug!(
             target: CALL,
-            correlation_id, operation, door, model, provider = blamed, source, kind, %attempts, took_ms, error, "call refused"
+            correlation_id, operation, door, model, provider = blamed, source, kind, %attempts, took_ms,
+            trace_id = call.trace_id(), error, "call refused"
         );
     }
 }

@@ -7,12 +7,15 @@ mod attempt;
 mod cache;
 mod call;
 mod common;
+mod entry;
 mod errors;
+mod events;
 mod labels;
 mod ledger;
 mod lines;
 mod metrics;
 mod names;
+mod others;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -22,7 +25,11 @@ pub use call::{CallEnd, CallTrace};
 pub use common::{ClaimResult, RunExchange};
 pub use errors::{CriticalSummary, ErrorSummary, KindCount, KindRate, ReasonCount, Recent, Told};
 use errors::{Errors, Failed};
-use fusebox_base::spans::{Target, TraceError, Tracer};
+pub use events::{Identity, Otherwise, WaitFor};
+use fusebox_base::{
+    prometheus::Format,
+    spans::{Target, TraceContext, TraceError, Tracer},
+};
 use fusebox_rules::{
     breaker,
     critical::Critical,
@@ -33,9 +40,11 @@ pub use labels::Labels;
 pub use ledger::Ledger;
 use metrics::Metrics;
 pub use metrics::{Attempts, ProviderLimit, ProviderPlaces, Shares, Standing, Totals};
+pub use others::{Applied, ProbeTrace};
 
 use crate::{
     call::Call,
+    chat::request::Operation,
     clock,
     config::{self, Config, Scope},
     error::Failure,
@@ -142,6 +151,10 @@ pub struct Refusal<'a> {
     pub arrived: Moment,
     /// Which door it was.
     pub door: Door,
+    /// What was asked, if that was known.
+    pub operation: Option<Operation>,
+    /// Whose trace it belongs to.
+    pub trace: &'a TraceContext,
 }
 
 impl Telemetry {
@@ -175,17 +188,18 @@ impl Telemetry {
         let kind = refusal.failure.kind;
         self.metrics.other_model().call(None, Some(kind));
         let took = now.since(refusal.arrived);
-        self.metrics.call_took(took, Some(took));
+        self.metrics.call_took(took, Some(took), None);
         self.remember(Failed {
             kind,
             critical: Critical::of_refusal(kind),
-            operation: None,
+            operation: refusal.operation,
             provider: None,
             correlation_id: Arc::clone(refusal.correlation_id),
             attempt: None,
             at: now,
         });
         lines::refused(refusal, took);
+        self.span_of(refusal, took);
     }
 
     /// A check has come to fail without which the sidecar is no use.
@@ -295,11 +309,10 @@ impl Telemetry {
         self.metrics.in_flight()
     }
 
-    /// The page of metrics, in the format that [`CONTENT_TYPE`](fusebox_base::prometheus::CONTENT_TYPE) names.
+    /// The page of metrics.
     #[must_use]
-    pub fn render(&self) -> String {
-        let spans = self.tracer.as_ref().map(Tracer::counts);
-        self.metrics.render(spans.as_ref().map_or(&[], |spans| spans), &self.errors.critical())
+    pub fn render(&self, format: Format) -> String {
+        self.metrics.render(format, self.tracer.as_ref().map(Tracer::counts), &self.errors.critical())
     }
 
     /// What went wrong in the last hour.

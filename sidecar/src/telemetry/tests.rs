@@ -20,7 +20,7 @@ use crate::{
 mod trace;
 
 fn page(telemetry: &Telemetry) -> Page {
-    Page::read(&telemetry.render())
+    Page::read(&telemetry.render(Format::default()))
 }
 
 #[test]
@@ -152,7 +152,14 @@ fn retries_refusals_and_a_broken_stream_are_told_by_their_kinds() {
     let shed = Failure::new(ErrorKind::Shed, "too many calls");
     telemetry.begin(&labels, &call("chat"), Door::Http).ended(failed(&outcome(&[]), &shed));
     let invalid = Failure::new(ErrorKind::InvalidInput, "no messages");
-    let refusal = Refusal { failure: &invalid, correlation_id: &"c".into(), arrived: clock::now(), door: Door::Grpc };
+    let refusal = Refusal {
+        failure: &invalid,
+        correlation_id: &"c".into(),
+        arrived: clock::now(),
+        door: Door::Grpc,
+        operation: None,
+        trace: &TraceContext::default(),
+    };
     telemetry.refused(&refusal);
 
     let page = page(&telemetry);

@@ -24,6 +24,7 @@ pub fn encode_settings(settings: &Settings) -> Vec<u8> {
         providers: settings.providers.iter().map(|(name, set)| (name.clone(), provider_to_wire(set))).collect(),
         level: settings.level.as_ref().map(level_to_wire),
         sidecar_levels: settings.sidecar_levels.iter().map(|(id, said)| (id.clone(), level_to_wire(said))).collect(),
+        traceparent: settings.trace.clone().unwrap_or_default(),
     };
     document.encode_to_vec()
 }
@@ -44,6 +45,7 @@ pub fn decode_settings(version: u64, body: &[u8]) -> Result<Settings, StoreError
         providers: providers.filter(|(_, set)| *set != OfProvider::default()).collect(),
         level: document.level.and_then(level_from_wire),
         sidecar_levels: levels.filter_map(|(id, level)| Some((id, level_from_wire(level)?))).collect(),
+        trace: Some(document.traceparent).filter(|trace| !trace.is_empty()),
     })
 }
 
@@ -144,6 +146,7 @@ mod tests {
         for (index, change) in changes.into_iter().enumerate() {
             settings = settings.changed(change, word(1_000 * (index as u64 % 2)), Stamp::from_millis(9)).unwrap();
         }
+        settings.trace = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
         assert_eq!(decode_settings(settings.version, &encode_settings(&settings)), Ok(settings));
     }
 

@@ -36,10 +36,12 @@ async fn main() {
     let grpc = given.next().unwrap_or_else(|| GRPC.to_owned());
     let http = given.next().unwrap_or_else(|| HTTP.to_owned());
     let redis = Server::start().await;
-    let sidecars = join_all((0..SIDECARS).map(|number| Sidecar::start(sidecar(&redis.url(), number)))).await;
+    let traces = traces();
+    let start = |number| Sidecar::start(traced(sidecar(&redis.url(), number), &traces, number));
+    let sidecars = join_all((0..SIDECARS).map(start)).await;
     let fleet = json!({"redis": redis.url(), "name": "demo"});
     let config = control_plane::config(json!({"fleet": fleet, "listen": {"grpc": grpc, "http": http}}));
-    let control = ControlPlane::start(&config).await;
+    let control = ControlPlane::start_in(tempfile::tempdir().unwrap(), &config, &traces).await;
     control.until("all sidecars", |fleet| !fleet.stale && fleet.sidecars.len() == SIDECARS).await;
 
     println!("The dashboard is at http://{}/", control.http().address());
@@ -47,6 +49,10 @@ async fn main() {
     println!("Metrics of the sidecars:");
     for sidecar in &sidecars {
         println!("  http://{}/metrics", sidecar.admin().address());
+    }
+    match traces.iter().find(|(name, _)| name.ends_with("_ENDPOINT")) {
+        Some((_, endpoint)) => println!("Traces go to {endpoint}"),
+        None => println!("Traces go nowhere; set OTEL_EXPORTER_OTLP_ENDPOINT to see them"),
     }
     println!("Ctrl-C ends all of it.");
     let mut callers = JoinSet::new();
@@ -58,6 +64,22 @@ async fn main() {
     tokio::signal::ctrl_c().await.expect("Ctrl-C is heard");
     callers.shutdown().await;
     drop((control, sidecars, redis));
+}
+
+/// The standard variables of OpenTelemetry, as this was started with them.
+fn traces() -> Vec<(String, String)> {
+    std::env::vars().filter(|(name, _)| name.starts_with("OTEL_")).collect()
+}
+
+/// `config` with these variables, and a name by which the sidecars can be told apart in traces.
+fn traced(config: Config, variables: &[(String, String)], number: usize) -> Config {
+    const RESOURCE: &str = "OTEL_RESOURCE_ATTRIBUTES";
+    let instance = format!("service.instance.id=sidecar-{number}");
+    let given = variables.iter().find(|(name, _)| name == RESOURCE);
+    let resource = given.map_or_else(|| instance.clone(), |(_, given)| format!("{given},{instance}"));
+    let others = variables.iter().filter(|(name, _)| name != RESOURCE);
+    let config = others.fold(config, |config, (name, value)| config.env(name, value));
+    config.env(RESOURCE, &resource)
 }
 
 /// A sidecar with three simulated providers: one that often fails, one that is slow and often too busy, one that is well.

@@ -44,6 +44,13 @@ impl Sidecar {
         Self::ready(command, tempfile::tempdir().unwrap()).await
     }
 
+    /// Starts the sidecar as a container would: with these arguments and variables alone. `folder` holds its files.
+    pub async fn start_container(folder: TempDir, arguments: &[String], env: &[(String, String)]) -> Self {
+        let mut command = command(env);
+        command.args(arguments);
+        Self::ready(command, folder).await
+    }
+
     async fn ready(command: Command, folder: TempDir) -> Self {
         let process = Running::start(command, folder).await;
         let (http, admin) = (Http::new(process.address("http")), Http::new(process.address("admin")));
@@ -143,6 +150,11 @@ impl Sidecar {
     /// Writes `text` over its configuration file.
     pub fn rewrite_text(&self, text: &str) {
         self.process.rewrite(text);
+    }
+
+    /// Writes `text` over a file of its folder.
+    pub fn replace_mounted(&self, path: &str, text: &str) {
+        self.process.replace(path, text);
     }
 
     /// Sends it a signal, by its name without `SIG`.

@@ -7,15 +7,19 @@ use ring::hmac;
 use serde_json::{Value, json};
 
 use super::http::Poster;
-use crate::alerts::{
-    Secret,
-    policy::{Outcome, Severity},
-    settings,
-    view::timestamp,
-    words::{self, Note},
+use crate::{
+    alerts::{
+        Secret,
+        policy::{Outcome, Severity},
+        settings,
+        view::timestamp,
+        words::{self, Note},
+    },
+    telemetry,
 };
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-fusebox-signature");
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 const DEDUP_KEY: HeaderName = HeaderName::from_static("x-fusebox-dedup-key");
 
 #[derive(Debug)]
@@ -41,6 +45,9 @@ impl WebhookSender {
             && let Ok(signature) = HeaderValue::from_str(&signature(secret, now, &body))
         {
             headers.insert(SIGNATURE, signature);
+        }
+        if let Some(parent) = telemetry::current().parent {
+            headers.insert(TRACE_PARENT, parent);
         }
         self.poster.post(Bytes::from(body), headers, now).await
     }

@@ -2,6 +2,7 @@
 //! order in which one would write them.
 
 mod alerts;
+mod injector;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -35,10 +36,15 @@ pub(super) fn config(at: &mut Section<'_>) -> Config {
             keep_for: at.key("keep_for", "how long they are").shown("90d").duration(90 * DAY, HOUR..=3_650 * DAY),
         }),
         alerts: at.section("alerts", alerts::read),
+        injector: injector::read(at, &listen),
         limits: at.section("limits", |at| Limits {
             max_body: at.key("max_body", "a caller's request").size(MIB, KIB..=64 * MIB),
             max_connections: count(
-                at.key("max_connections", "connections open at once, over both doors").count(1_000, 1..=100_000),
+                at.key(
+                    "max_connections",
+                    "connections open at once, over both doors; the webhook's may be as many again",
+                )
+                .count(1_000, 1..=100_000),
             ),
             max_watchers: count(
                 at.key("max_watchers", "live views at once, over both doors").count(1_000, 1..=100_000),

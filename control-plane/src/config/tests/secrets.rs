@@ -37,6 +37,11 @@ fn no_secret_is_ever_shown() {
         Case::yaml("").variable("FUSEBOX_FLEET__REDIS", "redis://:hunter2@redis:6379"),
         Case::yaml("").variable("FUSEBOX_FLEET__REDIS", "hunter2"),
         Case::yaml("").set("telemetry.otlp_endpoint=http://user:hunter2@a"),
+        Case::yaml("injector: { listen: '0.0.0.0:1', template_file: DIR/t.yaml, tls: { cert_file: DIR/t.yaml, key_file: DIR/t.yaml } }").file(
+            "t.yaml",
+            "container: { name: fusebox, image: a, restartPolicy: Always }\nconfig: 'fleet: { redis: hunter2 }'",
+        ),
+        Case::yaml("injector: { template_file: DIR/t.yaml }").file("t.yaml", "config: 'password: hunter2: ['"),
         tokens("operator ada hunter2hunter2hunter2"),
         tokens("operator ada hunter2"),
         tokens("hunter2 ada operator"),

@@ -26,6 +26,8 @@ pub struct Settings {
     pub level: Option<Said<Level>>,
     /// By the sidecar's id; before the fleet's.
     pub sidecar_levels: BTreeMap<String, Said<Level>>,
+    /// Where the request that made this version is told of, in the words of W3C's `traceparent`; `None`: nobody traced it.
+    pub trace: Option<String>,
 }
 
 /// What is set of one provider.
@@ -145,6 +147,7 @@ impl Settings {
             }
         }
         next.providers.retain(|_, set| *set != OfProvider::default());
+        next.trace = None;
         next.version = self.version.saturating_add(1).max(now.as_millis());
         Ok(next)
     }

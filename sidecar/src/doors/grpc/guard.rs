@@ -112,8 +112,8 @@ pub(super) fn unasked<E: Engine>(engine: &E, who: &Who, failure: &Failure) -> St
 }
 
 fn tell<E: Engine>(engine: &E, who: &Who, failure: &Failure) {
-    let Who { arrived, ref correlation_id } = *who;
-    engine.refused(&Refusal { failure, correlation_id, arrived, door: Door::Grpc });
+    let Who { arrived, ref correlation_id, ref trace } = *who;
+    engine.refused(&Refusal { failure, correlation_id, arrived, door: Door::Grpc, operation: None, trace });
 }
 
 pin_project! {

@@ -25,6 +25,8 @@ pub(super) struct Who {
     pub(super) arrived: Moment,
     /// The caller's own id for it, or one made here.
     pub(super) correlation_id: Arc<str>,
+    /// Whose trace it belongs to.
+    pub(super) trace: TraceContext,
 }
 
 /// What metadata say, read before the message is.
@@ -33,7 +35,6 @@ pub(super) struct Caller {
     pub(super) who: Who,
     /// How long it will wait, from `arrived` on.
     pub(super) timeout: Option<Duration>,
-    pub(super) trace: TraceContext,
     retries_before: u32,
     run_id: Option<Arc<str>>,
     pub(super) token: Option<Token>,
@@ -61,12 +62,12 @@ impl Caller {
         });
         let sent_id = metadata.get(correlation::HEADER).map(HeaderValue::as_bytes);
         Self {
-            who: Who { arrived, correlation_id: correlation::taken_or_made(sent_id) },
-            timeout,
-            trace: TraceContext {
-                parent: metadata.get("traceparent").cloned(),
-                state: metadata.get("tracestate").cloned(),
+            who: Who {
+                arrived,
+                correlation_id: correlation::taken_or_made(sent_id),
+                trace: TraceContext::of(metadata),
             },
+            timeout,
             // A transport writes this, not a person: what it does not say right, it does not say.
             retries_before: text("grpc-previous-rpc-attempts").and_then(|sent| sent.parse().ok()).unwrap_or(0),
             run_id,
@@ -230,8 +231,11 @@ mod tests {
         ]);
         assert_eq!(&*caller.who.correlation_id, "mine-1");
         assert_eq!(caller.who.arrived, Moment::from_nanos(7));
-        assert_eq!(caller.trace.parent.as_ref().unwrap(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
-        assert_eq!(caller.trace.state.as_ref().unwrap(), "vendor=1");
+        assert_eq!(
+            caller.who.trace.parent.as_ref().unwrap(),
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        );
+        assert_eq!(caller.who.trace.state.as_ref().unwrap(), "vendor=1");
         let options = allowed(None, &caller, &mut Faults::default());
         assert_eq!(options, Options { retries_before: 2, run_id: Some("run/7".into()), ..Options::default() });
     }

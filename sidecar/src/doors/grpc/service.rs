@@ -64,7 +64,7 @@ impl<E: Engine> Inference<E> {
             timeout: self.caller.timeout,
             correlation_id: Arc::clone(&self.caller.who.correlation_id),
             options,
-            trace: self.caller.trace.clone(),
+            trace: self.caller.who.trace.clone(),
         })
     }
 

@@ -19,30 +19,30 @@ const OWN: &str = "x-fusebox-";
 #[derive(Debug, Default)]
 pub(super) struct Head<'a> {
     pub(super) correlation_id: Option<&'a HeaderValue>,
-    trace_parent: Option<&'a HeaderValue>,
-    trace_state: Option<&'a HeaderValue>,
     content_encoding: Option<&'a HeaderValue>,
     idempotency_key: Option<&'a HeaderValue>,
     retry_count: Option<&'a HeaderValue>,
+    /// Trace context as it came.
+    pub(super) trace: TraceContext,
     /// Fusebox's own, by name.
     own: Vec<(&'a str, &'a HeaderValue)>,
 }
 
 impl<'a> Head<'a> {
-    /// Of each, the first that was sent.
+    /// Of each that is no list, the first that was sent.
     pub(super) fn of(headers: &'a HeaderMap) -> Self {
         let mut head = Self::default();
         for (name, value) in headers {
             let named = match name.as_str() {
                 correlation::HEADER => &mut head.correlation_id,
-                "traceparent" => &mut head.trace_parent,
-                "tracestate" => &mut head.trace_state,
                 "content-encoding" => &mut head.content_encoding,
                 "idempotency-key" => &mut head.idempotency_key,
                 "x-stainless-retry-count" => &mut head.retry_count,
                 name => {
                     if name.starts_with(OWN) {
                         head.own.push((name, value));
+                    } else {
+                        head.trace.hear(name, value);
                     }
                     continue;
                 }
@@ -50,11 +50,6 @@ impl<'a> Head<'a> {
             named.get_or_insert(value);
         }
         head
-    }
-
-    /// Trace context as it came.
-    pub(super) fn trace(&self) -> TraceContext {
-        TraceContext { parent: self.trace_parent.cloned(), state: self.trace_state.cloned() }
     }
 
     /// The call's options, and how long its caller waits.

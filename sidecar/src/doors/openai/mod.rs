@@ -60,14 +60,17 @@ impl<E: Engine> OpenAi<E> {
         let (parts, body) = request.into_parts();
         let head = Head::of(&parts.headers);
         let id = correlation::taken_or_made(head.correlation_id.map(http::HeaderValue::as_bytes));
-        let refused = |failure: Failure, word: Option<Word>| {
-            self.engine.refused(&Refusal { failure: &failure, correlation_id: &id, arrived, door: Door::Http });
+        let refused = |failure: Failure, word: Option<Word>, operation: Option<Operation>| {
+            let (correlation_id, trace) = (&id, &head.trace);
+            let refusal = Refusal { failure: &failure, correlation_id, arrived, door: Door::Http, operation, trace };
+            self.engine.refused(&refusal);
             Ok(render::refusal(&failure, &id, word))
         };
         let token = Token::of(&parts.headers);
         if !(self.authorise)(token.as_ref().map(Token::as_str)) {
             return refused(
                 Failure::new(ErrorKind::Authentication, "the bearer token is missing or not known here"),
+                None,
                 None,
             );
         }
@@ -82,7 +85,7 @@ impl<E: Engine> OpenAi<E> {
             }
             Err(wrong) => {
                 let (word, failure) = *wrong;
-                return refused(failure, Some(word));
+                return refused(failure, Some(word), None);
             }
         };
         let options = head.options();
@@ -90,13 +93,13 @@ impl<E: Engine> OpenAi<E> {
         let patience = timeout.map(|timeout| (arrived + timeout).since(clock::now()));
         let body = match read_body(body, (self.max_body)(), patience).await {
             Ok(body) => body,
-            Err((status, failure)) => return refused(failure, status.map(Word::from)),
+            Err((status, failure)) => return refused(failure, status.map(Word::from), Some(operation)),
         };
         let (options, request) = match both(options, admit(operation, body, (self.bounds)())) {
             Ok(((options, _), request)) => (Options { token, ..options }, request),
-            Err(failure) => return refused(failure, None),
+            Err(failure) => return refused(failure, None, Some(operation)),
         };
-        let trace = head.trace();
+        let trace = head.trace;
         let call = Call { request, door: Door::Http, arrived, timeout, correlation_id: id, options, trace };
         Ok(match self.engine.answer(call).await {
             Ok(answered) => match answered.reply {

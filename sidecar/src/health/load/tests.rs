@@ -81,8 +81,10 @@ async fn a_limit_is_judged_each_second_however_seldom_the_load_is_read() {
 
 #[tokio::test(start_paused = true)]
 async fn limits_that_are_no_longer_followed_are_no_longer_told() {
-    let told =
-        |shared: &Shared| Page::read(&shared.telemetry.render()).value("fusebox_waiting{provider=\"simulated\"}");
+    let told = |shared: &Shared| {
+        Page::read(&shared.telemetry.render(fusebox_base::prometheus::Format::default()))
+            .value("fusebox_waiting{provider=\"simulated\"}")
+    };
     let mut config = following();
     let shared = shared(config.clone());
     let readers = start(&shared);

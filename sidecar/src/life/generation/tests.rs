@@ -55,6 +55,6 @@ fn of_a_refused_generation_metrics_know_nothing() {
 }
 
 fn breakers(generations: &Generations) -> Vec<String> {
-    let page = generations.telemetry.render();
+    let page = generations.telemetry.render(fusebox_base::prometheus::Format::default());
     page.lines().filter(|line| line.starts_with("fusebox_breaker_state{")).map(str::to_owned).collect()
 }

@@ -21,10 +21,13 @@ use std::{
 };
 
 pub use common::Shares;
-use fusebox_base::prometheus::{
-    Text,
-    histogram::{self, Histogram, LONG, SHORT},
-    process,
+use fusebox_base::{
+    prometheus::{
+        Exemplars, Format, Text, Traced,
+        histogram::{self, Family, Histogram, LONG, SHORT},
+        process,
+    },
+    spans::Spans,
 };
 pub use limits::ProviderLimit;
 pub use load::ProviderPlaces;
@@ -59,6 +62,9 @@ pub(super) struct Metrics {
     pub(super) limits: limits::Limits,
     pub(super) standing: standing::Told,
     pub(super) common: common::Common,
+    /// Traces that calls' times can be looked up in, and those of their first tokens.
+    took: Exemplars<{ LONG.len() }>,
+    first_token: Exemplars<{ LONG.len() }>,
     fleet: Fleet,
     /// Seconds since the Unix epoch.
     started: f64,
@@ -94,6 +100,8 @@ impl Metrics {
             limits: limits::Limits::default(),
             standing: standing::Told::default(),
             common: common::Common::default(),
+            took: Exemplars::default(),
+            first_token: Exemplars::default(),
             fleet: Fleet::default(),
             started: clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
         }
@@ -153,18 +161,24 @@ impl Metrics {
         self.shared.mine().in_flight.fetch_sub(1, Relaxed);
     }
 
-    /// A call took so long in all, and so long in Fusebox itself where that is known.
-    pub(super) fn call_took(&self, took: Duration, overhead: Option<Duration>) {
+    /// A call took so long in all, and so long in Fusebox itself where that is known; `of`: its span, if that is sampled.
+    pub(super) fn call_took(&self, took: Duration, overhead: Option<Duration>, of: Option<Traced>) {
         let shard = self.shared.mine();
         shard.took.record(&LONG, took);
+        if let Some(of) = of {
+            self.took.keep(&LONG, took, of);
+        }
         if let Some(overhead) = overhead {
             shard.overhead.record(&SHORT, overhead);
         }
     }
 
-    /// A call's first token came so long after its arrival.
-    pub(super) fn first_token(&self, after: Duration) {
+    /// A call's first token came so long after its arrival; `of`: its span, if that is sampled.
+    pub(super) fn first_token(&self, after: Duration, of: Option<Traced>) {
         self.shared.mine().first_token.record(&LONG, after);
+        if let Some(of) = of {
+            self.first_token.keep(&LONG, after, of);
+        }
     }
 
     /// A call was refused to protect those in flight.
@@ -193,9 +207,9 @@ impl Metrics {
         u64::try_from(sum).unwrap_or(0)
     }
 
-    /// The page. `spans`, by result, are those of the exporter, if there is one; `critical` failures are by reason.
-    pub(super) fn render(&self, spans: &[(&str, u64)], critical: &[(&str, u64)]) -> String {
-        let mut text = Text::default();
+    /// The page. `spans` are those of the exporter, if there is one; `critical` failures are by reason.
+    pub(super) fn render(&self, format: Format, spans: Option<Spans>, critical: &[(&str, u64)]) -> String {
+        let mut text = Text::new(format);
         self.standing.write(&mut text);
         self.write_calls(&mut text);
         self.write_providers(&mut text);
@@ -207,11 +221,8 @@ impl Metrics {
         for (reason, count) in critical {
             text.sample("fusebox_critical_errors_total", &[("reason", reason)], count);
         }
-        if !spans.is_empty() {
-            let help =
-                "Spans by what became of them; those ended and neither exported nor failed wait, or were dropped.";
-            text.family("fusebox_spans_total", "counter", help);
-            spans.iter().for_each(|(result, count)| text.sample("fusebox_spans_total", &[("result", result)], count));
+        if let Some(spans) = spans {
+            fusebox_base::spans::write(&mut text, spans);
         }
         text.family("fusebox_build_info", "gauge", "Always 1.");
         text.sample("fusebox_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
@@ -238,10 +249,12 @@ impl Metrics {
         }
         let name = "fusebox_call_duration_seconds";
         text.family(name, "histogram", "From a call's arrival to its outcome.");
-        histogram::write(text, name, &[], &LONG, self.shared.iter().map(|shard| &shard.took));
+        let family = Family { name, labels: &[], bounds: &LONG, exemplars: Some(&self.took) };
+        family.write(text, self.shared.iter().map(|shard| &shard.took));
         let name = "fusebox_first_token_seconds";
         text.family(name, "histogram", "From a streamed call's arrival to its first token.");
-        histogram::write(text, name, &[], &LONG, self.shared.iter().map(|shard| &shard.first_token));
+        let family = Family { name, labels: &[], bounds: &LONG, exemplars: Some(&self.first_token) };
+        family.write(text, self.shared.iter().map(|shard| &shard.first_token));
         let name = "fusebox_overhead_seconds";
         text.family(
             name,
@@ -273,7 +286,9 @@ impl Metrics {
         let name = "fusebox_attempt_duration_seconds";
         text.family(name, "histogram", "From an attempt's start to its end, a stream's last token included.");
         for one in &providers {
-            histogram::write(text, name, &[("provider", &one.name)], &LONG, one.shards.iter().map(|shard| &shard.took));
+            let labels = [("provider", &*one.name)];
+            let family = Family { name, labels: &labels, bounds: &LONG, exemplars: Some(&one.took) };
+            family.write(text, one.shards.iter().map(|shard| &shard.took));
         }
         let name = "fusebox_retries_total";
         text.family(name, "counter", "Attempts that followed one that failed at the same provider, by how it failed.");

@@ -9,7 +9,10 @@ use std::sync::{
 };
 use std::time::Duration;
 
-use fusebox_base::prometheus::histogram::{Histogram, LONG};
+use fusebox_base::prometheus::{
+    Exemplars, Traced,
+    histogram::{Histogram, LONG},
+};
 use fusebox_rules::fleet::bucket::Unit;
 use parking_lot::Mutex;
 
@@ -155,6 +158,8 @@ pub(in crate::telemetry) struct ProviderSeries {
     pub(super) shards: Shards<ProviderShard>,
     /// `[from][to]`; rare, so not sharded.
     pub(super) transitions: [Counters<{ STATES.len() }>; STATES.len()],
+    /// Traces that attempts' times can be looked up in.
+    pub(super) took: Exemplars<{ LONG.len() }>,
     state: AtomicU8,
     fleet: AtomicBool,
     /// Whether the configuration in force has it. What left is still counted, and has no state.
@@ -197,6 +202,7 @@ impl Series for ProviderSeries {
             name,
             shards: Shards::new(threads),
             transitions: std::array::from_fn(|_| zeros()),
+            took: Exemplars::default(),
             state: AtomicU8::default(),
             fleet: AtomicBool::default(),
             live: AtomicBool::default(),
@@ -209,11 +215,14 @@ impl Series for ProviderSeries {
 }
 
 impl ProviderSeries {
-    /// An attempt ended `took` after it began.
-    pub(in crate::telemetry) fn attempt(&self, kind: Option<ErrorKind>, took: Duration) {
+    /// An attempt ended `took` after it began; `of`: its span, if that is sampled.
+    pub(in crate::telemetry) fn attempt(&self, kind: Option<ErrorKind>, took: Duration, of: Option<Traced>) {
         let shard = self.shards.mine();
         shard.attempts[kind_index(kind)].fetch_add(1, Relaxed);
         shard.took.record(&LONG, took);
+        if let Some(of) = of {
+            self.took.keep(&LONG, took, of);
+        }
     }
 
     /// All of them so far.

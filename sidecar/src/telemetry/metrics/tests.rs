@@ -33,7 +33,7 @@ const CONTRACT: [&str; 17] = [
 
 #[test]
 fn the_page_is_well_formed_and_holds_every_name_of_the_contract_before_the_first_call() {
-    let page = Page::read(&Metrics::new(4).render(&[], &[]));
+    let page = Page::read(&Metrics::new(4).render(Format::default(), None, &[]));
     for name in CONTRACT {
         assert!(page.families.contains_key(name), "{name}");
     }
@@ -51,7 +51,7 @@ fn calls_that_a_limit_had_no_room_for_are_counted_by_provider_and_limit() {
     cloud.held_back(Unit::Requests);
     let limit = |provider: &str, limit| ProviderLimit { provider: provider.into(), limit, left: 7 };
     metrics.limits.set(vec![limit("cloud", "tokens"), limit("vllm", "requests")]);
-    let page = Page::read(&metrics.render(&[], &[]));
+    let page = Page::read(&metrics.render(Format::default(), None, &[]));
     let value = |name: &str, labels| page.value(&format!("fusebox_rate_limit_{name}{{{labels}}}"));
     assert_eq!(value("refusals_total", "provider=\"cloud\",limit=\"tokens\""), Some(3.0));
     assert_eq!(value("refusals_total", "provider=\"vllm\",limit=\"requests\""), Some(0.0));
@@ -63,7 +63,7 @@ fn calls_that_a_limit_had_no_room_for_are_counted_by_provider_and_limit() {
 fn a_name_that_would_break_the_page_is_escaped() {
     let metrics = Metrics::new(1);
     metrics.model(&"a\"b\\c\nd}e".into()).call(Some(Source::Primary), None);
-    let page = Page::read(&metrics.render(&[("ended", 1)], &[]));
+    let page = Page::read(&metrics.render(Format::default(), Some(Spans { ended: 1, ..Spans::default() }), &[]));
     let series = "fusebox_calls_total{model=\"a\\\"b\\\\c\\nd}e\",source=\"primary\",kind=\"ok\"}";
     assert_eq!(page.value(series), Some(1.0));
 }
@@ -75,11 +75,11 @@ fn every_kind_and_source_has_a_series_of_its_own() {
     for (index, kind) in ErrorKind::ALL.into_iter().enumerate() {
         for _ in 0..=index {
             model.call(Some(Source::Fallback), Some(kind));
-            cloud.attempt(Some(kind), Duration::from_millis(1));
+            cloud.attempt(Some(kind), Duration::from_millis(1), None);
             cloud.retry(kind);
         }
     }
-    let page = Page::read(&metrics.render(&[], &[]));
+    let page = Page::read(&metrics.render(Format::default(), None, &[]));
     for (index, kind) in ErrorKind::ALL.into_iter().enumerate() {
         let expected = Some(index as f64 + 1.0);
         for series in [
@@ -122,9 +122,9 @@ fn names_that_come_and_go_are_counted_by_name_up_to_a_bound() {
     let metrics = Metrics::new(1);
     for index in 0..5_000 {
         metrics.model(&format!("model-{index}").into()).call(None, Some(ErrorKind::ModelNotFound));
-        metrics.provider(&format!("provider-{index}").into()).attempt(None, Duration::ZERO);
+        metrics.provider(&format!("provider-{index}").into()).attempt(None, Duration::ZERO, None);
     }
-    let page = Page::read(&metrics.render(&[], &[]));
+    let page = Page::read(&metrics.render(Format::default(), None, &[]));
     let failed = page.series("fusebox_calls_total").into_iter().filter(|series| series.contains("model_not_found"));
     assert_eq!(failed.count(), MAX_MODELS + 1);
     assert_eq!(page.series("fusebox_attempts_total").len(), MAX_PROVIDERS + 1);
@@ -136,13 +136,13 @@ fn a_reload_keeps_counts_and_takes_the_breakers_of_those_who_left() {
     let metrics = Metrics::new(1);
     let [a, b] = ["a", "b"].map(|name| provider(name, ProviderKind::OpenAi, "", Scope::Pod));
     metrics.set_live(&[Arc::clone(&a), Arc::clone(&b)]);
-    metrics.provider(&a.name).attempt(None, Duration::ZERO);
+    metrics.provider(&a.name).attempt(None, Duration::ZERO, None);
     let open = Transition { from: BreakerState::Closed, to: BreakerState::Open, reason: "failures in a row" };
     metrics.provider(&a.name).transition(open);
     metrics.provider(&b.name).transition(open);
     metrics.set_live(&[Arc::clone(&b)]);
 
-    let page = Page::read(&metrics.render(&[], &[]));
+    let page = Page::read(&metrics.render(Format::default(), None, &[]));
     assert_eq!(page.value("fusebox_attempts_total{provider=\"a\",kind=\"ok\"}"), Some(1.0));
     assert_eq!(page.series("fusebox_breaker_state"), ["fusebox_breaker_state{provider=\"b\",scope=\"pod\"}"]);
     assert_eq!(page.value("fusebox_breaker_state{provider=\"b\",scope=\"pod\"}"), Some(2.0));
@@ -168,7 +168,7 @@ fn levels_that_rise_on_one_thread_and_fall_on_another_come_back_to_nothing() {
             });
         }
     });
-    let page = Page::read(&metrics.render(&[], &[]));
+    let page = Page::read(&metrics.render(Format::default(), None, &[]));
     assert_eq!(page.value("fusebox_in_flight"), Some(0.0));
     assert_eq!(page.value("fusebox_connections{door=\"grpc\"}"), Some(0.0));
 }

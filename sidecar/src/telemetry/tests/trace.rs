@@ -1,6 +1,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use fusebox_base::testing::page::Page;
+use fusebox_base::{prometheus::Format, testing::page::Page};
+use fusebox_rules::fleet::Stamp;
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{
         ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -18,7 +19,7 @@ use crate::{
     call::{TraceContext, outcome::WaitReason},
     chat::answer::{Finish, Usage},
     error::{ErrorKind, Failure},
-    telemetry::{BreakerState, Door, Facts, Labels, Telemetry, Transition},
+    telemetry::{Applied, BreakerState, Door, Facts, Labels, Telemetry, Transition},
 };
 
 const FLUSH: Duration = Duration::from_secs(10);
@@ -254,7 +255,7 @@ async fn a_collector_that_says_nothing_holds_up_no_call_and_no_shutdown() {
     let flushed = Arc::clone(&telemetry);
     let flush = tokio::task::spawn_blocking(move || flushed.flush(Duration::from_millis(50)));
     tokio::time::timeout(Duration::from_secs(5), flush).await.expect("flushing is bounded").unwrap();
-    let page = Page::read(&telemetry.render());
+    let page = Page::read(&telemetry.render(Format::default()));
     assert_eq!(page.value("fusebox_spans_total{result=\"ended\"}"), Some(10_000.0));
     assert_eq!(page.value("fusebox_spans_total{result=\"exported\"}"), Some(0.0));
     assert_eq!(page.value("fusebox_calls_total{model=\"chat\",source=\"none\",kind=\"cancelled\"}"), Some(10_000.0));
@@ -263,4 +264,52 @@ async fn a_collector_that_says_nothing_holds_up_no_call_and_no_shutdown() {
 #[test]
 fn an_endpoint_that_is_none_is_refused_at_the_start() {
     assert!(Telemetry::try_new(&fixture::settings(Some("http://[oops")), 1).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_settings_joins_the_operators_trace_while_it_is_news_and_is_linked_to_it_after() {
+    let version = 1_700_000_000_000_u64;
+    for (seconds_later, joins) in [(0, true), (59, true), (61, false)] {
+        let traced = Traced::start().await;
+        traced.telemetry.applied(&Applied {
+            version,
+            trace: Some(PARENT),
+            sidecar: "pod-1",
+            began: crate::clock::wall(),
+            now: Stamp::from_millis(version + 1_000 * seconds_later),
+            done: joins,
+        });
+        let (spans, _) = traced.finish().await;
+        let span = &spans["apply settings"];
+        assert_eq!(span.kind(), SpanKind::Consumer);
+        assert_eq!(hex(&span.trace_id) == TRACE_ID, joins, "{seconds_later} s later");
+        assert_eq!(span.parent_span_id.is_empty(), !joins);
+        let linked: Vec<_> = span.links.iter().map(|link| hex(&link.trace_id)).collect();
+        assert_eq!(linked, if joins { vec![] } else { vec![TRACE_ID.to_owned()] });
+        let told = attributes(&span.attributes);
+        assert_eq!((&told["fusebox.sidecar.id"], told.contains_key("error.type")), (&text("pod-1"), !joins));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_sampled_is_an_exemplar_and_only_where_the_format_has_them() {
+    const UNSAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    let traced = Traced::start().await;
+    let page = |parent: &'static str, format| {
+        let mut call = fixture::call("chat");
+        call.trace = fixture::context(parent, "vendor=1");
+        let mut trace = traced.telemetry.begin(&traced.labels, &call, Door::Http);
+        let attempt = trace.attempt(0, None, 1);
+        trace.first_token();
+        attempt.ended(Ok(&Facts::default()));
+        trace.ended(fixture::answered(&fixture::outcome(&[("vllm", None)])));
+        traced.telemetry.render(format)
+    };
+    let shown = |page: &str| page.lines().filter(|line| line.contains(" # {trace_id=")).count();
+    assert_eq!(shown(&page(UNSAMPLED, Format::OpenMetrics)), 0);
+    let sampled = page(PARENT, Format::OpenMetrics);
+    // Of the call, of its first token, and of its attempt.
+    assert_eq!(shown(&sampled), 3, "{sampled}");
+    assert!(sampled.lines().filter(|line| line.contains(TRACE_ID)).all(|line| line.contains("_bucket{")));
+    assert_eq!(shown(&page(PARENT, Format::Prometheus)), 0);
 }
