@@ -268,6 +268,13 @@ CASES = {
         Case("they have no Redis, which is another alert",
              replicas("fusebox_control_leader", [0]) | replicas("fusebox_control_store_connected", [0]), "30m"),
     ],
+    "FuseboxInjectorFails": [
+        Case("a pod was let in without", replicas("fusebox_injections_total", ["0x10 1x60"], 'result="failed"'), "14m", CONTROL),
+        Case("one was kept out", replicas("fusebox_injections_total", ["0x10 1x60"], 'result="denied"'), "14m", CONTROL),
+        Case("it was an hour ago", replicas("fusebox_injections_total", ["0x10 1x90"], 'result="failed"'), "80m"),
+        Case("pods are injected, or are not to be", replicas("fusebox_injections_total", [grows(3)], 'result="injected"')
+             | replicas("fusebox_injections_total", [grows(3)], 'result="skipped"'), "30m"),
+    ],
     "FuseboxControlPlaneGone": [
         Case("it was there", replicas("fusebox_control_store_connected", ["1x10 stale"]), "20m", CONTROL),
         Case("there never was one", {}, "60m"),

@@ -53,6 +53,13 @@ def call(sidecar, model="chat", **more):
         return error.code, None
 
 
+def template(folder):
+    """What the webhook puts into pods; nobody asks it to here."""
+    path = folder / "template.yaml"
+    path.write_text(json.dumps({"container": {"name": "fusebox", "image": "fusebox-sidecar", "restartPolicy": "Always"}, "config": "{}"}))
+    return path
+
+
 class Stage:
     def __init__(self):
         self.started = []
@@ -65,8 +72,10 @@ class Stage:
         self.limited = self._start(Provider, {"status": 429, "body": {}, "headers": {"retry-after": "1"}})
         receiver = self._start(Refusing)
         hook = {"name": "oncall", "kind": "webhook", "url": receiver.url}
+        injector = {"listen": "127.0.0.1:0", "template_file": str(template(folder)),
+                    "tls": {"cert_file": str(CERTIFICATE), "key_file": str(CERTIFICATE)}}
         alerts = {"channels": [hook], "routes": [{"group_wait": "0s", "group_interval": "1s"}]}
-        self.control = self._start(ControlPlane, self._folder(folder, "control"), self.redis, alerts=alerts)
+        self.control = self._start(ControlPlane, self._folder(folder, "control"), self.redis, alerts=alerts, injector=injector)
         # The first has a set answer where no provider gives one; at the second such calls fail.
         self.sidecars = [self._start(Sidecar, self._folder(folder, name), *self._providers(), **self._settings(answer))
                          for name, answer in (("one", "Later, please."), ("two", None))]

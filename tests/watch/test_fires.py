@@ -11,6 +11,8 @@ from watched import Prometheus, until
 
 BROKEN = {"status": 500, "body": {}}
 WELL = {"text": ["It is sunny."]}
+# How full the machine's disk is, is no part of this.
+HEALTH = {"model": "off", "min_disk_free": 0.0}
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def impatient(tmp_path):
 def test_a_provider_that_fails_is_heard_of_and_its_recovery_too(start, impatient):
     provider = start(Provider, WELL)
     breaker = {"failure_threshold": 12, "failure_rate": 1.0, "minimum_calls": 100000, "open_for": "500ms", "probe": "passive"}
-    sidecar = start(Sidecar, ("vllm", {"base_url": provider.base_url, "breaker": breaker}))
+    sidecar = start(Sidecar, ("vllm", {"base_url": provider.base_url, "breaker": breaker}), health=HEALTH)
     targets = {"sidecars": [(sidecar.admin.removeprefix("http://"), "llm-0")]}
     prometheus = start(Prometheus, targets, impatient)
     until("a page", lambda: prometheus.ask('fusebox_model_providers_available{model="chat"} == 1'))
@@ -63,7 +65,7 @@ def test_a_provider_that_fails_is_heard_of_and_its_recovery_too(start, impatient
 
 def test_a_configuration_that_is_refused_is_heard_of_until_it_is_mended(start, impatient, tmp_path):
     provider = start(Provider, WELL)
-    sidecar = start(Sidecar, ("vllm", {"base_url": provider.base_url}))
+    sidecar = start(Sidecar, ("vllm", {"base_url": provider.base_url}), health=HEALTH)
     prometheus = start(Prometheus, {"sidecars": [(sidecar.admin.removeprefix("http://"), "llm-0")]}, impatient)
     path = next(tmp_path.glob("*/config.yaml"))
     good = path.read_text()
