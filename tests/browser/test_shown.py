@@ -103,10 +103,12 @@ def test_the_chart_has_a_table_behind_it_and_can_be_of_one_provider(stand_in, vi
     desk = stand_in()
     page = visit(desk.url)
     page.get_by_text("The chart as a table").click()
-    head = page.locator("#minutes thead th").all_inner_texts()
     # One minute as it was told, and the row of the table that has its time.
     told = desk.fleet["history"][30]
-    cells = page.locator("#minutes tbody tr", has_text=told["at"][11:16]).locator("td").all_inner_texts()
+    row = page.locator("#minutes tbody tr", has_text=told["at"][11:16])
+    expect(row).to_have_count(1)
+    head = page.locator("#minutes thead th").all_inner_texts()
+    cells = row.locator("td").all_inner_texts()
     shown = dict(zip(head[1:], cells, strict=True))
     assert shown.pop("Calls").replace(",", "") == told["calls"]
     assert {kind.replace(" ", "_"): number for kind, number in shown.items() if number != "0"} == told["errors"]
