@@ -106,15 +106,13 @@ impl Way {
         let operation = self.call.request.operation;
         let class = Class::from(priority);
         // With nobody to ask, the chain has more to say about it.
-        let route = Arc::clone(&self.route);
-        let Some((chosen, spilled)) = route.choose(operation, class) else { return Ok(()) };
-        let limiter = chosen.upstream.gate.limiter();
-        let slot = match limiter.try_take(class) {
+        let Some((chosen, spilled)) = self.route.choose(operation, class) else { return Ok(()) };
+        let slot = match chosen.upstream.gate.limiter().try_take(class) {
             Some(slot) => slot,
             None => {
-                let (began, provider) = (clock::now(), chosen.upstream.index);
-                let slot = self.wait_for(limiter, class).await;
-                self.trace.waited_for(WaitFor::Queue, Some(provider), clock::now().since(began));
+                let (began, upstream) = (clock::now(), Arc::clone(&chosen.upstream));
+                let slot = self.wait_for(upstream.gate.limiter(), class).await;
+                self.trace.waited_for(WaitFor::Queue, Some(upstream.index), clock::now().since(began));
                 slot?
             }
         };
