@@ -1,5 +1,7 @@
 //! Failovers: that the Sentinels do them, and what is kept and lost in each.
 
+use std::collections::HashMap;
+
 use fusebox_tests::redis::sentinel::{MASTER_NAME, Sentinel};
 
 use super::refusal;
@@ -65,6 +67,17 @@ async fn a_master_that_was_only_paused_finds_another_in_its_place() {
     sentinel.until_whole().await;
     assert_eq!(sentinel.other().info("replication", "role").await, "slave");
     assert_eq!(sentinel.other().query::<String>(&["GET", "key"]).await, "value");
+}
+
+#[tokio::test]
+async fn a_master_that_is_busy_for_a_while_stays_the_master() {
+    let sentinel = Sentinel::start().await;
+    sentinel.master().command(&["DEBUG", "SLEEP", "3"]).await;
+    sentinel.until_whole().await;
+    for watcher in sentinel.sentinels() {
+        let master: HashMap<String, String> = watcher.query(&["SENTINEL", "MASTER", MASTER_NAME]).await;
+        assert_eq!(master["config-epoch"], "0", "a failover that nobody asked for");
+    }
 }
 
 #[tokio::test]
