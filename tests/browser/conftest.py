@@ -1,17 +1,12 @@
 """A real Chromium, looking at the dashboard. A page that complains, breaks its own policy or asks anybody else fails its test."""
 
-import pathlib
 import shutil
-import sys
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
 import fixture
 from stand_in import StandIn
-
-# The programs themselves are started as the tests of the vendors' SDKs start them.
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [

@@ -1,31 +1,12 @@
 """Pods of the chart as processes, and what they call, ended with the test that started them."""
 
-import pathlib
 import shutil
-import sys
 
 import pytest
 
-# The programs themselves are found as the tests of the vendors' SDKs find them.
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
-
-from pods import Pod  # noqa: E402
-from programs import Provider  # noqa: E402
-from release import CHART, EXAMPLES, Release  # noqa: E402
-
-
-@pytest.fixture
-def provider():
-    """Starts providers, and ends them with the test."""
-    started = []
-
-    def start(*acts):
-        started.append(Provider(*acts))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.close()
+from pods import Pod
+from provided import provider  # noqa: F401
+from release import CHART, EXAMPLES, Release
 
 
 @pytest.fixture

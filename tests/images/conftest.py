@@ -1,17 +1,12 @@
 """The images, made of the programs under test, and what is started of them, which ends with the test."""
 
-import sys
-
 import pytest
 
 import dockerfile
 from contained import Contained
 from image import IMAGES, ROOT, Image, made
-
-# The programs themselves are found, and providers started, as the tests of the vendors' SDKs do it.
-sys.path.insert(0, str(ROOT / "tests" / "python"))
-
-from programs import BINARIES, Provider, binary  # noqa: E402
+from programs import BINARIES, binary
+from provided import provider  # noqa: F401
 
 
 @pytest.fixture(scope="session")
@@ -37,20 +32,6 @@ def contained(tmp_path, images):
         folder = tmp_path / str(len(started))
         folder.mkdir()
         started.append(Contained(folder, images[image], arguments, **more))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.close()
-
-
-@pytest.fixture
-def provider():
-    """Starts scripted providers, and ends them with the test."""
-    started = []
-
-    def start(*acts):
-        started.append(Provider(*acts))
         return started[-1]
 
     yield start

@@ -2,21 +2,8 @@
 
 import pytest
 
-from programs import Provider, Sidecar
-
-
-@pytest.fixture
-def provider():
-    """Starts providers, and ends them with the test."""
-    started = []
-
-    def start(*acts):
-        started.append(Provider(*acts))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.close()
+from programs import Sidecar
+from provided import provider  # noqa: F401
 
 
 @pytest.fixture

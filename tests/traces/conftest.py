@@ -1,15 +1,12 @@
 """Collectors, applications that trace, and what the tests of the SDKs start: all of it ends with the test."""
 
 import contextlib
-import pathlib
-import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "python"))
-
-import pytest  # noqa: E402
-from application import Application  # noqa: E402
-from collector import Rotel, Sink  # noqa: E402
-from programs import Provider, Sidecar  # noqa: E402
+import pytest
+from application import Application
+from collector import Rotel, Sink
+from programs import Sidecar
+from provided import provider  # noqa: F401
 
 # Spans leave at once.
 AT_ONCE = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
@@ -38,11 +35,6 @@ def rotel(ends, sink, tmp_path):
 @pytest.fixture
 def application(ends, rotel):
     return ends(Application(rotel.endpoint))
-
-
-@pytest.fixture
-def provider(ends):
-    return lambda *acts: ends(Provider(*acts))
 
 
 @pytest.fixture

@@ -1,15 +1,9 @@
 """Everything that a test here starts, and that ends with it."""
 
-import pathlib
-import sys
-
 import pytest
 
-# The programs themselves are started as the tests of the vendors' SDKs start them.
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
-
-from programs import Provider  # noqa: E402
-from small_fleet import Stage  # noqa: E402
+from programs import Provider
+from small_fleet import Stage
 
 
 @pytest.fixture(scope="session")
