@@ -29,7 +29,13 @@ async fn hang_up(doors: &Doors, provider: &Provider, way: Way, call: usize, afte
             let request = doors.http.chat(&hello("chat", way.streams())).open();
             if after_token {
                 let mut open = request.await;
-                while open.event().await.expect("a token").text().is_empty() {}
+                loop {
+                    match open.event().await {
+                        Some(event) if event.text().is_empty() => {}
+                        Some(_) => break,
+                        None => panic!("no token: {open:?}"),
+                    }
+                }
                 drop(open);
                 Instant::now()
             } else {
@@ -94,7 +100,7 @@ async fn a_hang_up_in_the_middle_of_a_stream_reaches_the_provider() {
 
 #[tokio::test]
 async fn a_hang_up_in_the_middle_of_a_quick_stream_reaches_the_provider() {
-    check(tokens(100_000).every(ms(2)), &Way::STREAMS, true).await;
+    check(tokens(5_000).every(ms(2)), &Way::STREAMS, true).await;
 }
 
 #[tokio::test]
