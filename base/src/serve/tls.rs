@@ -1,7 +1,5 @@
 //! The certificate that the doors serve with, and whom they ask for one.
 
-mod expiry;
-
 use std::{path::Path, sync::Arc};
 
 use arc_swap::ArcSwap;
@@ -13,29 +11,43 @@ use rustls::{
 };
 use tokio_rustls::TlsAcceptor;
 
-pub use self::expiry::expires;
+use x509_cert::der::Decode as _;
+
 use crate::config::Tls;
 
 /// The certificate in force. Connections keep the one that they began with.
 #[derive(Debug, Clone)]
-pub struct Certificate(Arc<ArcSwap<ServerConfig>>);
+pub struct Certificate(Arc<ArcSwap<Identity>>);
+
+/// What connections are accepted with.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    config: Arc<ServerConfig>,
+    ends: Option<u64>,
+}
 
 impl Certificate {
     /// One that can be exchanged.
     #[must_use]
-    pub fn new(config: Arc<ServerConfig>) -> Self {
-        Self(Arc::new(ArcSwap::new(config)))
+    pub fn new(identity: Identity) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(identity)))
     }
 
-    /// Connections accepted from now on are served with `config`.
-    pub fn store(&self, config: Arc<ServerConfig>) {
-        self.0.store(config);
+    /// Connections accepted from now on are served with `identity`.
+    pub fn store(&self, identity: Identity) {
+        self.0.store(Arc::new(identity));
+    }
+
+    /// When it ends, in seconds since the Unix epoch; `None`: that cannot be read.
+    #[must_use]
+    pub fn ends(&self) -> Option<u64> {
+        self.0.load().ends
     }
 
     /// What accepts a connection now.
     #[must_use]
     pub fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.0.load_full())
+        TlsAcceptor::from(Arc::clone(&self.0.load().config))
     }
 }
 
@@ -52,7 +64,7 @@ pub enum ClientCertificates {
 ///
 /// # Errors
 /// Which file cannot be used, and why.
-pub fn read(key: &str, tls: &Tls, asked: ClientCertificates) -> Result<Arc<ServerConfig>, String> {
+pub fn read(key: &str, tls: &Tls, asked: ClientCertificates) -> Result<Identity, String> {
     let provider = Arc::new(ring::default_provider());
     let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -74,10 +86,17 @@ pub fn read(key: &str, tls: &Tls, asked: ClientCertificates) -> Result<Arc<Serve
     let private =
         PrivateKeyDer::from_pem_file(&tls.key_file).map_err(|error| fault(key, "key_file", &tls.key_file, error))?;
     let chain = certificates(key, "cert_file", &tls.cert_file)?;
+    let ends = chain.first().and_then(ends);
     let mut config =
         config.with_single_cert(chain, private).map_err(|error| fault(key, "cert_file", &tls.cert_file, error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(Identity { config: Arc::new(config), ends })
+}
+
+/// When `certificate` ends, in seconds since the Unix epoch.
+fn ends(certificate: &CertificateDer<'_>) -> Option<u64> {
+    let read = x509_cert::Certificate::from_der(certificate).ok()?;
+    Some(read.tbs_certificate().validity().not_after.to_unix_duration().as_secs())
 }
 
 fn certificates(key: &str, name: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {

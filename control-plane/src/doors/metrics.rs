@@ -4,7 +4,6 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -20,11 +19,10 @@ use axum::{
 };
 use fusebox_base::{
     prometheus::{Format, Text, process},
-    serve::tls::expires,
+    serve::tls::Certificate,
     spans,
 };
 use fusebox_proto::v1::{AlertKind, BreakerState, Channel, DegradationLevel, Fleet, HealthStatus, Model, Provider};
-use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::{alerts::Counts, control::Control, inject, telemetry::Traces};
@@ -49,8 +47,8 @@ pub struct Pages {
 pub struct Configured {
     /// Whether the one that was read last was good.
     pub good: AtomicBool,
-    /// The certificates that are served with: the key that names each, and its file.
-    pub certificates: Mutex<Vec<(&'static str, PathBuf)>>,
+    /// The certificates that are served with, by the keys that name their files.
+    pub certificates: Vec<(&'static str, Certificate)>,
 }
 
 /// The pages.
@@ -98,9 +96,8 @@ async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Respons
     text.single("fusebox_config_last_reload_successful", "gauge", help, good);
     let name = "fusebox_certificate_expiry_timestamp_seconds";
     text.family(name, "gauge", "When a certificate that is served with ends, in seconds since the Unix epoch.");
-    for (key, file) in &*pages.configured.certificates.lock() {
-        // One that is replaced on the disk is taken within seconds, so that what is there is what is served with.
-        if let Some(ends) = expires(file) {
+    for (key, certificate) in &pages.configured.certificates {
+        if let Some(ends) = certificate.ends() {
             text.sample(name, &[("key", key)], ends);
         }
     }

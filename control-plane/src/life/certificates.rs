@@ -1,9 +1,6 @@
 //! The certificates that the doors serve with: read at the start, and again when their files change.
 
-use std::{path::PathBuf, sync::Arc};
-
-use fusebox_base::serve::tls::{self, Certificate, ClientCertificates};
-use rustls::ServerConfig;
+use fusebox_base::serve::tls::{self, Certificate, ClientCertificates, Identity};
 
 use crate::config::Config;
 
@@ -17,8 +14,8 @@ pub(super) struct Certificates {
 
 /// What was read, and is not in force yet.
 pub(super) struct Read {
-    doors: Option<Arc<ServerConfig>>,
-    injector: Option<Arc<ServerConfig>>,
+    doors: Option<Identity>,
+    injector: Option<Identity>,
 }
 
 impl Read {
@@ -46,11 +43,11 @@ impl Certificates {
             }
         }
     }
-}
 
-/// The files of the certificates to serve with, by the keys that name them.
-pub(super) fn files(config: &Config) -> Vec<(&'static str, PathBuf)> {
-    let doors = config.auth.tls.iter().map(|tls| ("auth.tls.cert_file", tls.cert_file.clone()));
-    let injector = config.injector.iter().map(|injector| ("injector.tls.cert_file", injector.tls.cert_file.clone()));
-    doors.chain(injector).collect()
+    /// Each, with the key that names its file.
+    pub(super) fn named(&self) -> Vec<(&'static str, Certificate)> {
+        let doors = self.doors.iter().map(|held| ("auth.tls.cert_file", held.clone()));
+        let injector = self.injector.iter().map(|held| ("injector.tls.cert_file", held.clone()));
+        doors.chain(injector).collect()
+    }
 }

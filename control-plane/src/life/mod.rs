@@ -17,7 +17,6 @@ use std::{
 use fusebox_base::{clock, log::Log};
 use fusebox_rules::fleet::Stamp;
 use fusebox_store::{Store, audit, redis::Address};
-use parking_lot::Mutex;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
@@ -82,7 +81,7 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     let bound = doors::bind(&config)?;
     let store = Arc::new(store(&config).map_err(|error| unusable("fleet.redis", &error))?);
     let draining = CancellationToken::new();
-    let parts = Parts::new(&config, Arc::clone(&store), traces.clone(), &draining);
+    let parts = Parts::new(&config, Arc::clone(&store), &certificates, traces.clone(), &draining);
     let (mut stop, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
 
     let addresses = bound.addresses;
@@ -130,7 +129,13 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(config: &Config, store: Arc<Store>, traces: Traces, draining: &CancellationToken) -> Self {
+    fn new(
+        config: &Config,
+        store: Arc<Store>,
+        certificates: &Certificates,
+        traces: Traces,
+        draining: &CancellationToken,
+    ) -> Self {
         let replica = replica();
         let name = &config.fleet.name;
         let deliverer = Deliverer::new(Arc::clone(&store), config.alerts.settings.clone(), name, &replica);
@@ -143,8 +148,7 @@ impl Parts {
         let keeper = Arc::new(Keeper::new(config.auth.access()));
         let guard = Arc::new(Guard::new(Arc::clone(&keeper), Arc::clone(&control)));
         let admission = config.injector.as_ref().map(|injector| Arc::new(Admission::new(injector)));
-        let files = Mutex::new(certificates::files(config));
-        let configured = Arc::new(Configured { good: AtomicBool::new(true), certificates: files });
+        let configured = Arc::new(Configured { good: AtomicBool::new(true), certificates: certificates.named() });
         Self { control, deliverer, keeper, guard, rule, admission, configured }
     }
 }
@@ -267,7 +271,6 @@ impl Life<'_> {
         if let (Some(admission), Some(injector)) = (&self.parts.admission, &config.injector) {
             admission.exchange(injector);
         }
-        *self.parts.configured.certificates.lock() = certificates::files(&config);
         self.config = config;
         Ok(())
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use fusebox_base::serve::tls::{self, Certificate, ClientCertificates};
 use fusebox_rules::breaker;
-use rustls::ServerConfig;
 use tokio::sync::Notify;
 
 use crate::{
@@ -30,7 +29,7 @@ pub(super) struct Generations {
 pub(super) struct Generation {
     pub(super) current: Current,
     tokens: Tokens,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<tls::Identity>,
 }
 
 /// Who may call and whom they find, exchanged with the configuration.

@@ -95,7 +95,13 @@ pub async fn run(sources: Sources) -> Result<(), StartError> {
     });
     let read = Arc::clone(&shared);
     let checks = Checks::new(Arc::new(move || read.pressure.load().gpu_memory));
-    let story = Arc::new(Story::new(source, Arc::clone(&shared), Arc::clone(&checks), common.clone()));
+    let story = Arc::new(Story::new(
+        source,
+        Arc::clone(&shared),
+        Arc::clone(&checks),
+        access.certificate.clone(),
+        common.clone(),
+    ));
     let health = Health::starting().await;
     let mut models = Models::new(health.clone());
     let draining = CancellationToken::new();

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU8, Ordering::Relaxed},
 };
 
-use fusebox_base::serve::tls::expires;
+use fusebox_base::serve::tls::Certificate;
 use fusebox_rules::moment::Moment;
 use parking_lot::Mutex;
 
@@ -35,6 +35,8 @@ pub(super) struct Story {
     source: String,
     shared: Arc<Shared>,
     checks: Arc<Checks>,
+    /// `None`: its doors speak without TLS.
+    certificate: Option<Certificate>,
     /// `None`: it is alone.
     common: Option<Arc<Common>>,
     phase: AtomicU8,
@@ -48,12 +50,19 @@ struct Reloads {
 }
 
 impl Story {
-    pub(super) fn new(source: String, shared: Arc<Shared>, checks: Arc<Checks>, common: Option<Arc<Common>>) -> Self {
+    pub(super) fn new(
+        source: String,
+        shared: Arc<Shared>,
+        checks: Arc<Checks>,
+        certificate: Option<Certificate>,
+        common: Option<Arc<Common>>,
+    ) -> Self {
         let reloads = Reloads { loaded: clock::now(), count: 0, faults: Vec::new() };
         Self {
             source,
             shared,
             checks,
+            certificate,
             common,
             phase: AtomicU8::new(Phase::Starting as u8),
             reloads: Mutex::new(reloads),
@@ -130,8 +139,7 @@ impl View for Story {
     }
 
     fn certificate_ends(&self) -> Option<u64> {
-        // A certificate that is replaced on the disk is taken within seconds, so that what is there is what is served with.
-        expires(&self.shared.current.load().plan.config.auth.tls.as_ref()?.cert_file)
+        self.certificate.as_ref()?.ends()
     }
 
     fn fleet_name(&self) -> String {
