@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     process::{ExitStatus, Output, Stdio},
+    time::Duration,
 };
 
 use fusebox_proto::v1::{self, control_service_client::ControlServiceClient};
@@ -15,7 +16,7 @@ use tokio::{
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{
-    client::Http,
+    client::{Http, Metrics},
     program::program,
     running::{PATIENCE, Running, command, replace},
     sidecar::lay_over,
@@ -103,6 +104,26 @@ impl ControlPlane {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.grpc_address())).unwrap();
         ControlServiceClient::new(endpoint.connect().await.expect("the gRPC door is open"))
             .max_decoding_message_size(64 << 20)
+    }
+
+    /// Waits until its metrics, for which it asks nobody's token, tell of so many sidecars: one at least. `http` asks.
+    pub async fn sees(&self, count: usize, http: &Http) {
+        assert!(count > 0, "a fleet of none is what it tells of before it has looked");
+        let seeing = async {
+            let mut clock = tokio::time::interval(Duration::from_millis(10));
+            loop {
+                clock.tick().await;
+                let page = http.get("/metrics").send().await.text();
+                let metrics = Metrics::parse(&page);
+                let stale = metrics.sum("fusebox_fleet_stale", &[]) == 1.0;
+                if !stale && metrics.sum("fusebox_fleet_sidecars", &[]) == count as f64 {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(PATIENCE, seeing).await.is_err() {
+            panic!("waited {PATIENCE:?} for {count} sidecars: {}", self.log());
+        }
     }
 
     /// Waits until `done` holds of the fleet, as each picture of it comes.

@@ -40,11 +40,11 @@ impl Scene {
         let second = Provider::start(tokens(1)).await;
         let url = redis.url();
         let sidecars = fleet(count, |_| config(&url, &first, &second)).await;
-        let asks = changes.get("auth").is_some();
+        let is_plain = changes.pointer("/auth/tls").is_none();
         let control = ControlPlane::of(&url, changes).await;
-        // Whoever asks for no token can be asked.
-        if !asks {
-            control.until("all sidecars", |fleet| fleet.sidecars.len() == count && !fleet.stale).await;
+        // Where there is TLS, only the test has what it takes to ask.
+        if is_plain {
+            control.sees(count, control.http()).await;
         }
         Self { redis, first, second, sidecars, control }
     }

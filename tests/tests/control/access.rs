@@ -202,6 +202,7 @@ async fn both_doors_speak_tls_and_a_certificate_may_stand_for_a_role() {
     }});
     let scene = Scene::with(1, changes).await;
     let http = Http::tls(scene.control.http().address(), authority.client(Some(&theirs)), true);
+    scene.control.sees(1, &http).await;
     let done = patch(&http).send().await;
     assert_eq!(done.status, 200, "{}", done.text());
     let channel = authority.channel(scene.control.grpc_address(), Some(&theirs)).await.unwrap();

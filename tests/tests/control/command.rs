@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use fusebox_tests::{operator::Fusebox, tls::Authority};
+use fusebox_tests::{client::Http, operator::Fusebox, tls::Authority};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
@@ -59,6 +59,8 @@ async fn the_command_shows_a_certificate_that_stands_for_a_role() {
         }}),
     )
     .await;
+    let http = Http::tls(scene.control.http().address(), authority.client(Some(&theirs)), true);
+    scene.control.sees(1, &http).await;
     let fusebox = Fusebox::at(scene.control.grpc_address());
     let mine = format!("--ca {} --cert {} --key {}", authority.file(), theirs.cert_file, theirs.key_file);
     let _ = fusebox.run(&format!("provider disable first --reason drill {mine}")).await.good();
