@@ -7,8 +7,9 @@ use std::{
     time::Duration,
 };
 
-use fusebox_proto::store::{Heartbeat, heartbeat::Health};
+use fusebox_proto::store::{Heartbeat, breaker_record::State, heartbeat::Health};
 use fusebox_rules::{
+    breaker::Mode,
     degradation::Level,
     fleet::{Alert, AlertChange, AlertKey, AlertKind, Condition, Spike, SpikeSettings, Stamp, Verdict, settle},
 };
@@ -52,8 +53,14 @@ impl Fleet {
         let (now, firing) = self.ask(&Firing).await?;
         take_over(&firing, spikes);
         let sidecars = self.everybody().await?;
-        let mut holds = self.spikes(&providers(members, &sidecars), &firing, spikes).await?;
-        holds.extend(members.iter().filter_map(opened));
+        let providers = providers(members, &sidecars);
+        let mut holds = self.spikes(&providers, &firing, spikes).await?;
+        let shared: Vec<_> = members.iter().filter_map(opened).collect();
+        let is_shared = |name: &str| shared.iter().any(|condition| condition.key.provider == name);
+        // A forced one is an operator's affair.
+        let others = providers.iter().filter(|name| !is_shared(name) && self.orders.mode(name, now) == Mode::Auto);
+        holds.extend(others.filter_map(|name| opened_by_most(name, &sidecars, &firing)));
+        holds.extend(shared);
         holds.extend(sidecars.iter().filter_map(critical));
         holds.extend(sidecars.iter().filter_map(degraded));
         let keys: Vec<AlertKey> = firing.into_iter().map(|alert| alert.condition.key).collect();
@@ -145,6 +152,22 @@ fn providers(members: &[Member], sidecars: &[Heartbeat]) -> BTreeSet<String> {
 fn opened(member: &Member) -> Option<Condition> {
     let record = member.gate.with_view(|view| view.record().clone())?;
     Condition::breaker(&member.settings.name, &record)
+}
+
+/// What most sidecars' own breakers say of a provider.
+fn opened_by_most(provider: &str, sidecars: &[Heartbeat], firing: &[Alert]) -> Option<Condition> {
+    let used = sidecars.iter().flat_map(|sidecar| &sidecar.providers);
+    let used = used.filter(|beat| beat.enabled && beat.name == provider);
+    let (mut open, mut all) = (0, 0);
+    for beat in used {
+        all += 1;
+        open += usize::from(matches!(beat.state(), State::Open | State::HalfOpen));
+    }
+    let is_told = |alert: &Alert| {
+        let key = &alert.condition.key;
+        key.kind == AlertKind::BreakerOpened && key.provider == provider
+    };
+    Condition::own_breakers(provider, open, all, firing.iter().any(is_told))
 }
 
 fn critical(sidecar: &Heartbeat) -> Option<Condition> {

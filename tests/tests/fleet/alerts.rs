@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use fusebox_rules::{
-    fleet::{AlertKind, Stamp, settings::Change},
+    fleet::{Alert, AlertKind, Stamp, settings::Change},
     moment::Moment,
 };
 use fusebox_store::{
@@ -58,6 +58,24 @@ async fn errors_are_counted_over_the_fleet_and_an_open_breaker_is_one_alert_unti
     assert_eq!(opened, 1, "{firing:#?}");
     let lines: usize = all.iter().map(|one| one.sidecar.log().matches("the fleet's breaker has opened").count()).sum();
     assert_eq!(lines, 1, "told by more than one sidecar, or more than once");
+}
+
+#[tokio::test]
+async fn a_provider_that_most_sidecars_leave_alone_by_themselves_is_one_alert_until_they_take_it_back() {
+    let (redis, provider) = (Server::start().await, Provider::start(broken()).await);
+    let alone = json!({"scope": "pod", "breaker": {"open_for": "1s", "max_open_for": "1s"}});
+    let all = fleet(3, |_| config(&redis.url(), &provider, &json!({})).each(&alone)).await;
+    for one in &all[..2] {
+        for _ in 0..5 {
+            one.call().await.failed();
+        }
+    }
+    let is_told = |alert: &Alert| alert.condition.key.kind == AlertKind::BreakerOpened;
+    let (_, firing) = until(&redis, Firing, |firing| firing.iter().any(is_told)).await;
+    let told: Vec<_> = firing.iter().filter(|alert| is_told(alert)).map(|alert| &*alert.condition.message).collect();
+    assert_eq!(told, ["a: 2 of 3 sidecars leave it alone, each by a breaker of its own"]);
+    provider.play(tokens(3));
+    until(&redis, Firing, Vec::is_empty).await;
 }
 
 #[tokio::test]

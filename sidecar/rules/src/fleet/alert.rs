@@ -19,7 +19,7 @@ const MOST_MESSAGE_BYTES: usize = 1_024;
 pub enum AlertKind {
     /// Errors of one kind from one provider have become many.
     ErrorSpike,
-    /// A provider's shared breaker is not closed.
+    /// A provider's shared breaker is not closed, or most sidecars' own are not.
     BreakerOpened,
     /// A sidecar is of no use.
     HealthCritical,
@@ -119,6 +119,17 @@ impl Condition {
         };
         let key = AlertKey::of_provider(AlertKind::BreakerOpened, provider, "");
         Some(Self::new(key, Figures::default(), message))
+    }
+
+    /// Most of the sidecars that use `provider` leave it alone by breakers of their own, which open for runs of failures
+    /// that the fleet's, which goes by shares, may not mind: `open` of `all`. To begin, it takes more than half of them,
+    /// and two; once it `fires`, it goes on until a quarter is left, since such breakers open and close by turns.
+    #[must_use]
+    pub fn own_breakers(provider: &str, open: usize, all: usize, fires: bool) -> Option<Self> {
+        let holds = if fires { open * 4 > all } else { open * 2 > all && open >= 2 };
+        let message = format!("{provider}: {open} of {all} sidecars leave it alone, each by a breaker of its own");
+        let key = AlertKey::of_provider(AlertKind::BreakerOpened, provider, "");
+        holds.then(|| Self::new(key, Figures::default(), message))
     }
 
     /// The health of `sidecar` is critical; `why` names its failed checks.
@@ -232,6 +243,15 @@ mod tests {
         assert_eq!(Condition::breaker("a", &Record::default()), None);
         assert_eq!(Condition::degraded("s1", Level::Full), None);
         assert!(Condition::breaker("a", &Record { state: State::HalfOpen, ..open() }).is_some());
+    }
+
+    #[test]
+    fn own_breakers_are_told_of_from_more_than_half_to_a_quarter() {
+        let holds = |open, all, fires| Condition::own_breakers("a", open, all, fires).is_some();
+        assert!(holds(2, 2, false) && holds(3, 5, false) && holds(501, 1_000, false));
+        assert!(!holds(1, 1, false) && !holds(2, 4, false) && !holds(500, 1_000, false) && !holds(0, 0, false));
+        assert!(holds(1, 1, true) && holds(2, 5, true) && holds(251, 1_000, true));
+        assert!(!holds(1, 4, true) && !holds(250, 1_000, true) && !holds(0, 0, true));
     }
 
     #[test]
