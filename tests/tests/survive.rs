@@ -433,7 +433,7 @@ async fn a_thousand_streams_that_break_anywhere_each_come_whole_and_once() {
     let a = Provider::start(Script::at_random(1, broken(true))).await;
     let b = Provider::start(Script::at_random(2, broken(false))).await;
     let c = Provider::start(story().continues()).await;
-    let short = json!({"timeouts": {"first_token": "100ms", "idle": "60ms"}});
+    let short = json!({"timeouts": {"first_token": "500ms", "idle": "300ms"}});
     let config = Config::new()
         .provider_with("a", &a.base_url(), prefill())
         .provider("b", &b)

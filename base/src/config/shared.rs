@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use tracing_subscriber::EnvFilter;
-
 use super::{Section, clip, fault_unless};
+use crate::log::filter;
 
 /// Ways to reach Redis.
 pub const REDIS_SCHEMES: [&str; 6] =
@@ -79,8 +78,7 @@ impl Telemetry {
 /// # Errors
 /// A clause that says what is right.
 pub fn a_filter(text: &str) -> Result<(), String> {
-    let parsed = EnvFilter::builder().parse(text);
-    fault_unless(parsed.is_ok(), || {
+    fault_unless(filter::parse(text).is_ok(), || {
         format!("{} is not a level or a filter; write error, warn, info, debug or trace", clip(text))
     })
 }

@@ -1,5 +1,6 @@
 //! Log lines: how they look, which are let through, and how both get to stderr without stopping a call.
 
+pub(crate) mod filter;
 mod writer;
 
 use std::{io, time::Duration};
@@ -52,7 +53,7 @@ impl Log {
     /// # Errors
     /// If `filter` is none; the one before stays.
     pub fn set_filter(&self, filter: &str) -> Result<(), LogError> {
-        Ok(self.filter.reload(EnvFilter::try_new(filter)?)?)
+        Ok(self.filter.reload(filter::parse(filter)?)?)
     }
 
     /// Waits until the lines so far are written, at most `within`.
@@ -65,7 +66,7 @@ impl Log {
         out: impl io::Write + Send + 'static,
         ansi: bool,
     ) -> Result<(Self, impl tracing::Subscriber + Send + Sync), LogError> {
-        let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&settings.log)?);
+        let (filter, handle) = reload::Layer::new(filter::parse(&settings.log)?);
         let on_loss: OnLoss = match settings.log_format {
             LogFormat::Text => |lines| format!(" WARN fusebox::telemetry: log lines were lost lines={lines}\n"),
             LogFormat::Json => |lines| {
