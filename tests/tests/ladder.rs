@@ -201,7 +201,7 @@ async fn silent_providers_leave_time_for_a_step_that_asks() {
         let (large, small) = (Provider::start(hang()).await, Provider::start(tokens(1)).await);
         let config = Config::one(&large).apart("b", &small.base_url(), json!({})).model("small", &["b"]);
         let (_sidecar, doors) = started(config.with(json!({"degradation": {"fallback_model": "small"}}))).await;
-        let told = ask(&doors, way, &Ask { timeout: Some(ms(600)), ..Ask::default() }).await;
+        let told = ask(&doors, way, &Ask { timeout: Some(ms(2_000)), ..Ask::default() }).await;
         assert_eq!((&*told.kind, &*told.quality), ("ok", "limited"), "{way:?} {told:?}");
         assert!(told.warnings.contains("inference_timeout"), "{told:?}");
     }
@@ -212,7 +212,7 @@ async fn a_set_text_arrives_before_its_caller_has_left() {
     for way in Way::ALL {
         let provider = Provider::start(hang()).await;
         let (_sidecar, doors) = with(&provider, json!({"fallback_response": "sorry"})).await;
-        let told = ask(&doors, way, &Ask { timeout: Some(ms(1_600)), ..Ask::default() }).await;
+        let told = ask(&doors, way, &Ask { timeout: Some(ms(3_000)), ..Ask::default() }).await;
         assert_eq!(told.how(), ("sorry", "static", "unavailable"), "{way:?}");
     }
 }
