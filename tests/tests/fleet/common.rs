@@ -168,32 +168,48 @@ async fn calls_of_a_run_at_two_sidecars_at_once_overrun_it_by_no_more_than_is_sa
     }
 }
 
+/// Claims that the store did not answer in time.
+async fn late(all: &[One]) -> f64 {
+    sum(&all[0], "fusebox_claims_total", "unanswered").await + sum(&all[1], "fusebox_claims_total", "unanswered").await
+}
+
 #[tokio::test]
 async fn a_call_under_one_key_at_two_sidecars_is_one_call_at_the_provider() {
-    let (redis, file) = (Server::start().await, secret());
-    let provider = Provider::start(tokens(3).after(ms(300))).await;
-    let all = fleet(2, |_| sharing(&redis, &provider, &file, "off")).await;
-    for (number, way) in Way::ALL.into_iter().enumerate() {
-        let key = ["order-0", "order-1", "order-2", "order-3"][number];
-        let how = Ask { key: Some(key), ..Ask::default() };
-        let told: Vec<Told> = join_all([0, 1, 0, 1].map(|place| ask(&all[place].doors, way, &how))).await;
-        assert_eq!(provider.calls(), number + 1, "{way:?} {told:#?}");
-        let text = format!("{number}:0 {number}:1 {number}:2 ");
-        assert!(told.iter().all(|one| (&one.text, &one.id) == (&text, &told[0].id)), "{told:#?}");
-        for one in &all {
-            let again = ask(&one.doors, way, &how).await;
-            assert_eq!(again.how(), (&*text, "cache", "full"), "{way:?}");
-            assert_eq!((&again.id, &again.finish, again.output_tokens), (&told[0].id, &told[0].finish, Some(3)));
-            let other = ask(&one.doors, way, &Ask { prompt: "something else", ..how.clone() }).await;
-            assert_eq!(other.kind, "invalid_input", "{way:?}");
+    // A call goes on without an answer that comes late: on a machine that stands still, all is tried anew.
+    'anew: for left in (0..5).rev() {
+        let (redis, file) = (Server::start().await, secret());
+        let provider = Provider::start(tokens(3).after(ms(300))).await;
+        let all = fleet(2, |_| sharing(&redis, &provider, &file, "off")).await;
+        for (number, way) in Way::ALL.into_iter().enumerate() {
+            let key = ["order-0", "order-1", "order-2", "order-3"][number];
+            let how = Ask { key: Some(key), ..Ask::default() };
+            let told: Vec<Told> = join_all([0, 1, 0, 1].map(|place| ask(&all[place].doors, way, &how))).await;
+            if left > 0 && late(&all).await > 0.0 {
+                continue 'anew;
+            }
+            assert_eq!(provider.calls(), number + 1, "{way:?} {told:#?}");
+            let text = format!("{number}:0 {number}:1 {number}:2 ");
+            assert!(told.iter().all(|one| (&one.text, &one.id) == (&text, &told[0].id)), "{told:#?}");
+            for one in &all {
+                let again = ask(&one.doors, way, &how).await;
+                let other = ask(&one.doors, way, &Ask { prompt: "something else", ..how.clone() }).await;
+                if left > 0 && late(&all).await > 0.0 {
+                    continue 'anew;
+                }
+                assert_eq!(again.how(), (&*text, "cache", "full"), "{way:?}");
+                assert_eq!((&again.id, &again.finish, again.output_tokens), (&told[0].id, &told[0].finish, Some(3)));
+                assert_eq!(other.kind, "invalid_input", "{way:?}");
+            }
+            assert_eq!(provider.calls(), number + 1, "{way:?}");
         }
-        assert_eq!(provider.calls(), number + 1, "{way:?}");
+        let mine =
+            sum(&all[0], "fusebox_claims_total", "mine").await + sum(&all[1], "fusebox_claims_total", "mine").await;
+        assert_eq!(mine, 4.0);
+        // A key is its holder's own.
+        let how = Ask { key: Some("order-0"), token: Some("another"), ..Ask::default() };
+        assert_eq!(ask(&all[1].doors, Way::HttpWhole, &how).await.source, "primary");
+        break;
     }
-    let mine = sum(&all[0], "fusebox_claims_total", "mine").await + sum(&all[1], "fusebox_claims_total", "mine").await;
-    assert_eq!(mine, 4.0);
-    // A key is its holder's own.
-    let how = Ask { key: Some("order-0"), token: Some("another"), ..Ask::default() };
-    assert_eq!(ask(&all[1].doors, Way::HttpWhole, &how).await.source, "primary");
 }
 
 #[tokio::test]
