@@ -65,7 +65,7 @@ async fn the_first_is_heard_where_it_answers_before_the_second() {
         let (a, b) = (Provider::start(text(&["usual"])).await, Provider::start(text(&["other"])).await);
         let (_sidecar, doors) = start(&a, &b, hedging(true)).await;
         warm(&doors, way).await;
-        a.play(text(&["late"]).after(ms(300)));
+        a.play(text(&["late"]).after(ms(1_000)));
         b.play(hang());
         let ended = doors.call(way, "chat").await;
         assert_eq!((ended.good(), ended.provider.as_str(), ended.source.as_str()), ("late", "a", "primary"), "{way:?}");
@@ -80,7 +80,7 @@ async fn of_two_the_one_that_does_not_fail_is_heard() {
         let (a, b) = (Provider::start(text(&["usual"])).await, Provider::start(text(&["other"])).await);
         let (sidecar, doors) = start(&a, &b, hedging(true)).await;
         warm(&doors, way).await;
-        a.play(text(&["late"]).after(ms(300)));
+        a.play(text(&["late"]).after(ms(1_000)));
         b.play(answer(500, &json!({})));
         let ended = doors.call(way, "chat").await;
         assert_eq!((ended.good(), ended.provider.as_str()), ("late", "a"), "{way:?}: {ended:#?}");
